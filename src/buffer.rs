@@ -1,0 +1,228 @@
+//! A shared, immutable run of bytes in one allocation, reached through one thin pointer.
+//!
+//! A value lives in one of these from the moment it is read or stored until its last holder, in
+//! the hot tier or in the caller's program, lets go. `Arc<[u8]>` would do, but for three things:
+//! its allocation cannot fail gently, its pointer is two words (the C value has one for its owner),
+//! and its memory cannot be filled by a read before it is shared.
+//!
+//! # Invariants
+//! 1. `count` is the number of `Buffer`s that point here; the memory is freed when it becomes 0.
+//! 2. Bytes are written only while `count` is 1 and through `&mut`.
+//! 3. The allocation has exactly `HEADER_BYTES + len` bytes, aligned to `ALIGN`.
+
+#![expect(
+    unsafe_code,
+    reason = "one thin, fallible allocation per value: see the module's first paragraph"
+)]
+
+use crate::error::{Error, ErrorKind, Result};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// Bytes that a buffer takes beside its contents.
+pub const HEADER_BYTES: usize = size_of::<Header>();
+
+const ALIGN: usize = align_of::<Header>();
+
+#[repr(C)]
+struct Header {
+    count: AtomicUsize,
+    len: usize,
+}
+
+/// A reference to shared bytes; cloning shares them.
+pub struct Buffer {
+    header: NonNull<Header>,
+}
+
+// SAFETY: the bytes are immutable while shared (invariant 2) and the count is atomic.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// Makes a buffer of `len` zero bytes, to be filled through [`Buffer::bytes_mut`].
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn zeroed(len: usize) -> Result<Self> {
+        // SAFETY: zeroed bytes are initialised.
+        unsafe { Self::allocate(len, true) }
+    }
+
+    /// Makes a buffer that holds `parts`, one after the other.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn from_parts(parts: &[&[u8]]) -> Result<Self> {
+        let len = parts
+            .iter()
+            .try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
+            .ok_or_else(|| out_of_memory(usize::MAX))?;
+        // SAFETY: every byte is written below, before the buffer is given away.
+        let buffer = unsafe { Self::allocate(len, false) }?;
+        let mut to = buffer.contents();
+        for part in parts {
+            // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
+            unsafe {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
+                to = to.add(part.len());
+            }
+        }
+        Ok(buffer)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` bytes were initialised when the buffer was made, and nobody writes to them
+        // while a shared reference exists (invariant 2).
+        unsafe { std::slice::from_raw_parts(self.contents(), self.header().len) }
+    }
+
+    /// The bytes for writing, or `None` if the buffer is shared.
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        if self.header().count.load(Ordering::Acquire) != 1 {
+            return None;
+        }
+        // SAFETY: the only reference is `self`, which is borrowed mutably.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.header().len) })
+    }
+
+    /// Gives back all but the first `len` bytes. Does nothing if the buffer is shared or shorter,
+    /// or if the allocator refuses.
+    pub fn truncate(&mut self, len: usize) {
+        let old = self.header().len;
+        if len >= old || self.header().count.load(Ordering::Acquire) != 1 {
+            return;
+        }
+        // SAFETY: the layout is the one of the allocation (invariant 3), the new size is smaller
+        // and not zero, and `self` is the only reference.
+        unsafe {
+            let moved = realloc(self.header.as_ptr().cast(), layout(old), HEADER_BYTES + len);
+            if let Some(header) = NonNull::new(moved.cast::<Header>()) {
+                self.header = header;
+                (*header.as_ptr()).len = len;
+            }
+        }
+    }
+
+    /// The memory that this buffer takes, its own header included.
+    pub fn memory_bytes(&self) -> usize {
+        HEADER_BYTES + self.header().len
+    }
+
+    /// Turns the reference into a pointer for a C struct, to be given to [`Buffer::from_raw`].
+    pub fn into_raw(self) -> *mut std::ffi::c_void {
+        let raw = self.header.as_ptr().cast();
+        std::mem::forget(self);
+        raw
+    }
+
+    /// Takes back the reference that [`Buffer::into_raw`] gave away.
+    ///
+    /// # Safety
+    /// `raw` came from `into_raw` and is given back once.
+    pub unsafe fn from_raw(raw: NonNull<std::ffi::c_void>) -> Self {
+        Self { header: raw.cast() }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the memory lives as long as any reference does (invariant 1).
+        unsafe { self.header.as_ref() }
+    }
+
+    fn contents(&self) -> *mut u8 {
+        // SAFETY: the allocation has the header and `len` bytes behind it (invariant 3).
+        unsafe { self.header.as_ptr().add(1).cast() }
+    }
+
+    /// # Safety
+    /// Unless `zero` is set the caller writes every byte before anybody reads.
+    unsafe fn allocate(len: usize, zero: bool) -> Result<Self> {
+        if len > isize::MAX as usize - HEADER_BYTES - ALIGN {
+            return Err(out_of_memory(len));
+        }
+        let layout = layout(len);
+        // SAFETY: the layout's size is at least the header's, so not zero.
+        let memory = unsafe { if zero { alloc_zeroed(layout) } else { alloc(layout) } };
+        let Some(header) = NonNull::new(memory.cast::<Header>()) else {
+            return Err(out_of_memory(len));
+        };
+        // SAFETY: the memory is large enough and aligned for the header.
+        unsafe { header.write(Header { count: AtomicUsize::new(1), len }) };
+        Ok(Self { header })
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        // Relaxed as in `Arc`: the new reference is made from one that exists already.
+        self.header().count.fetch_add(1, Ordering::Relaxed);
+        Self { header: self.header }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.header().count.fetch_sub(1, Ordering::Release) != 1 {
+            return;
+        }
+        // After the last decrement, because otherwise another thread's reads could come later.
+        fence(Ordering::Acquire);
+        let layout = layout(self.header().len);
+        // SAFETY: this was the last reference, and the layout is the allocation's (invariant 3).
+        unsafe { dealloc(self.header.as_ptr().cast(), layout) };
+    }
+}
+
+fn layout(len: usize) -> Layout {
+    // SAFETY: ALIGN is a power of two, and `allocate` has checked that the sum fits `isize`.
+    unsafe { Layout::from_size_align_unchecked(HEADER_BYTES + len, ALIGN) }
+}
+
+fn out_of_memory(bytes: usize) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format!("no memory for a value of {bytes} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_joined_and_shared() {
+        let buffer = Buffer::from_parts(&[b"ab", b"", b"cde"]).unwrap();
+        let shared = buffer.clone();
+        drop(buffer);
+        assert_eq!(shared.bytes(), b"abcde");
+    }
+
+    #[test]
+    fn only_an_unshared_buffer_can_be_written_or_cut() {
+        let mut buffer = Buffer::zeroed(8).unwrap();
+        buffer.bytes_mut().unwrap().copy_from_slice(b"12345678");
+        let shared = buffer.clone();
+        assert!(buffer.bytes_mut().is_none());
+        buffer.truncate(2);
+        assert_eq!(buffer.bytes(), b"12345678");
+        drop(shared);
+        buffer.truncate(2);
+        assert_eq!(buffer.bytes(), b"12");
+        assert_eq!(buffer.memory_bytes(), HEADER_BYTES + 2);
+    }
+
+    #[test]
+    fn a_raw_pointer_keeps_the_bytes() {
+        let buffer = Buffer::from_parts(&[b"kept"]).unwrap();
+        let raw = NonNull::new(buffer.into_raw()).unwrap();
+        // SAFETY: the pointer was just made and is given back once.
+        let back = unsafe { Buffer::from_raw(raw) };
+        assert_eq!(back.bytes(), b"kept");
+    }
+
+    #[test]
+    fn an_impossible_length_is_an_error() {
+        let error = Buffer::zeroed(usize::MAX - 64).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    }
+}

@@ -1,0 +1,84 @@
+//! What the cold tier asks of a directory and of a file, so that a test can be the disk.
+
+use crate::error::Result;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One directory: the only place where a store has files. Names have no slash in them.
+pub trait Disk: Send + Sync {
+    /// The directory, for messages only.
+    fn path(&self) -> &Path;
+
+    /// Opens an existing file, for writing too if `writable`.
+    ///
+    /// # Errors
+    /// `Io` with os code `ENOENT` if there is none of that name.
+    fn open(&self, name: &str, writable: bool) -> Result<Arc<dyn File>>;
+
+    /// Makes a new file (owner may read and write, nobody else), for reading and writing.
+    ///
+    /// # Errors
+    /// `Io` if the name is taken, `NoSpace` if the disk is full.
+    fn create(&self, name: &str) -> Result<Arc<dyn File>>;
+
+    /// The names of all files, in any order.
+    ///
+    /// # Errors
+    /// `Io` if the directory cannot be read.
+    fn list(&self) -> Result<Vec<String>>;
+
+    /// Renames a file; one that has the name `to` already is replaced in one step.
+    ///
+    /// # Errors
+    /// `Io`; nothing has changed then.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Removes a name. The bytes stay readable through open files.
+    ///
+    /// # Errors
+    /// `Io`; a missing name is one too.
+    fn remove(&self, name: &str) -> Result<()>;
+
+    /// Makes names that were created, renamed and removed survive power loss.
+    ///
+    /// # Errors
+    /// `Io`; what is on disk is then unknown.
+    fn sync_names(&self) -> Result<()>;
+}
+
+/// One open file. All reads and writes name their offset, so that threads may share it.
+pub trait File: Send + Sync {
+    /// The file's path when it was opened, for messages only.
+    fn path(&self) -> &Path;
+
+    /// Reads at `offset` until `buffer` is full or the file ends; returns how many bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
+
+    /// Writes all `parts`, one after the other, starting at `offset`: one system call where the
+    /// system takes it all. After an error any prefix may have been written.
+    ///
+    /// # Errors
+    /// `NoSpace` if the disk or the quota is full, else `Io`.
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> Result<()>;
+
+    /// Makes the bytes written so far survive power loss.
+    ///
+    /// # Errors
+    /// `Io`; what is on disk is then unknown, and a second sync proves nothing.
+    fn sync(&self) -> Result<()>;
+
+    /// The length in bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn len(&self) -> Result<u64>;
+
+    /// Cuts or extends (with zeros) the file.
+    ///
+    /// # Errors
+    /// `Io`, or `NoSpace`.
+    fn set_len(&self, bytes: u64) -> Result<()>;
+}
