@@ -9,5 +9,6 @@ mod time;
 mod buffer;
 mod key;
 mod io;
+mod codec;
 
 pub use error::{Error, ErrorKind, Result};

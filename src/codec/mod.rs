@@ -1,0 +1,30 @@
+//! What lies on disk, byte by byte: records, segment headers, the manifest and the checkpoint.
+//!
+//! Pure functions between bytes and values; no file, lock or clock is known here. All numbers are
+//! little-endian. A checksum stands first and covers everything behind it, lengths included; a
+//! length is compared with its limit before it is used.
+//!
+//! # Versions
+//! Every file carries the version of its format at the same place. A file of a newer version,
+//! whose checksum holds, is refused and left untouched; a damaged one is never taken for newer.
+
+pub mod bytes;
+pub mod checksum;
+pub mod record;
+pub mod segment;
+pub mod manifest;
+pub mod checkpoint;
+
+/// The version of the format that this library writes, and the only one it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a file's first bytes turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<T> {
+    /// What was written.
+    Valid(T),
+    /// Something a newer library wrote: its version.
+    Newer(u32),
+    /// Not what was written.
+    Damaged,
+}

@@ -1,0 +1,129 @@
+//! The header of a segment; records follow it, one after the other.
+//!
+//! | offset | size | field | meaning |
+//! |---:|---:|---|---|
+//! | 0 | 4 | checksum | of bytes 4 to 63 |
+//! | 4 | 8 | magic | `hotcoldS` |
+//! | 12 | 4 | version | of the format: 1 |
+//! | 16 | 8 | id | the number in the file's name |
+//! | 24 | 8 | seed | of the key hash; the same in all files of a store |
+//! | 32 | 8 | kind | 1 log: records in the order of writing; 2 frozen: moved by compaction |
+//! | 40 | 8 | created | milliseconds since the epoch |
+//! | 48 | 8 | sequence floor | no sequence given out later is below it |
+//! | 56 | 8 | reserved | 0 |
+//!
+//! The checksum, the magic and the version keep their places in every version to come.
+
+use super::bytes::{put, u32_at, u64_at};
+use super::checksum::{checksum, repair_one_byte};
+use super::{Decoded, FORMAT_VERSION};
+
+/// Bytes of the header; the first record stands here.
+pub const SEGMENT_HEADER_BYTES: usize = 64;
+
+const MAGIC: &[u8; 8] = b"hotcoldS";
+
+/// How the records of a segment came there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentKind {
+    /// Appended in the order of writing.
+    Log = 1,
+    /// Moved there by compaction.
+    Frozen = 2,
+}
+
+/// What a segment says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// The segment's number.
+    pub id: u64,
+    /// Seed of the key hash.
+    pub seed: u64,
+    /// How its records came there.
+    pub kind: SegmentKind,
+    /// Milliseconds since the epoch.
+    pub created_ms: u64,
+    /// No sequence given out later is below it.
+    pub sequence_floor: u64,
+}
+
+impl SegmentHeader {
+    /// The header as bytes.
+    pub fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        put(&mut bytes, 4, MAGIC);
+        put(&mut bytes, 12, &FORMAT_VERSION.to_le_bytes());
+        put(&mut bytes, 16, &self.id.to_le_bytes());
+        put(&mut bytes, 24, &self.seed.to_le_bytes());
+        put(&mut bytes, 32, &(self.kind as u64).to_le_bytes());
+        put(&mut bytes, 40, &self.created_ms.to_le_bytes());
+        put(&mut bytes, 48, &self.sequence_floor.to_le_bytes());
+        let sum = checksum(&[&bytes[4..]]);
+        put(&mut bytes, 0, &sum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header; one damaged byte is put right.
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut copy = [0; SEGMENT_HEADER_BYTES];
+        let Some(bytes) = bytes.get(..SEGMENT_HEADER_BYTES) else { return Decoded::Damaged };
+        copy.copy_from_slice(bytes);
+        let intact = u32_at(&copy, 0) == checksum(&[&copy[4..]]);
+        if (!intact && !repair_one_byte(&[], &mut copy)) || &copy[4..12] != MAGIC {
+            return Decoded::Damaged;
+        }
+        // A version that only a repair made newer is a damaged one.
+        if u32_at(&copy, 12) != FORMAT_VERSION {
+            return if intact { Decoded::Newer(u32_at(&copy, 12)) } else { Decoded::Damaged };
+        }
+        let kind = match u64_at(&copy, 32) {
+            1 => SegmentKind::Log,
+            2 => SegmentKind::Frozen,
+            _ => return Decoded::Damaged,
+        };
+        Decoded::Valid(Self {
+            id: u64_at(&copy, 16),
+            seed: u64_at(&copy, 24),
+            kind,
+            created_ms: u64_at(&copy, 40),
+            sequence_floor: u64_at(&copy, 48),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: SegmentHeader = SegmentHeader {
+        id: 7,
+        seed: 8,
+        kind: SegmentKind::Frozen,
+        created_ms: 9,
+        sequence_floor: 10,
+    };
+
+    #[test]
+    fn any_one_damaged_byte_is_put_right_and_two_are_noticed() {
+        let bytes = EXAMPLE.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Decoded::Valid(EXAMPLE));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes;
+            damaged[at] ^= 0xff;
+            assert_eq!(SegmentHeader::decode(&damaged), Decoded::Valid(EXAMPLE), "byte {at}");
+            damaged[(at + 9) % bytes.len()] ^= 0x55;
+            assert_eq!(SegmentHeader::decode(&damaged), Decoded::Damaged, "byte {at}");
+        }
+        assert_eq!(SegmentHeader::decode(&bytes[..63]), Decoded::Damaged);
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let mut bytes = EXAMPLE.encode();
+        put(&mut bytes, 12, &2_u32.to_le_bytes());
+        assert_eq!(SegmentHeader::decode(&bytes), Decoded::Valid(EXAMPLE));
+        let sum = checksum(&[&bytes[4..]]);
+        put(&mut bytes, 0, &sum.to_le_bytes());
+        assert_eq!(SegmentHeader::decode(&bytes), Decoded::Newer(2));
+    }
+}
