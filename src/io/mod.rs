@@ -1,3 +1,9 @@
 //! The only code that touches the operating system.
 
 pub mod files;
+pub mod clock;
+pub mod fork;
+pub mod disk;
+pub mod lock;
+#[cfg(test)]
+pub mod scratch;
