@@ -10,5 +10,6 @@ mod buffer;
 mod key;
 mod io;
 mod codec;
+mod hot;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,106 @@
+//! Least recently used: the entry that was not used for longest leaves first.
+//!
+//! The map's key is an entry's place: the hash, or for a second key with the same hash the next
+//! number that is free. `reach` says how far from its hash any entry of this shard ever had to
+//! go. With 64-bit hashes under a secret seed that is 0 but for prepared tests, so a lookup is one
+//! probe, and the map needs neither a copy of the key nor a pointer to it.
+//!
+//! # Invariants
+//! 1. An entry lies at a place from `hash` to `hash + reach`, wrapping around.
+//! 2. No two slots have the same key.
+
+use super::entry::Probe;
+use super::order::{Order, Slot};
+use ::lru::LruCache;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A map in order of use.
+pub(super) struct Lru {
+    slots: LruCache<u64, Slot, BuildHasherDefault<PlaceHasher>>,
+    reach: u64,
+}
+
+impl Lru {
+    pub(super) fn new() -> Self {
+        Self { slots: LruCache::unbounded_with_hasher(BuildHasherDefault::default()), reach: 0 }
+    }
+
+    /// Where the key lies, for certain only if something lies there at all: while `reach` is 0
+    /// the hash is the only place, and whoever looks there compares the key anyway.
+    fn place(&self, probe: Probe<'_>) -> u64 {
+        (0..self.reach)
+            .map(|step| probe.hash.wrapping_add(step))
+            .find(|place| self.slots.peek(place).is_some_and(|slot| holds(slot, probe)))
+            .unwrap_or_else(|| probe.hash.wrapping_add(self.reach))
+    }
+}
+
+impl Order for Lru {
+    fn insert(&mut self, slot: Slot) {
+        let hash = slot.entry.hash();
+        let mut step = 0;
+        while self.slots.contains(&hash.wrapping_add(step)) {
+            step += 1;
+        }
+        self.reach = self.reach.max(step);
+        self.slots.push(hash.wrapping_add(step), slot);
+    }
+
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
+        let place = self.place(probe);
+        // Compared before it is taken, because another key may lie there.
+        self.slots.peek(&place).filter(|slot| holds(slot, probe))?;
+        self.slots.pop(&place)
+    }
+
+    fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
+        // A key that misses onto another key's place renews that one: rarer than one in 2^64.
+        self.slots.get_mut(&self.place(probe)).filter(|slot| holds(slot, probe))
+    }
+
+    fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
+        self.slots.peek(&self.place(probe)).filter(|slot| holds(slot, probe))
+    }
+
+    fn peek_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
+        self.slots.peek_mut(&self.place(probe)).filter(|slot| holds(slot, probe))
+    }
+
+    fn victim(&self) -> Option<&Slot> {
+        self.slots.peek_lru().map(|(_, slot)| slot)
+    }
+
+    fn evict(&mut self) -> Option<Slot> {
+        self.slots.pop_lru().map(|(_, slot)| slot)
+    }
+
+    fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {
+        Box::new(self.slots.iter().map(|(_, slot)| slot))
+    }
+}
+
+fn holds(slot: &Slot, probe: Probe<'_>) -> bool {
+    slot.entry.hash() == probe.hash && slot.entry.key() == probe.bytes
+}
+
+/// Hands the place through, as its bits are those of a good hash. They are turned round, because
+/// the highest choose the shard and so are alike within one, and the map uses the highest seven as
+/// a tag that tells slots apart.
+#[derive(Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, place: u64) {
+        self.0 = place.rotate_right(7);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

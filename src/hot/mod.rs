@@ -1,0 +1,311 @@
+//! The hot tier: entries in memory, bounded in bytes and in number.
+//!
+//! Sixteen shards, chosen by the top bits of the key's hash, each with a lock, a map and an order of
+//! eviction; one budget for all of them, so that a value may be as large as the tier. The tier knows
+//! no disk and no clock of its own; it hands back what it evicts, and the store decides what that
+//! means.
+//!
+//! An insert has two steps: [`Hot::reserve`] makes room, evicting from whichever shard holds the
+//! entry that was not used for longest, with one lock at a time; then [`ShardGuard::insert`] puts
+//! the entry in. Between shards the order of uses is exact as far as inserts lie between them; two
+//! hits between the same two inserts may change places if their keys lie in different shards.
+//!
+//! # Invariants
+//! 1. Used bytes never exceed the capacity, nor entries their maximum, at any instant.
+//! 2. Unwritten entries leave only by `remove`, by being replaced or by [`AllGuard::take`].
+//! 3. Locks: one shard at a time, or several by ascending index; the budget has no lock.
+
+mod entry;
+mod budget;
+mod order;
+mod terms;
+mod lru;
+mod shard;
+
+pub use entry::Entry;
+pub use shard::{Reservation, ShardGuard};
+pub use terms::{Departure, Found};
+
+use crate::key::Key;
+use crate::time::Clock;
+use budget::{Budget, Room};
+use shard::{Contents, EMPTY, Shard};
+use terms::Terms;
+
+/// How many top bits of a hash choose the shard.
+const SHARD_BITS: u32 = 4;
+
+const SHARD_COUNT: usize = 1 << SHARD_BITS;
+
+/// The bounds of a hot tier.
+#[derive(Clone, Copy, Debug)]
+pub struct HotOptions {
+    /// Bytes that all entries may take, their overhead included; 0 for no tier at all.
+    pub capacity: u64,
+    /// How many entries there may be; 0 for as many as the bytes allow.
+    pub max_entries: u64,
+    /// How long an entry may stay without being stored or promoted anew, in milliseconds; 0 for
+    /// as long as it is not evicted.
+    pub residency_ms: u64,
+}
+
+/// The hot tier. All methods may be called from any thread at any time, but none of them while the
+/// caller has a [`ShardGuard`] or [`AllGuard`] other than those that only read sums.
+pub struct Hot {
+    shards: [Shard; SHARD_COUNT],
+    budget: Budget,
+    residency_ms: u64,
+}
+
+impl Hot {
+    /// Makes an empty tier.
+    pub fn new(options: &HotOptions) -> Self {
+        let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
+        Self {
+            shards: std::array::from_fn(|_| Shard::new()),
+            budget: Budget::new(options.capacity, max_entries),
+            residency_ms: options.residency_ms,
+        }
+    }
+
+    /// False if the tier can hold nothing.
+    pub fn is_enabled(&self) -> bool {
+        self.budget.capacity() > 0
+    }
+
+    /// Bytes that the entries may take.
+    pub fn capacity(&self) -> u64 {
+        self.budget.capacity()
+    }
+
+    /// Bytes that entries and reservations take.
+    pub fn used_bytes(&self) -> u64 {
+        self.budget.used()
+    }
+
+    /// How many entries there are; a reservation counts as one.
+    pub fn entry_count(&self) -> u64 {
+        self.budget.entries()
+    }
+
+    /// Bytes that unwritten entries take.
+    pub fn unwritten_bytes(&self) -> u64 {
+        self.budget.unwritten_bytes()
+    }
+
+    /// How many shards there are.
+    pub fn shard_count(&self) -> usize {
+        SHARD_COUNT
+    }
+
+    /// The shard of the keys with this hash.
+    pub fn shard_index(&self, hash: u64) -> usize {
+        // Four bits fit into any usize.
+        usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0)
+    }
+
+    /// The hashes, first and last, of the keys in shard `index`.
+    pub fn shard_range(&self, index: usize) -> (u64, u64) {
+        let width_bits = u64::BITS - SHARD_BITS;
+        let first = u64::try_from(index % SHARD_COUNT).unwrap_or(0) << width_bits;
+        (first, first | (u64::MAX >> SHARD_BITS))
+    }
+
+    /// Finds the entry of `key` and counts this as a use. One whose time is over is removed.
+    ///
+    /// # Cost
+    /// One lock. The clock is asked only if there is a residency or the entry can expire.
+    pub fn get(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
+        if !self.is_enabled() {
+            return Found::Miss;
+        }
+        self.lock(self.shard_index(key.hash())).get(key, self.terms(clock))
+    }
+
+    /// As [`Hot::get`], but changes nothing: neither recency, nor does it remove what is gone.
+    pub fn peek(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
+        self.lock(self.shard_index(key.hash())).look_up(key, self.terms(clock))
+    }
+
+    /// Locks shard `index`, counted modulo their number.
+    pub fn lock(&self, index: usize) -> ShardGuard<'_> {
+        let [first, ..] = &self.shards;
+        self.shards.get(index % SHARD_COUNT).unwrap_or(first).lock(&self.budget)
+    }
+
+    /// Locks all shards.
+    pub fn lock_all(&self) -> AllGuard<'_> {
+        AllGuard { guards: self.shards.iter().map(|shard| shard.lock(&self.budget)).collect() }
+    }
+
+    /// Takes room for an entry of `charge` bytes, evicting as needed; what is evicted is added to
+    /// `victims`, to be dropped by the caller without a lock.
+    ///
+    /// `None` if the charge exceeds the capacity (nothing is evicted then), or if what is left is
+    /// unwritten or reserved by others.
+    pub fn reserve(&self, charge: u64, victims: &mut Vec<Entry>) -> Option<Reservation<'_>> {
+        self.enlarge(Reservation::empty(&self.budget), charge, victims)
+    }
+
+    /// As [`Hot::reserve`], for an entry that is to replace what hot now has of `key`: that one's
+    /// room is counted in, so nothing is evicted if the new entry is not larger. The old entry
+    /// stays until the insert. The reservation may only be used to insert an entry of `key`.
+    pub fn reserve_replacing(
+        &self,
+        key: &Key<'_>,
+        charge: u64,
+        victims: &mut Vec<Entry>,
+    ) -> Option<Reservation<'_>> {
+        if charge > self.capacity() {
+            return None;
+        }
+        let lent = self.lock(self.shard_index(key.hash())).lend(key);
+        let reservation = lent.unwrap_or_else(|| Reservation::empty(&self.budget));
+        self.enlarge(reservation, charge, victims)
+    }
+
+    fn enlarge<'a>(
+        &'a self,
+        mut reservation: Reservation<'a>,
+        charge: u64,
+        victims: &mut Vec<Entry>,
+    ) -> Option<Reservation<'a>> {
+        if charge > self.capacity() {
+            return None;
+        }
+        let missing = Room::of_entry(charge).beyond(reservation.room);
+        while !self.budget.take(missing) {
+            if !self.evict_some(&|| !self.budget.has(missing), victims) {
+                return None;
+            }
+        }
+        reservation.room.add(missing);
+        Some(reservation)
+    }
+
+    /// Demotes entries in the policy's own order until at most `target_bytes` are used; what has
+    /// left is added to `victims`. Unwritten entries stay; 0 empties the tier of all others.
+    pub fn shrink_to(&self, target_bytes: u64, victims: &mut Vec<Entry>) {
+        let more = || self.used_bytes() > target_bytes;
+        while more() && self.evict_some(&more, victims) {}
+    }
+
+    /// Evicts from the shard whose victim is the oldest, until another shard's is older or `more`
+    /// is false. Returns false if no shard has a victim.
+    fn evict_some(&self, more: &dyn Fn() -> bool, victims: &mut Vec<Entry>) -> bool {
+        // The search starts elsewhere each time, so that shards with equal stamps take turns.
+        let turn = usize::try_from(self.budget.tick()).unwrap_or(0).wrapping_add(victims.len());
+        let start = turn % SHARD_COUNT;
+        let (mut oldest, mut second, mut index) = (EMPTY, EMPTY, 0);
+        for i in (start..SHARD_COUNT).chain(0..start) {
+            let stamp = self.shards.get(i).map_or(EMPTY, Shard::oldest);
+            if stamp < oldest {
+                (second, oldest, index) = (oldest, stamp, i);
+            } else {
+                second = second.min(stamp);
+            }
+        }
+        if oldest == EMPTY {
+            return false;
+        }
+        self.lock(index).evict(second, more, victims);
+        true
+    }
+
+    /// The entries whose hashes lie from `first_hash` to `last_hash`, by ascending hash.
+    ///
+    /// # Cost
+    /// Looks at every entry of the shards in question, one lock at a time; best asked for whole
+    /// shards ([`Hot::shard_range`]).
+    pub fn entries_in(&self, first_hash: u64, last_hash: u64) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for index in self.shard_index(first_hash)..=self.shard_index(last_hash) {
+            self.lock(index).collect(first_hash, last_hash, &mut entries);
+        }
+        entries.sort_unstable_by_key(Entry::hash);
+        entries
+    }
+
+    /// Removes up to `limit` entries of shard `index` whose time is over, with the reason, to be
+    /// dropped by the caller. Leaves unwritten ones.
+    ///
+    /// # Cost
+    /// Nothing but the lock if no entry of the shard can end by time.
+    pub fn sweep(
+        &self,
+        index: usize,
+        clock: &dyn Clock,
+        limit: usize,
+        out: &mut Vec<(Entry, Departure)>,
+    ) {
+        self.lock(index).sweep(self.terms(clock), limit, out);
+    }
+
+    /// The unwritten entries in the order in which they were stored, up to `limit_bytes` of
+    /// charge, but at least one if there is any.
+    pub fn oldest_unwritten(&self, limit_bytes: u64) -> Vec<Entry> {
+        if self.unwritten_bytes() == 0 {
+            return Vec::new();
+        }
+        let mut stamped = Vec::new();
+        for index in 0..SHARD_COUNT {
+            self.lock(index).oldest_unwritten(limit_bytes.max(1), &mut stamped);
+        }
+        stamped.sort_unstable_by_key(|(stamp, _)| *stamp);
+        let charge = |entry: &Entry| entry.charge();
+        cut(stamped.into_iter().map(|(_, entry)| entry), limit_bytes, charge)
+    }
+
+    /// The keys of the entries, the most recently used first, up to about `limit_bytes` of keys.
+    /// Each shard gives its share of the limit.
+    pub fn hottest(&self, limit_bytes: usize) -> Vec<Box<[u8]>> {
+        let mut stamped = Vec::new();
+        for index in 0..SHARD_COUNT {
+            self.lock(index).hottest(limit_bytes.div_ceil(SHARD_COUNT), &mut stamped);
+        }
+        stamped.sort_unstable_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
+        stamped.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn terms<'a>(&self, clock: &'a dyn Clock) -> Terms<'a> {
+        Terms { residency_ms: self.residency_ms, clock }
+    }
+}
+
+/// The first of `entries`, up to `limit` of `size` in sum, but at least one.
+fn cut(
+    entries: impl Iterator<Item = Entry>,
+    limit: u64,
+    size: impl Fn(&Entry) -> u64,
+) -> Vec<Entry> {
+    let mut sum = 0_u64;
+    entries
+        .take_while(|entry| {
+            let first = sum == 0;
+            sum += size(entry);
+            first || sum <= limit
+        })
+        .collect()
+}
+
+/// All shards, locked at once; the locks go with the guard.
+pub struct AllGuard<'a> {
+    guards: Vec<ShardGuard<'a>>,
+}
+
+impl AllGuard<'_> {
+    /// Takes every entry out, unwritten ones too, at a cost that does not depend on their number.
+    /// Afterwards nothing is used but by reservations.
+    pub fn take(&mut self) -> Drained {
+        Drained { _contents: self.guards.iter_mut().map(ShardGuard::take_all).collect() }
+    }
+}
+
+/// Entries that were taken out together. Dropping it frees them, which takes its time: to be done
+/// without a lock.
+pub struct Drained {
+    _contents: Vec<Contents>,
+}
+
+#[cfg(test)]
+mod tests;
