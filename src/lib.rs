@@ -11,5 +11,6 @@ mod key;
 mod io;
 mod codec;
 mod hot;
+mod store;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,5 @@
+//! The store: both tiers, behind one handle.
+
+pub mod options;
+pub mod histogram;
+pub mod stats;
