@@ -10,6 +10,7 @@
 
 pub mod bytes;
 pub mod checksum;
+pub mod compress;
 pub mod record;
 pub mod segment;
 pub mod manifest;

@@ -7,3 +7,5 @@ pub mod disk;
 pub mod lock;
 #[cfg(test)]
 pub mod scratch;
+#[cfg(test)]
+pub mod sim;

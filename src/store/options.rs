@@ -9,7 +9,7 @@
 //! 1. A failed `set` or `set_u64` changes nothing.
 //! 2. Every field can be set by exactly one row, and holds only what its row lets through.
 
-use crate::codec::Compression;
+use crate::codec::compress::Compression;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{COLD_CAPACITY_MIN, HOT_CAPACITY_DEFAULT, SYNC_INTERVAL_MS_DEFAULT};
 

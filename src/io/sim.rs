@@ -1,0 +1,467 @@
+//! A disk in memory that a test can crash, tear, fill and damage.
+//!
+//! It promises what a real disk promises, and no more. Bytes are durable after `sync` of their
+//! file, names after `sync_names`. When the power goes, of all else each sector of each write, each
+//! change of a length and each change of a name is there or not as the test's choice has it, in
+//! any combination. After a failed sync the bytes it was for stay uncertain, whatever is synced
+//! later: Linux forgets that they were not written.
+//!
+//! # Invariants
+//! 1. A file is kept as long as it has a name, a name that a crash may bring back, or is open.
+
+use crate::error::{Error, Result};
+use crate::io::disk::failed;
+use crate::io::files::{Disk, File};
+use inode::{FILE_BYTES_MAX, Inode, What};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod inode;
+mod tests;
+
+/// A kind of operation, to be counted and to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    /// `Disk::open`.
+    Open,
+    /// `Disk::create`.
+    Create,
+    /// `Disk::list`.
+    List,
+    /// `Disk::rename`.
+    Rename,
+    /// `Disk::remove`.
+    Remove,
+    /// `Disk::sync_names`.
+    SyncNames,
+    /// `File::read_at`.
+    Read,
+    /// `File::write_at`.
+    Write,
+    /// `File::sync`.
+    Sync,
+    /// `File::len`.
+    Len,
+    /// `File::set_len`.
+    SetLen,
+}
+
+impl Op {
+    /// True if the operation changes what is on the disk.
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::Open | Self::List | Self::Read | Self::Len)
+    }
+}
+
+/// The disk. Clones are the same disk, so that a test keeps one and gives one away.
+#[derive(Clone)]
+pub struct SimDisk {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+impl SimDisk {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::from_state(State::default())
+    }
+
+    /// A disk with these files, all durable.
+    pub fn from_files(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let mut state = State::default();
+        for (name, bytes) in files {
+            let id = state.add_file(Inode::durable(bytes));
+            state.names.insert(name, id);
+        }
+        state.durable_names = state.names.clone();
+        Self::from_state(state)
+    }
+
+    /// All files, as programs see them now.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state.lock();
+        let files = state.names.iter();
+        files.map(|(name, id)| (name.clone(), state.inodes[id].bytes.clone())).collect()
+    }
+
+    /// The disk after the power went: `choice` says of each thing not synced whether it survived.
+    /// This disk goes on as if nothing had happened.
+    pub fn crash(&self, mut choice: impl FnMut() -> bool) -> Self {
+        let state = self.state.lock();
+        let mut names = state.durable_names.clone();
+        for change in &state.name_changes {
+            if choice() {
+                change.apply(&mut names);
+            }
+        }
+        let mut files = BTreeMap::new();
+        for (name, id) in names {
+            files.insert(name, state.inodes[&id].crash(&mut choice));
+        }
+        Self::from_files(files)
+    }
+
+    /// The disk after the process died: all it did is there, durable or not as before. Faults end.
+    pub fn kill(&self) -> Self {
+        let mut state = self.state.lock().clone();
+        state.faults.clear();
+        state.changes_left = None;
+        state.stopped = false;
+        state.inodes.values_mut().for_each(|inode| inode.open_count = 0);
+        Self::from_state(state)
+    }
+
+    /// Lets the `nth` operation of this kind from now, 1 being the next, fail with `os_code`. A
+    /// write that fails has written half; a sync that fails has synced nothing.
+    pub fn fail_nth(&self, op: Op, nth: u64, os_code: i32) {
+        self.state.lock().faults.push(Fault { op, left: nth, os_code });
+    }
+
+    /// Lets the next sync of a file fail with `EIO`.
+    pub fn fail_sync_once(&self) {
+        self.fail_nth(Op::Sync, 1, libc::EIO);
+    }
+
+    /// Lets every operation fail with `EIO` once this many more changes (see [`Op::is_change`])
+    /// have been made, as if the process was stopped there: to be followed by `crash` or `kill`.
+    /// If the change at which it stops is a write, half of it is written.
+    pub fn stop_after(&self, changes: u64) {
+        self.state.lock().changes_left = Some(changes);
+    }
+
+    /// Lets files grow by this many bytes in all and then gives `ENOSPC`, after writing what there
+    /// is room for. Removing and cutting files makes room. `None`: no bound.
+    pub fn fill_disk(&self, bytes_left: Option<u64>) {
+        self.state.lock().room = bytes_left;
+    }
+
+    /// Inverts the bits of `mask` in one byte, durably. The whole file counts as synced then.
+    pub fn flip(&self, name: &str, offset: usize, mask: u8) {
+        self.damage(name, |bytes| bytes[offset] ^= mask);
+    }
+
+    /// Cuts a file to `len` bytes, durably. The whole file counts as synced then.
+    pub fn cut(&self, name: &str, len: usize) {
+        self.damage(name, |bytes| bytes.truncate(len));
+    }
+
+    /// How many operations of this kind were asked for, also those that failed.
+    pub fn count(&self, op: Op) -> u64 {
+        self.state.lock().counts.get(&op).copied().unwrap_or(0)
+    }
+
+    /// How many changes (see [`Op::is_change`]) were asked for: a run's crash points.
+    pub fn changes(&self) -> u64 {
+        let state = self.state.lock();
+        state.counts.iter().filter(|(op, _)| op.is_change()).map(|(_, count)| count).sum()
+    }
+
+    fn from_state(state: State) -> Self {
+        Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state.lock();
+        let id = state.names[name];
+        state.inode(id).damage(change);
+    }
+
+    /// Counts the operation, and lets it fail if its time has come.
+    fn enter(&self, op: Op, name: &str) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state.lock();
+        match state.enter(op) {
+            Ok(()) => Ok(state),
+            Err(code) => Err(self.error(op, name, code)),
+        }
+    }
+
+    fn file(&self, name: &str, id: u64, writable: bool, state: &mut State) -> Arc<dyn File> {
+        state.inode(id).open_count += 1;
+        Arc::new(SimFile { disk: self.clone(), path: self.path.join(name), id, writable })
+    }
+
+    fn error(&self, op: Op, name: &str, code: i32) -> Error {
+        let doing = format!("{op:?} {name} in {}", self.path.display()).to_lowercase();
+        failed(doing, &io::Error::from_raw_os_error(code), "")
+    }
+}
+
+/// A choice that looks random, the same one for the same seed: for [`SimDisk::crash`].
+pub fn coin(seed: u64) -> impl FnMut() -> bool {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 63 == 1
+    }
+}
+
+impl Disk for SimDisk {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self, name: &str, writable: bool) -> Result<Arc<dyn File>> {
+        let mut state = self.enter(Op::Open, name)?;
+        let id = state.id(name).ok_or_else(|| self.error(Op::Open, name, libc::ENOENT))?;
+        Ok(self.file(name, id, writable, &mut state))
+    }
+
+    fn create(&self, name: &str) -> Result<Arc<dyn File>> {
+        let mut state = self.enter(Op::Create, name)?;
+        if state.id(name).is_some() {
+            return Err(self.error(Op::Create, name, libc::EEXIST));
+        }
+        let id = state.add_file(Inode::default());
+        state.rename(NameChange { from: None, to: Some(name.to_owned()), id });
+        Ok(self.file(name, id, true, &mut state))
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        Ok(self.enter(Op::List, ".")?.names.keys().cloned().collect())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let mut state = self.enter(Op::Rename, from)?;
+        let id = state.id(from).ok_or_else(|| self.error(Op::Rename, from, libc::ENOENT))?;
+        if from != to {
+            state.rename(NameChange { from: Some(from.to_owned()), to: Some(to.to_owned()), id });
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let mut state = self.enter(Op::Remove, name)?;
+        let id = state.id(name).ok_or_else(|| self.error(Op::Remove, name, libc::ENOENT))?;
+        state.rename(NameChange { from: Some(name.to_owned()), to: None, id });
+        Ok(())
+    }
+
+    fn sync_names(&self) -> Result<()> {
+        let mut state = self.enter(Op::SyncNames, ".")?;
+        state.durable_names = state.names.clone();
+        state.name_changes.clear();
+        state.forget_files();
+        Ok(())
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    path: PathBuf,
+    id: u64,
+    writable: bool,
+}
+
+impl SimFile {
+    fn enter(&self, op: Op) -> Result<MutexGuard<'_, State>> {
+        self.disk.enter(op, &self.name())
+    }
+
+    fn error(&self, op: Op, code: i32) -> Error {
+        self.disk.error(op, &self.name(), code)
+    }
+
+    fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl File for SimFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut state = self.enter(Op::Read)?;
+        let bytes = &state.inode(self.id).bytes;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let count = buffer.len().min(bytes.len() - start);
+        buffer[..count].copy_from_slice(&bytes[start..start + count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, parts: &[&[u8]], offset: u64) -> Result<()> {
+        let mut bytes = parts.concat();
+        let mut state = self.disk.state.lock();
+        let was_stopped = state.stopped;
+        let mut outcome = state.enter(Op::Write);
+        if was_stopped {
+            bytes.clear();
+        } else if !self.writable {
+            outcome = Err(libc::EBADF);
+            bytes.clear();
+        } else if offset.saturating_add(bytes.len() as u64) > FILE_BYTES_MAX {
+            outcome = Err(libc::EFBIG);
+            bytes.clear();
+        } else if outcome.is_err() {
+            bytes.truncate(bytes.len() / 2);
+        }
+        let whole = bytes.len();
+        state.take_room(self.id, offset, &mut bytes);
+        if bytes.len() < whole {
+            outcome = outcome.and(Err(libc::ENOSPC));
+        }
+        if !bytes.is_empty() {
+            state.inode(self.id).change(What::Write { offset, bytes });
+        }
+        outcome.map_err(|code| self.error(Op::Write, code))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let mut state = self.disk.state.lock();
+        let outcome = state.enter(Op::Sync);
+        state.inode(self.id).sync(outcome.is_ok());
+        outcome.map_err(|code| self.error(Op::Sync, code))
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(self.enter(Op::Len)?.inode(self.id).bytes.len() as u64)
+    }
+
+    fn set_len(&self, bytes: u64) -> Result<()> {
+        let mut state = self.enter(Op::SetLen)?;
+        let code = match (self.writable, bytes > FILE_BYTES_MAX) {
+            (false, _) => libc::EINVAL,
+            (true, true) => libc::EFBIG,
+            (true, false) => {
+                let before = state.inode(self.id).bytes.len() as u64;
+                state.give_room(before.saturating_sub(bytes));
+                state.inode(self.id).change(What::Length(bytes));
+                return Ok(());
+            }
+        };
+        Err(self.error(Op::SetLen, code))
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut state = self.disk.state.lock();
+        state.inode(self.id).open_count -= 1;
+        state.forget_files();
+    }
+}
+
+#[derive(Clone, Default)]
+struct State {
+    inodes: BTreeMap<u64, Inode>,
+    next_id: u64,
+    names: BTreeMap<String, u64>,
+    durable_names: BTreeMap<String, u64>,
+    /// What leads from `durable_names` to `names`.
+    name_changes: Vec<NameChange>,
+    /// Bytes by which files may still grow; None: no bound.
+    room: Option<u64>,
+    faults: Vec<Fault>,
+    /// Changes until everything fails; None: never.
+    changes_left: Option<u64>,
+    /// The change at which everything ended has been asked for.
+    stopped: bool,
+    counts: BTreeMap<Op, u64>,
+}
+
+#[derive(Clone)]
+struct Fault {
+    op: Op,
+    left: u64,
+    os_code: i32,
+}
+
+impl State {
+    fn id(&self, name: &str) -> Option<u64> {
+        self.names.get(name).copied()
+    }
+
+    fn inode(&mut self, id: u64) -> &mut Inode {
+        self.inodes.get_mut(&id).expect("invariant 1")
+    }
+
+    fn enter(&mut self, op: Op) -> std::result::Result<(), i32> {
+        *self.counts.entry(op).or_default() += 1;
+        match &mut self.changes_left {
+            Some(0) => {
+                self.stopped |= op.is_change();
+                return Err(libc::EIO);
+            }
+            Some(left) if op.is_change() => *left -= 1,
+            _ => {}
+        }
+        let mut failure = None;
+        self.faults.retain_mut(|fault| {
+            if fault.op == op {
+                fault.left -= 1;
+                if fault.left == 0 {
+                    failure = Some(fault.os_code);
+                }
+            }
+            fault.left > 0
+        });
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn add_file(&mut self, inode: Inode) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.inodes.insert(id, inode);
+        id
+    }
+
+    fn rename(&mut self, change: NameChange) {
+        let lost = match (&change.from, &change.to) {
+            (_, Some(to)) => self.id(to),
+            (_, None) => Some(change.id),
+        };
+        let freed = lost.map_or(0, |id| self.inode(id).bytes.len() as u64);
+        self.give_room(freed);
+        change.apply(&mut self.names);
+        self.name_changes.push(change);
+    }
+
+    fn give_room(&mut self, bytes: u64) {
+        self.room = self.room.map(|room| room + bytes);
+    }
+
+    /// Cuts `bytes`, to be written at `offset`, to what there is room for.
+    fn take_room(&mut self, id: u64, offset: u64, bytes: &mut Vec<u8>) {
+        let Some(room) = self.room else { return };
+        let len = self.inode(id).bytes.len() as u64;
+        let fits = (len + room).saturating_sub(offset);
+        bytes.truncate(usize::try_from(fits).unwrap_or(usize::MAX));
+        let growth = (offset + bytes.len() as u64).saturating_sub(len);
+        self.room = Some(room.saturating_sub(if bytes.is_empty() { 0 } else { growth }));
+    }
+
+    fn forget_files(&mut self) {
+        let Self { names, durable_names, name_changes, inodes, .. } = self;
+        let is_named = |id: &u64| {
+            let mut named = names.values().chain(durable_names.values());
+            named.any(|name| name == id) || name_changes.iter().any(|change| change.id == *id)
+        };
+        inodes.retain(|id, inode| inode.open_count > 0 || is_named(id));
+    }
+}
+
+/// A file gets a name (no `from`), another name, or loses its name (no `to`).
+#[derive(Clone)]
+struct NameChange {
+    from: Option<String>,
+    to: Option<String>,
+    id: u64,
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, u64>) {
+        // In a crash the name may have come to stand for another file, or never have been there.
+        if let Some(from) = self.from.as_ref().filter(|from| names.get(*from) == Some(&self.id)) {
+            names.remove(from);
+        }
+        if let Some(to) = &self.to {
+            names.insert(to.clone(), self.id);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! One file of the disk in memory: its bytes, and what of them a crash may take.
+//!
+//! # Invariants
+//! 1. `bytes` are `base` with all `changes` made in order.
+
+/// What a disk writes as a whole or not at all, in bytes.
+const SECTOR_BYTES: u64 = 512;
+
+/// Longest file: a wild offset is an error and not the end of the test's memory.
+pub const FILE_BYTES_MAX: u64 = 1 << 32;
+
+/// The file.
+#[derive(Clone, Default)]
+pub struct Inode {
+    /// What programs read.
+    pub bytes: Vec<u8>,
+    /// How many descriptors there are.
+    pub open_count: usize,
+    base: Vec<u8>,
+    changes: Vec<Change>,
+}
+
+#[derive(Clone)]
+struct Change {
+    what: What,
+    fate: Fate,
+}
+
+/// What is changed.
+#[derive(Clone)]
+pub enum What {
+    /// Bytes from `offset` on; a hole before them is filled with zeros.
+    Write {
+        /// Where they start; with their length at most [`FILE_BYTES_MAX`].
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The length, at most [`FILE_BYTES_MAX`].
+    Length(u64),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Not synced yet.
+    Pending,
+    /// A sync failed: no later one makes it certain.
+    Uncertain,
+    /// Synced, and kept only because something uncertain lies below.
+    Durable,
+}
+
+impl Inode {
+    /// A file of these bytes, all durable.
+    pub fn durable(bytes: Vec<u8>) -> Self {
+        Self { base: bytes.clone(), bytes, ..Self::default() }
+    }
+
+    /// Makes a change, which is not durable.
+    pub fn change(&mut self, what: What) {
+        what.apply(&mut self.bytes, &mut || true);
+        self.changes.push(Change { what, fate: Fate::Pending });
+    }
+
+    /// Makes what was changed so far durable or, if the sync did not work, uncertain for good.
+    pub fn sync(&mut self, worked: bool) {
+        let fate = if worked { Fate::Durable } else { Fate::Uncertain };
+        for change in self.changes.iter_mut().filter(|change| change.fate == Fate::Pending) {
+            change.fate = fate;
+        }
+        if self.changes.iter().all(|change| change.fate == Fate::Durable) {
+            for change in self.changes.drain(..) {
+                change.what.apply(&mut self.base, &mut || true);
+            }
+        }
+    }
+
+    /// Damages the bytes. All that is left is durable.
+    pub fn damage(&mut self, damage: impl FnOnce(&mut Vec<u8>)) {
+        damage(&mut self.bytes);
+        self.base = self.bytes.clone();
+        self.changes.clear();
+    }
+
+    /// The bytes after the power went: `choice` says of each thing not synced whether it survived.
+    pub fn crash(&self, choice: &mut impl FnMut() -> bool) -> Vec<u8> {
+        let mut bytes = self.base.clone();
+        for change in &self.changes {
+            match change.fate {
+                Fate::Durable => change.what.apply(&mut bytes, &mut || true),
+                Fate::Pending | Fate::Uncertain => change.what.apply(&mut bytes, choice),
+            }
+        }
+        // The length may have got there without the bytes; zeros stand in their place then.
+        if bytes.len() < self.bytes.len() && choice() {
+            bytes.resize(self.bytes.len(), 0);
+        }
+        bytes
+    }
+}
+
+impl What {
+    /// Makes those parts of the change that `choice` lets survive.
+    fn apply(&self, to: &mut Vec<u8>, choice: &mut impl FnMut() -> bool) {
+        match self {
+            Self::Length(len) => {
+                if choice() {
+                    to.resize(index(*len), 0);
+                }
+            }
+            Self::Write { offset, bytes } => {
+                let (mut at, mut rest) = (*offset, bytes.as_slice());
+                while !rest.is_empty() {
+                    let in_sector = index(SECTOR_BYTES - at % SECTOR_BYTES);
+                    let (sector, after) = rest.split_at(in_sector.min(rest.len()));
+                    if choice() {
+                        put(to, index(at), sector);
+                    }
+                    at += sector.len() as u64;
+                    rest = after;
+                }
+            }
+        }
+    }
+}
+
+fn put(to: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    let end = at + bytes.len();
+    if to.len() < end {
+        to.resize(end, 0);
+    }
+    to[at..end].copy_from_slice(bytes);
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).expect("at most FILE_BYTES_MAX")
+}
