@@ -85,6 +85,21 @@ fn a_child_that_drops_its_copy_leaves_the_parents_lock() {
 }
 
 #[test]
+fn a_child_that_drops_its_copy_keeps_a_lock_it_took_since() {
+    let scratch = Scratch::new();
+    let held = DirLock::acquire(&directory(&scratch), Exclusive).unwrap();
+    let (id, process_id) = (held.id, held.process_id);
+    drop(held);
+    assert!(in_child(|| {
+        let own = DirLock::acquire(&directory(&scratch), Exclusive).unwrap();
+        drop(DirLock { id, process_id });
+        let again = kind(DirLock::acquire(&directory(&scratch), Exclusive));
+        drop(own);
+        again == Some(ErrorKind::Locked)
+    }));
+}
+
+#[test]
 fn the_lock_dies_with_its_process_though_a_child_lives_on() {
     let scratch = Scratch::new();
     let mut ends = [0; 2];
