@@ -3,3 +3,5 @@
 pub mod options;
 pub mod histogram;
 pub mod stats;
+pub mod events;
+pub mod queue;

@@ -165,7 +165,8 @@ fn a_number_that_cannot_be_is_refused() {
 #[test]
 fn combinations_are_checked_when_the_store_is_opened() {
     use ErrorKind::{InvalidArgument, Unsupported};
-    let rows: [(bool, &[(&str, &str)], Option<ErrorKind>); 14] = [
+    type Row<'a> = (bool, &'a [(&'a str, &'a str)], Option<ErrorKind>);
+    let rows: [Row<'_>; 14] = [
         (true, &[], None),
         (false, &[], None),
         (true, &[("hot_capacity", "0")], None),
