@@ -15,7 +15,10 @@ use std::ops::Range;
 /// Bytes that an entry takes beside its buffer: its node in the order (88 bytes in a chunk of 96)
 /// and its share of the map's table (17 bytes for each slot, 44 to 88 % of the slots in use), as
 /// measured with a million entries of 100 bytes. Only the accounting depends on it.
-pub const ENTRY_OVERHEAD_BYTES: u64 = 96 + 28;
+const ENTRY_OVERHEAD_BYTES: u64 = 96 + 28;
+
+/// Bytes of the note, with what a growing heap has free, that says when an entry expires.
+const EXPIRY_OVERHEAD_BYTES: u64 = 24;
 
 /// The allocator's own header before each chunk, and what it rounds a chunk up to, in bytes.
 const CHUNK_HEADER_BYTES: u64 = 8;
@@ -33,6 +36,9 @@ pub struct Entry {
     value_len: u32,
     key_len: u16,
     unwritten: bool,
+    /// True while a reservation that is to replace this entry holds its charge. The shard's own
+    /// flag, kept here because here it fits into a byte that is free.
+    pub(super) lent: bool,
 }
 
 impl Entry {
@@ -61,6 +67,7 @@ impl Entry {
             value_len,
             key_len,
             unwritten: false,
+            lent: false,
         })
     }
 
@@ -114,11 +121,13 @@ impl Entry {
     }
 
     /// What the entry counts against the capacity, in bytes: its buffer as the allocator rounds
-    /// it, and [`ENTRY_OVERHEAD_BYTES`].
+    /// it, its place in the tier, and what it takes to know when it expires.
     pub fn charge(&self) -> u64 {
         let buffer_bytes = u64::try_from(self.buffer.memory_bytes()).unwrap_or(u64::MAX / 2);
+        let note_bytes = if self.expiry.is_some() { EXPIRY_OVERHEAD_BYTES } else { 0 };
         (buffer_bytes + CHUNK_HEADER_BYTES).next_multiple_of(CHUNK_ALIGN_BYTES)
             + ENTRY_OVERHEAD_BYTES
+            + note_bytes
     }
 
     /// What finds this entry.
@@ -167,6 +176,8 @@ mod tests {
         let entry = Entry::new(buffer(), 4..7, 7..12, 0, 0, Expiry::NEVER).unwrap();
         // 16 + 12 bytes and the allocator's 8 make 36, rounded up to 48.
         assert_eq!(entry.charge(), 48 + ENTRY_OVERHEAD_BYTES);
+        let expiring = Entry::new(buffer(), 4..7, 7..12, 0, 0, Expiry::from_ms(1)).unwrap();
+        assert_eq!(expiring.charge(), entry.charge() + EXPIRY_OVERHEAD_BYTES);
         assert_eq!(entry.clone().with_unwritten(true).charge(), entry.charge());
     }
 }

@@ -14,15 +14,36 @@ use super::order::{Order, Slot};
 use ::lru::LruCache;
 use std::hash::{BuildHasherDefault, Hasher};
 
+/// Tables of fewer slots than this are left as they are: some 40 KiB.
+const SHRINK_SLOTS_MIN: usize = 1024;
+
 /// A map in order of use.
 pub(super) struct Lru {
-    slots: LruCache<u64, Slot, BuildHasherDefault<PlaceHasher>>,
+    slots: Slots,
     reach: u64,
+    /// The most slots there were since the table was made.
+    peak: usize,
 }
+
+type Slots = LruCache<u64, Slot, BuildHasherDefault<PlaceHasher>>;
 
 impl Lru {
     pub(super) fn new() -> Self {
-        Self { slots: LruCache::unbounded_with_hasher(BuildHasherDefault::default()), reach: 0 }
+        Self { slots: new_slots(), reach: 0, peak: 0 }
+    }
+
+    /// Moves what is left into a smaller table when most has gone, because a table never shrinks
+    /// and its memory is counted by the entries in it. Costs as much as a part of the removals
+    /// that led to it.
+    fn shrink(&mut self) {
+        if self.peak < SHRINK_SLOTS_MIN || self.slots.len() > self.peak / 4 {
+            return;
+        }
+        let mut old = std::mem::replace(&mut self.slots, new_slots());
+        while let Some((place, slot)) = old.pop_lru() {
+            self.slots.push(place, slot);
+        }
+        self.peak = self.slots.len();
     }
 
     /// Where the key lies, for certain only if something lies there at all: while `reach` is 0
@@ -44,13 +65,16 @@ impl Order for Lru {
         }
         self.reach = self.reach.max(step);
         self.slots.push(hash.wrapping_add(step), slot);
+        self.peak = self.peak.max(self.slots.len());
     }
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
         let place = self.place(probe);
         // Compared before it is taken, because another key may lie there.
         self.slots.peek(&place).filter(|slot| holds(slot, probe))?;
-        self.slots.pop(&place)
+        let slot = self.slots.pop(&place);
+        self.shrink();
+        slot
     }
 
     fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
@@ -66,17 +90,29 @@ impl Order for Lru {
         self.slots.peek_mut(&self.place(probe)).filter(|slot| holds(slot, probe))
     }
 
+    fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
+        (0..=self.reach)
+            .filter_map(|step| self.slots.peek(&hash.wrapping_add(step)))
+            .find(|slot| slot.entry.hash() == hash && wanted(slot))
+    }
+
     fn victim(&self) -> Option<&Slot> {
         self.slots.peek_lru().map(|(_, slot)| slot)
     }
 
     fn evict(&mut self) -> Option<Slot> {
-        self.slots.pop_lru().map(|(_, slot)| slot)
+        let (_, slot) = self.slots.pop_lru()?;
+        self.shrink();
+        Some(slot)
     }
 
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {
         Box::new(self.slots.iter().map(|(_, slot)| slot))
     }
+}
+
+fn new_slots() -> Slots {
+    LruCache::unbounded_with_hasher(BuildHasherDefault::default())
 }
 
 fn holds(slot: &Slot, probe: Probe<'_>) -> bool {

@@ -18,8 +18,10 @@
 mod entry;
 mod budget;
 mod order;
+mod due;
 mod terms;
 mod lru;
+mod state;
 mod shard;
 
 pub use entry::Entry;
@@ -29,8 +31,8 @@ pub use terms::{Departure, Found};
 use crate::key::Key;
 use crate::time::Clock;
 use budget::{Budget, Room};
-use shard::{Contents, EMPTY, Shard};
-use terms::Terms;
+use shard::{EMPTY, Shard};
+use state::State;
 
 /// How many top bits of a hash choose the shard.
 const SHARD_BITS: u32 = 4;
@@ -54,7 +56,6 @@ pub struct HotOptions {
 pub struct Hot {
     shards: [Shard; SHARD_COUNT],
     budget: Budget,
-    residency_ms: u64,
 }
 
 impl Hot {
@@ -62,9 +63,8 @@ impl Hot {
     pub fn new(options: &HotOptions) -> Self {
         let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
         Self {
-            shards: std::array::from_fn(|_| Shard::new()),
+            shards: std::array::from_fn(|_| Shard::new(options.residency_ms)),
             budget: Budget::new(options.capacity, max_entries),
-            residency_ms: options.residency_ms,
         }
     }
 
@@ -119,12 +119,12 @@ impl Hot {
         if !self.is_enabled() {
             return Found::Miss;
         }
-        self.lock(self.shard_index(key.hash())).get(key, self.terms(clock))
+        self.lock(self.shard_index(key.hash())).get(key, clock)
     }
 
     /// As [`Hot::get`], but changes nothing: neither recency, nor does it remove what is gone.
     pub fn peek(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
-        self.lock(self.shard_index(key.hash())).look_up(key, self.terms(clock))
+        self.lock(self.shard_index(key.hash())).look_up(key, clock)
     }
 
     /// Locks shard `index`, counted modulo their number.
@@ -226,19 +226,21 @@ impl Hot {
         entries
     }
 
-    /// Removes up to `limit` entries of shard `index` whose time is over, with the reason, to be
-    /// dropped by the caller. Leaves unwritten ones.
+    /// Looks at up to `limit` entries of shard `index` that may have ended, and removes those that
+    /// have, with the reason, to be dropped by the caller. Leaves unwritten ones. Returns true if
+    /// it stopped at the limit, so that there may be more.
     ///
     /// # Cost
-    /// Nothing but the lock if no entry of the shard can end by time.
+    /// Grows with what ends, not with what there is. A clock is asked only if something can end
+    /// by it.
     pub fn sweep(
         &self,
         index: usize,
         clock: &dyn Clock,
         limit: usize,
         out: &mut Vec<(Entry, Departure)>,
-    ) {
-        self.lock(index).sweep(self.terms(clock), limit, out);
+    ) -> bool {
+        self.lock(index).sweep(clock, limit, out)
     }
 
     /// The unwritten entries in the order in which they were stored, up to `limit_bytes` of
@@ -265,10 +267,6 @@ impl Hot {
         }
         stamped.sort_unstable_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
         stamped.into_iter().map(|(_, key)| key).collect()
-    }
-
-    fn terms<'a>(&self, clock: &'a dyn Clock) -> Terms<'a> {
-        Terms { residency_ms: self.residency_ms, clock }
     }
 }
 
@@ -297,14 +295,14 @@ impl AllGuard<'_> {
     /// Takes every entry out, unwritten ones too, at a cost that does not depend on their number.
     /// Afterwards nothing is used but by reservations.
     pub fn take(&mut self) -> Drained {
-        Drained { _contents: self.guards.iter_mut().map(ShardGuard::take_all).collect() }
+        Drained { _states: self.guards.iter_mut().map(ShardGuard::take_all).collect() }
     }
 }
 
 /// Entries that were taken out together. Dropping it frees them, which takes its time: to be done
 /// without a lock.
 pub struct Drained {
-    _contents: Vec<Contents>,
+    _states: Vec<State>,
 }
 
 #[cfg(test)]

@@ -14,14 +14,12 @@ pub(super) struct Slot {
     pub(super) stamp: u64,
     /// When it was stored or promoted; residency counts from here.
     pub(super) since: Instant,
-    /// True while a reservation that is to replace it holds its charge: it then counts nothing.
-    pub(super) lent: bool,
 }
 
 impl Slot {
-    /// What the slot takes of the budget now.
+    /// What the slot takes of the budget now: nothing while it is lent.
     pub(super) fn room(&self) -> Room {
-        if self.lent { Room::default() } else { Room::of_entry(self.entry.charge()) }
+        if self.entry.lent { Room::default() } else { Room::of_entry(self.entry.charge()) }
     }
 }
 
@@ -41,6 +39,9 @@ pub(super) trait Order: Send {
 
     /// As [`Order::peek`], to change what is kept beside the entry.
     fn peek_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot>;
+
+    /// Finds an entry with this hash that is `wanted`, and leaves the order as it is.
+    fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot>;
 
     /// The entry that is to leave next.
     fn victim(&self) -> Option<&Slot>;

@@ -1,36 +1,27 @@
-//! One lock's worth of the hot tier: entries in their order, the unwritten ones apart.
+//! One lock's worth of the hot tier, and the room that an entry needs before it may come.
 //!
-//! Unwritten entries stand in a list of their own in the order of writing, and move to the policy's
-//! order once cold has them; so nothing that is evicted was unwritten. A reservation holds the room
-//! that an entry will take before it comes. One that is to replace an entry borrows that entry's
-//! charge (the slot is *lent*): overwriting a key in a full tier then drives nobody out.
-//!
-//! Stamps order the uses of all shards: the tick of the newest insert, then how many uses this shard
-//! has seen since. Between shards the second part is a guess, good because hashes spread evenly.
+//! A reservation holds the room that an entry will take. One that is to replace an entry borrows
+//! that entry's charge (the entry is *lent*, and then counts nothing): overwriting a key in a full
+//! tier drives nobody out.
 //!
 //! # Invariants
-//! 1. A key is in `order` or in `unwritten`, never in both; `unwritten` has just the entries that
-//!    say so.
-//! 2. `totals` are the sums over both, and part of the budget's own.
-//! 3. `oldest` is the stamp of the order's victim, `EMPTY` if there is none.
-//! 4. Stamps never decrease within a shard; those of inserts differ in the whole tier.
+//! 1. The state's totals, with those of the other shards and all reservations, are the budget's.
+//! 2. `oldest` is the stamp of the order's victim, `EMPTY` if there is none.
+//! 3. What a reservation was lent is part of its room, and goes back to the entry, or if that has
+//!    left, to the budget.
 
 use super::budget::{Budget, Room};
 use super::entry::{Entry, Probe};
-use super::lru::Lru;
 use super::order::{Order, Slot};
+use super::state::State;
 use super::terms::{Departure, Found, Terms};
 use crate::key::Key;
-use crate::time::Instant;
+use crate::time::{Clock, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The stamp of a shard that has nothing to evict.
 pub(super) const EMPTY: u64 = u64::MAX;
-
-/// How many uses between two inserts a stamp can tell apart, as a power of two. The other 48 bits
-/// last for nine years of a million inserts a second.
-const USES_BITS: u32 = 16;
 
 /// A lock and what it protects, on cache lines of its own.
 #[repr(align(128))]
@@ -39,49 +30,9 @@ pub(super) struct Shard {
     state: Mutex<State>,
 }
 
-struct State {
-    order: Box<dyn Order>,
-    unwritten: Lru,
-    totals: Totals,
-    stamp: u64,
-}
-
-#[derive(Default)]
-struct Totals {
-    room: Room,
-    unwritten_bytes: u64,
-    expiring: u64,
-}
-
-impl State {
-    fn new() -> Self {
-        Self {
-            order: Box::new(Lru::new()),
-            unwritten: Lru::new(),
-            totals: Totals::default(),
-            stamp: 0,
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.order.iter().chain(self.unwritten.iter())
-    }
-
-    fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
-        self.order.peek(probe).or_else(|| self.unwritten.peek(probe))
-    }
-
-    /// The stamp of a use: later than all before in this shard, as long as there are numbers.
-    fn use_stamp(&mut self, tick: u64) -> u64 {
-        let insert = tick << USES_BITS;
-        self.stamp = (self.stamp + 1).clamp(insert + 1, insert | ((1 << USES_BITS) - 1));
-        self.stamp
-    }
-}
-
 impl Shard {
-    pub(super) fn new() -> Self {
-        Self { oldest: AtomicU64::new(EMPTY), state: Mutex::new(State::new()) }
+    pub(super) fn new(residency_ms: u64) -> Self {
+        Self { oldest: AtomicU64::new(EMPTY), state: Mutex::new(State::new(residency_ms)) }
     }
 
     /// The stamp of what this shard would evict next, or [`EMPTY`]; takes no lock.
@@ -109,10 +60,11 @@ impl<'a> ShardGuard<'a> {
     /// with too little is the caller's mistake: the key is then not hot afterwards.
     pub fn insert(
         &mut self,
-        entry: Entry,
+        mut entry: Entry,
         mut reservation: Reservation<'_>,
         now: Instant,
     ) -> Option<Entry> {
+        entry.lent = false;
         let replaced = self.take_out(entry.probe()).map(|slot| slot.entry);
         // The lent slot has just been replaced, or had left before: nothing is to be returned.
         reservation.loan = None;
@@ -122,9 +74,8 @@ impl<'a> ShardGuard<'a> {
             return replaced;
         }
         reservation.room.sub(room);
-        let stamp = self.budget.next_tick() << USES_BITS;
-        self.state.stamp = stamp;
-        self.attach(Slot { entry, stamp, since: now, lent: false });
+        let stamp = self.state.insert_stamp(self.budget.next_tick());
+        self.attach(Slot { entry, stamp, since: now });
         replaced
     }
 
@@ -153,7 +104,8 @@ impl<'a> ShardGuard<'a> {
         true
     }
 
-    pub(super) fn get(&mut self, key: &Key<'_>, terms: Terms<'_>) -> Found {
+    pub(super) fn get(&mut self, key: &Key<'_>, clock: &dyn Clock) -> Found {
+        let terms = self.terms(clock);
         let stamp = self.state.use_stamp(self.budget.tick());
         let Some(slot) = self.state.order.touch(probe(key)) else {
             return self.look(self.state.unwritten.peek(probe(key)), terms);
@@ -171,8 +123,12 @@ impl<'a> ShardGuard<'a> {
         found
     }
 
-    pub(super) fn look_up(&self, key: &Key<'_>, terms: Terms<'_>) -> Found {
-        self.look(self.state.peek(probe(key)), terms)
+    pub(super) fn look_up(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
+        self.look(self.state.peek(probe(key)), self.terms(clock))
+    }
+
+    fn terms<'c>(&self, clock: &'c dyn Clock) -> Terms<'c> {
+        Terms { residency_ms: self.state.residency_ms, clock }
     }
 
     fn look(&self, slot: Option<&Slot>, terms: Terms<'_>) -> Found {
@@ -187,9 +143,8 @@ impl<'a> ShardGuard<'a> {
     /// first one also if it is not.
     pub(super) fn evict(&mut self, until: u64, more: &dyn Fn() -> bool, victims: &mut Vec<Entry>) {
         while more() {
-            let Some(slot) = self.state.order.evict() else { break };
+            let Some(slot) = self.state.evict() else { break };
             self.left(slot.stamp);
-            self.uncount(&slot);
             self.budget.give(slot.room());
             victims.push(slot.entry);
             if self.shard.oldest() >= until {
@@ -211,7 +166,7 @@ impl<'a> ShardGuard<'a> {
             None => self.state.unwritten.peek_mut(probe(key))?,
         };
         let room = slot.room();
-        let already = std::mem::replace(&mut slot.lent, true);
+        let already = std::mem::replace(&mut slot.entry.lent, true);
         let entry = slot.entry.clone();
         if let Some(before) = before {
             self.left(before);
@@ -226,34 +181,50 @@ impl<'a> ShardGuard<'a> {
 
     /// Takes back the charge of a lent entry; false if that version is not here any more.
     fn take_back(&mut self, entry: &Entry) -> bool {
-        let state = &mut *self.state;
-        let slot =
-            state.order.peek_mut(entry.probe()).or_else(|| state.unwritten.peek_mut(entry.probe()));
-        match slot {
-            Some(slot) if slot.lent && slot.entry.version() == entry.version() => {
-                slot.lent = false;
-                state.totals.room.add(Room::of_entry(entry.charge()));
-                true
-            }
-            _ => false,
-        }
+        let lent = |slot: &&mut Slot| slot.entry.lent && slot.entry.version() == entry.version();
+        let Some(slot) = self.state.peek_mut(entry.probe()).filter(lent) else { return false };
+        slot.entry.lent = false;
+        self.state.totals.room.add(Room::of_entry(entry.charge()));
+        true
     }
 
-    /// Removes up to `limit` entries whose time is over.
+    /// Looks at up to `limit` entries that may have ended and removes those that have; true if
+    /// there may be more. Passes by unwritten ones, whose end is noted again when they are written.
     pub(super) fn sweep(
         &mut self,
-        terms: Terms<'_>,
+        clock: &dyn Clock,
         limit: usize,
         out: &mut Vec<(Entry, Departure)>,
-    ) {
-        if terms.residency_ms == 0 && self.state.totals.expiring == 0 {
-            return;
+    ) -> bool {
+        let mut looks = limit;
+        if !self.state.expiries.is_empty() {
+            let now_ms = clock.wall().0;
+            self.sweep_due(|state| state.expiries.pop(now_ms), clock, &mut looks, out);
         }
-        let first = out.len();
-        let ended = |slot: &Slot| Some((slot.entry.clone(), terms.departure(slot)?));
-        out.extend(self.state.order.iter().filter_map(ended).take(limit));
-        for (entry, _) in out.iter().skip(first) {
+        if !self.state.residencies.is_empty() {
+            let now_ms = clock.monotonic().0;
+            self.sweep_due(|state| state.residencies.pop(now_ms), clock, &mut looks, out);
+        }
+        looks == 0
+    }
+
+    fn sweep_due(
+        &mut self,
+        mut next: impl FnMut(&mut State) -> Option<u64>,
+        clock: &dyn Clock,
+        looks: &mut usize,
+        out: &mut Vec<(Entry, Departure)>,
+    ) {
+        let terms = self.terms(clock);
+        while *looks > 0 {
+            let Some(hash) = next(&mut self.state) else { return };
+            *looks -= 1;
+            let ended = |slot: &Slot| terms.departure(slot).is_some();
+            let Some(slot) = self.state.order.find(hash, &ended) else { continue };
+            let Some(departure) = terms.departure(slot) else { continue };
+            let entry = slot.entry.clone();
             self.take_out(entry.probe());
+            out.push((entry, departure));
         }
     }
 
@@ -288,41 +259,31 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Takes everything out at once, whatever there is of it.
-    pub(super) fn take_all(&mut self) -> Contents {
-        let fresh = State { stamp: self.state.stamp, ..State::new() };
-        let old = std::mem::replace(&mut *self.state, fresh);
+    pub(super) fn take_all(&mut self) -> State {
+        let all = self.state.take();
         self.shard.oldest.store(EMPTY, Ordering::Relaxed);
-        self.budget.give(old.totals.room);
-        self.budget.sub_unwritten(old.totals.unwritten_bytes);
-        Contents { _order: old.order, _unwritten: old.unwritten }
+        self.budget.give(all.totals.room);
+        self.budget.sub_unwritten(all.totals.unwritten_bytes);
+        all
     }
 
     fn attach(&mut self, slot: Slot) {
-        let totals = &mut self.state.totals;
-        totals.room.add(slot.room());
-        totals.expiring += u64::from(slot.entry.expiry().is_some());
         if slot.entry.is_unwritten() {
-            totals.unwritten_bytes += slot.entry.charge();
             self.budget.add_unwritten(slot.entry.charge());
-            self.state.unwritten.insert(slot);
-            return;
-        }
-        if self.shard.oldest() == EMPTY {
+        } else if self.shard.oldest() == EMPTY {
             self.shard.oldest.store(slot.stamp, Ordering::Relaxed);
         }
-        self.state.order.insert(slot);
+        self.state.attach(slot);
     }
 
     /// Takes a slot out; its room in the budget stays taken.
     fn detach(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let slot = match self.state.order.remove(probe) {
-            Some(slot) => {
-                self.left(slot.stamp);
-                slot
-            }
-            None => self.state.unwritten.remove(probe)?,
-        };
-        self.uncount(&slot);
+        let slot = self.state.detach(probe)?;
+        if slot.entry.is_unwritten() {
+            self.budget.sub_unwritten(slot.entry.charge());
+        } else {
+            self.left(slot.stamp);
+        }
         Some(slot)
     }
 
@@ -333,18 +294,7 @@ impl<'a> ShardGuard<'a> {
         Some(slot)
     }
 
-    /// Removes a slot that has left from the totals.
-    fn uncount(&mut self, slot: &Slot) {
-        let totals = &mut self.state.totals;
-        totals.room.sub(slot.room());
-        totals.expiring -= u64::from(slot.entry.expiry().is_some());
-        if slot.entry.is_unwritten() {
-            totals.unwritten_bytes -= slot.entry.charge();
-            self.budget.sub_unwritten(slot.entry.charge());
-        }
-    }
-
-    /// Keeps invariant 3 when an entry with this stamp has left its place in the order. Only the
+    /// Keeps invariant 2 when an entry with this stamp has left its place in the order. Only the
     /// victim had the oldest stamp, so other uses do not touch the far end of the order.
     fn left(&mut self, stamp: u64) {
         if stamp == self.shard.oldest() {
@@ -352,12 +302,6 @@ impl<'a> ShardGuard<'a> {
             self.shard.oldest.store(oldest, Ordering::Relaxed);
         }
     }
-}
-
-/// What was taken out of a shard as a whole.
-pub(super) struct Contents {
-    _order: Box<dyn Order>,
-    _unwritten: Lru,
 }
 
 /// Room for one entry, taken before it comes. Dropped unused it gives the room back; this may take

@@ -371,13 +371,9 @@ fn a_sweep_removes_all_that_has_ended_and_nothing_else() {
     let mut gone = Vec::new();
     for index in 0..hot.shard_count() {
         let before = gone.len();
-        hot.sweep(index, &clock, 3, &mut gone);
+        assert!(hot.sweep(index, &clock, 3, &mut gone));
         assert!(gone.len() - before <= 3);
-        while {
-            let before = gone.len();
-            hot.sweep(index, &clock, 3, &mut gone);
-            gone.len() > before
-        } {}
+        while hot.sweep(index, &clock, 3, &mut gone) {}
     }
     let mut expected = Vec::new();
     for n in 0..400_u64 {
@@ -391,6 +387,19 @@ fn a_sweep_removes_all_that_has_ended_and_nothing_else() {
     gone.sort_by_key(|(version, _)| *version);
     assert_eq!(gone, expected);
     assert_eq!(hot.entry_count(), 400 - u64::try_from(expected.len()).unwrap());
+}
+
+#[test]
+fn overwriting_what_expires_leaves_no_notes_behind() {
+    let hot = hot_for(10);
+    let (a, mut gone) = (key(b"a"), Vec::new());
+    for version in 1..=1_000 {
+        store(&hot, entry_of(&a, b"", version, Expiry::from_ms(version)), 0).unwrap();
+    }
+    // Of a thousand notes at most those of two entries and the spare ones are left to look at.
+    let index = hot.shard_index(a.hash());
+    assert!(!hot.sweep(index, &ManualClock::at(2_000), 70, &mut gone));
+    assert_eq!((gone.len(), hot.entry_count()), (1, 0));
 }
 
 #[test]
