@@ -284,6 +284,28 @@ fn shrinking_demotes_in_order_and_leaves_what_is_unwritten() {
     assert_eq!((hot.entry_count(), get(&hot, "c")), (1, 1));
 }
 
+/// The table of the one shard is made anew twice on the way.
+#[test]
+fn the_order_survives_when_the_table_shrinks() {
+    let hot = hot_for(10_000);
+    let names: Vec<String> = (0..6_000).map(|n| n.to_string()).collect();
+    let keys: Vec<_> =
+        names.iter().zip(0..).map(|(n, i)| Key::with_hash(n.as_bytes(), i)).collect();
+    for key in &keys {
+        store(&hot, entry_of(key, b"", 1, Expiry::NEVER), 0).unwrap();
+    }
+    let mut victims = Vec::new();
+    for left in (0..=6_000).rev().step_by(500) {
+        hot.shrink_to(left * SMALL, &mut victims);
+        assert_eq!(hot.entry_count(), left);
+        for key in keys.iter().skip(victims.len()) {
+            let index = hot.shard_index(key.hash());
+            assert!(hot.lock(index).peek(key).is_some());
+        }
+    }
+    assert_eq!(victims.iter().map(name_of).collect::<Vec<_>>(), names);
+}
+
 #[test]
 fn clear_takes_everything_and_frees_it_later() {
     let hot = hot_for(100);
@@ -454,6 +476,11 @@ fn the_bounds_hold_at_every_instant_under_threads() {
                 }
                 8..14 => drop(hot.get(&key, &ManualClock::default())),
                 14 => drop(hot.lock(hot.shard_index(key.hash())).remove(&key)),
+                15 if version % 3 == 0 => {
+                    let reservation = hot.reserve_replacing(&key, 300, &mut Vec::new());
+                    std::thread::yield_now();
+                    drop(reservation);
+                }
                 _ if version % 500 == 0 => drop(hot.lock_all().take()),
                 _ => {}
             }
