@@ -4,6 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::KEY_BYTES_MAX;
+use std::hash::{BuildHasher, RandomState};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Hashes keys with the seed of one store, so that nobody can prepare keys that collide in it.
@@ -18,6 +19,12 @@ impl KeyHasher {
     /// A hasher with the seed that the store's files carry.
     pub fn new(seed: u64) -> Self {
         Self { seed }
+    }
+
+    /// A hasher for a store without files.
+    pub fn random() -> Self {
+        // The standard library's own source of seeds, drawn anew for each.
+        Self::new(RandomState::new().hash_one(0))
     }
 
     /// The seed.

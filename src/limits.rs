@@ -22,4 +22,7 @@ pub const COLD_CAPACITY_MIN: u64 = 16 << 20;
 /// terabytes has few files, small enough that rewriting one is done in about a second.
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
+/// Least length of a segment in bytes, when the disk is bounded.
+pub const SEGMENT_BYTES_MIN: u64 = 512 << 10;
+
 const _: () = assert!(COLD_CAPACITY_MIN < SEGMENT_BYTES_MAX);

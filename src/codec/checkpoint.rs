@@ -5,19 +5,17 @@
 //!
 //! | offset | size | field of the head | meaning |
 //! |---:|---:|---|---|
-//! | 0 | 4 | checksum | of bytes 4 to 95, and of the rows |
+//! | 0 | 4 | checksum | of bytes 4 to 79, and of the rows |
 //! | 4 | 8 | magic | `hotcoldC` |
 //! | 12 | 4 | version | of the format: 1 |
 //! | 16 | 8 | seed | of the key hash |
-//! | 24 | 8 | clean | 1 if the store was closed after it: nothing follows |
-//! | 32 | 8 | sequence | every record up to it is accounted for |
-//! | 40 | 8 | log segment | id of the segment that was active |
-//! | 48 | 8 | log offset | up to here it is accounted for |
-//! | 56 | 8 | clear sequence | records up to it were cleared |
-//! | 64 | 8 | time | milliseconds since the epoch |
-//! | 72 | 8 | segments | number of rows |
-//! | 80 | 8 | entries | number of entries in all blocks |
-//! | 88 | 8 | reserved | 0 |
+//! | 24 | 8 | sequence | no record had a greater one |
+//! | 32 | 8 | log segment | id of the segment that was active, 0 for none |
+//! | 40 | 8 | log offset | up to here it is accounted for |
+//! | 48 | 8 | clear sequence | records up to it were cleared |
+//! | 56 | 8 | time | milliseconds since the epoch |
+//! | 64 | 8 | segments | number of rows |
+//! | 72 | 8 | entries | number of entries in all blocks |
 //!
 //! A row has nine numbers of 8 bytes: the segment's id, its end, values, value bytes, least and
 //! greatest sequence, tombstones, expiring values, soonest expiry (see [`Tally`]). A block has the
@@ -29,7 +27,7 @@ use super::checksum::checksum;
 use super::{Decoded, FORMAT_VERSION};
 
 /// Bytes of the head.
-pub const HEAD_BYTES: usize = 96;
+pub const HEAD_BYTES: usize = 80;
 
 /// Bytes of one row.
 pub const ROW_BYTES: usize = 72;
@@ -50,9 +48,7 @@ const MAGIC: &[u8; 8] = b"hotcoldC";
 pub struct Head {
     /// Seed of the key hash.
     pub seed: u64,
-    /// The store was closed after it.
-    pub clean: bool,
-    /// Every record up to this sequence is accounted for.
+    /// No record had a greater sequence.
     pub sequence: u64,
     /// The segment that was active.
     pub log_segment: u64,
@@ -97,7 +93,6 @@ impl Head {
         put(&mut bytes, 12, &FORMAT_VERSION.to_le_bytes());
         let numbers = [
             self.seed,
-            u64::from(self.clean),
             self.sequence,
             self.log_segment,
             self.log_offset,
@@ -121,14 +116,13 @@ impl Head {
         let number = |index: usize| u64_at(bytes, 16 + 8 * index);
         (&bytes[4..12] == MAGIC).then(|| Self {
             seed: number(0),
-            clean: number(1) == 1,
-            sequence: number(2),
-            log_segment: number(3),
-            log_offset: number(4),
-            clear_sequence: number(5),
-            time_ms: number(6),
-            segments: number(7),
-            entries: number(8),
+            sequence: number(1),
+            log_segment: number(2),
+            log_offset: number(3),
+            clear_sequence: number(4),
+            time_ms: number(5),
+            segments: number(6),
+            entries: number(7),
         })
     }
 
@@ -219,7 +213,6 @@ mod tests {
     fn head_rows_and_blocks_come_back_and_every_flip_is_noticed() {
         let head = Head {
             seed: 1,
-            clean: true,
             sequence: 3,
             log_segment: 4,
             log_offset: 5,

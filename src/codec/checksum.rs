@@ -31,3 +31,23 @@ pub fn repair_one_byte(prefix: &[u8], bytes: &mut [u8]) -> bool {
     }
     false
 }
+
+/// The checksum of bytes that come piece by piece.
+pub struct Running(crc32fast::Hasher);
+
+impl Running {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self(crc32fast::Hasher::new())
+    }
+
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The checksum of all pieces.
+    pub fn finish(self) -> u32 {
+        self.0.finalize()
+    }
+}

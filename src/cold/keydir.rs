@@ -1,0 +1,278 @@
+//! The keydir: from key hashes to locations, 16 bytes an entry and no keys in memory.
+//!
+//! The top byte of the hash chooses one of 256 shards, each with its own lock. A shard is one
+//! table, kept in the order of hashes: an entry stands at its home (its hash scaled to the table's
+//! length) or behind it, with no gap between. So a lookup is one short walk, growing is one merge,
+//! and a range of hashes, which is what cursors and checkpoints want, is a slice.
+//!
+//! # Invariants
+//! 1. Within a shard the hashes never descend; entries of one hash stand together, in the order in
+//!    which they were added.
+//! 2. Between an entry's home and the entry there is no empty place.
+//! 3. A table is at most `FULL` full, and grows by a fifth: 16 / 0.85 * 1.2 = 22.6 bytes a key.
+
+use super::location::Location;
+use parking_lot::{Mutex, MutexGuard};
+
+/// Number of shards; the shard is the top byte of the hash.
+pub const SHARDS: usize = 256;
+
+/// Places behind the last home, so that a run of entries near the end needs no wrap.
+const SLACK: usize = 32;
+
+const HOMES_MIN: usize = 8;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u64,
+    location: u64,
+}
+
+const EMPTY: Entry = Entry { hash: 0, location: 0 };
+
+impl Entry {
+    fn is_empty(self) -> bool {
+        self.location == 0
+    }
+}
+
+/// The keydir.
+pub struct Keydir {
+    shards: Box<[Mutex<Shard>]>,
+}
+
+impl Keydir {
+    /// An empty keydir.
+    pub fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect() }
+    }
+
+    /// The shard that holds `hash`.
+    pub fn shard_index(hash: u64) -> usize {
+        usize::from(hash.to_le_bytes()[7])
+    }
+
+    /// Locks the shard of that index.
+    pub fn lock(&self, index: usize) -> MutexGuard<'_, Shard> {
+        self.shards[index].lock()
+    }
+
+    /// Locks the shard that holds `hash`.
+    pub fn lock_for(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        self.lock(Self::shard_index(hash))
+    }
+
+    /// Locks all shards, in order.
+    pub fn lock_all(&self) -> Vec<MutexGuard<'_, Shard>> {
+        self.shards.iter().map(|shard| shard.lock()).collect()
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().len as u64).sum()
+    }
+
+    /// Bytes of memory that the tables take.
+    pub fn memory_bytes(&self) -> u64 {
+        let tables: usize = self.shards.iter().map(|shard| shard.lock().memory_bytes()).sum();
+        tables as u64 + (SHARDS * size_of::<Mutex<Shard>>()) as u64
+    }
+}
+
+/// One lock's share of the keydir.
+pub struct Shard {
+    places: Vec<Entry>,
+    homes: usize,
+    len: usize,
+}
+
+impl Shard {
+    fn new() -> Self {
+        Self { places: Vec::new(), homes: 0, len: 0 }
+    }
+
+    /// The locations of `hash`, in the order in which they were added: none, almost always one, or
+    /// several when keys collide.
+    pub fn group(&self, hash: u64) -> Group<'_> {
+        let start = self.find(hash);
+        let count = self.places[start..]
+            .iter()
+            .take_while(|entry| !entry.is_empty() && entry.hash == hash)
+            .count();
+        Group { entries: &self.places[start..start + count] }
+    }
+
+    /// Adds an entry behind those of the same hash.
+    pub fn insert(&mut self, hash: u64, location: Location) {
+        if self.len * 20 >= self.homes * 17 {
+            self.resize((self.homes * 6 / 5).max(HOMES_MIN));
+        }
+        while !self.try_insert(Entry { hash, location: location.word() }) {
+            self.resize(self.homes * 6 / 5);
+        }
+        self.len += 1;
+    }
+
+    /// Replaces the `index`th location of `hash`; returns the old one.
+    pub fn replace(&mut self, hash: u64, index: usize, location: Location) -> Option<Location> {
+        let place = self.find(hash) + index;
+        let entry = self.places.get_mut(place).filter(|e| !e.is_empty() && e.hash == hash)?;
+        let old = std::mem::replace(&mut entry.location, location.word());
+        Some(Location::from_word(old))
+    }
+
+    /// Removes the `index`th location of `hash`; returns it.
+    pub fn remove(&mut self, hash: u64, index: usize) -> Option<Location> {
+        let mut hole = self.find(hash) + index;
+        let removed = *self.places.get(hole).filter(|e| !e.is_empty() && e.hash == hash)?;
+        // Whoever stands behind the hole and not at home moves up, so that no gap opens between
+        // an entry and its home (invariant 2).
+        while let Some(next) = self.places.get(hole + 1).copied() {
+            if next.is_empty() || self.home(next.hash) > hole {
+                break;
+            }
+            self.places[hole] = next;
+            hole += 1;
+        }
+        self.places[hole] = EMPTY;
+        self.len -= 1;
+        Some(Location::from_word(removed.location))
+    }
+
+    /// The index in its group of the entry that stands at `location`, read or not.
+    pub fn index_of(&self, hash: u64, location: Location) -> Option<usize> {
+        self.group(hash).iter().position(|other| other.same_place(location))
+    }
+
+    /// Marks the entry at `location` as read, if it is still there.
+    pub fn mark_read(&mut self, hash: u64, location: Location) {
+        if let Some(index) = self.index_of(hash, location) {
+            self.replace(hash, index, location.with_read(true));
+        }
+    }
+
+    /// All entries, in the order of hashes.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Location)> {
+        self.from(0)
+    }
+
+    /// The entries whose hash is at least `hash`, in order.
+    pub fn from(&self, hash: u64) -> impl Iterator<Item = (u64, Location)> {
+        self.places[self.find(hash)..]
+            .iter()
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| (entry.hash, Location::from_word(entry.location)))
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes room for `count` entries at once, before a bulk load.
+    pub fn reserve(&mut self, count: usize) {
+        let homes = (count * 20).div_ceil(17) + 1;
+        if homes > self.homes {
+            self.resize(homes);
+        }
+    }
+
+    /// Takes everything out, at a cost that does not depend on how much it is.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.places.capacity() * size_of::<Entry>()
+    }
+
+    /// Where an entry of that hash would like to stand.
+    fn home(&self, hash: u64) -> usize {
+        let scaled = u128::from(hash << 8) * self.homes as u128 >> 64;
+        usize::try_from(scaled).unwrap_or(0)
+    }
+
+    /// The place of the first entry whose hash is not below `hash`, or the empty one before it.
+    fn find(&self, hash: u64) -> usize {
+        let mut place = self.home(hash);
+        while let Some(entry) = self.places.get(place) {
+            if entry.is_empty() || entry.hash >= hash {
+                break;
+            }
+            place += 1;
+        }
+        place.min(self.places.len())
+    }
+
+    /// False if there is no room behind the last home.
+    fn try_insert(&mut self, entry: Entry) -> bool {
+        let start = self.home(entry.hash);
+        let Some(run) = self.places[start..].iter().position(|other| other.is_empty()) else {
+            return false;
+        };
+        let run = &mut self.places[start..=start + run];
+        let at = run[..run.len() - 1].partition_point(|other| other.hash <= entry.hash);
+        let end = run.len() - 1;
+        run.copy_within(at..end, at + 1);
+        run[at] = entry;
+        true
+    }
+
+    fn resize(&mut self, homes: usize) {
+        let old = std::mem::take(&mut self.places);
+        self.homes = homes;
+        // The slack grows with the table, because the longest run does; a run that still finds no
+        // end makes the table grow once more.
+        let mut length = homes + SLACK + homes / 256;
+        'longer: loop {
+            self.places = Vec::new();
+            self.places.reserve_exact(length);
+            self.places.resize(length, EMPTY);
+            let mut next = 0;
+            for entry in old.iter().filter(|entry| !entry.is_empty()) {
+                // Entries come in order, so each stands at home or right behind the one before.
+                next = next.max(self.home(entry.hash));
+                let Some(place) = self.places.get_mut(next) else {
+                    length += length / 4;
+                    continue 'longer;
+                };
+                *place = *entry;
+                next += 1;
+            }
+            return;
+        }
+    }
+
+    /// Recounts everything the invariants say.
+    #[cfg(test)]
+    fn check(&self) {
+        let full: Vec<usize> =
+            (0..self.places.len()).filter(|i| !self.places[*i].is_empty()).collect();
+        assert_eq!(full.len(), self.len);
+        assert!(full.windows(2).all(|w| self.places[w[0]].hash <= self.places[w[1]].hash));
+        for place in full {
+            let home = self.home(self.places[place].hash);
+            assert!(home <= place && self.places[home..place].iter().all(|e| !e.is_empty()));
+        }
+    }
+}
+
+/// The locations of one hash.
+pub struct Group<'a> {
+    entries: &'a [Entry],
+}
+
+impl Group<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Each of them, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = Location> {
+        self.entries.iter().map(|entry| Location::from_word(entry.location))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,547 @@
+//! The log: appends records to the active segment, one positioned write for all who wait.
+//!
+//! A writer places its records in the pending bytes, under one short lock, and then asks for the
+//! writer's lock. Whoever gets it writes all that is pending; the others, when their turn comes,
+//! find their ticket written. A record that is too long to be copied goes out in the same vectored
+//! write, from the caller's memory.
+//!
+//! # Invariants
+//! 1. Locks are taken in the order syncer, writer, pending.
+//! 2. Pending bytes stand right behind the last written ones, and tickets are written in order.
+//! 3. After a failed write nothing of it, nor of what was pending behind it, stays in the file;
+//!    where it cannot be cut off the log is poisoned.
+//! 4. While `sync_on_roll` is set, a segment is made only after all earlier ones were synced. So a
+//!    segment's existence proves that those before it were whole.
+
+use super::location::{Location, OFFSET_LIMIT};
+use super::poison::Poison;
+use super::segment::{Segment, Segments};
+use super::sequences::Sequences;
+use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
+use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::files::Disk;
+use crate::time::Clock;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A record of this length or more is written from the caller's memory.
+const DIRECT_BYTES: u64 = 256 << 10;
+
+/// Capacity of the pending bytes that is kept from one write to the next.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// A record to be appended.
+#[derive(Clone, Copy)]
+pub struct Draft<'a> {
+    /// What it says.
+    pub kind: Kind,
+    /// The key; empty for kinds without one.
+    pub key: &'a [u8],
+    /// The key's hash; for `Synced` the offset it vouches for.
+    pub hash: u64,
+    /// The value; empty for kinds without one.
+    pub value: &'a [u8],
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+    /// Another live key has the same hash.
+    pub collides: bool,
+    /// The sequence that was taken for it earlier, or 0 to take one now.
+    pub sequence: u64,
+    /// The next draft belongs to the same batch.
+    pub chained: bool,
+}
+
+impl Draft<'_> {
+    /// A record without key and value.
+    pub fn marker(kind: Kind, hash: u64) -> Self {
+        Self {
+            kind,
+            key: &[],
+            hash,
+            value: &[],
+            expires_at: 0,
+            collides: false,
+            sequence: 0,
+            chained: false,
+        }
+    }
+
+    /// The header; its sequence may still be 0.
+    fn header(&self) -> Header {
+        let expiry = self.expires_at.to_le_bytes();
+        let expiry = if self.expires_at == 0 { &[][..] } else { &expiry[..] };
+        Header {
+            kind: self.kind,
+            codec: 0,
+            expires: self.expires_at != 0,
+            collides: self.collides,
+            chained: self.chained,
+            // The limits were checked at the door.
+            key_len: u16::try_from(self.key.len()).unwrap_or(u16::MAX),
+            stored_len: u32::try_from(self.value.len()).unwrap_or(u32::MAX),
+            body_checksum: record::body_checksum(&[expiry, self.key, self.value]),
+            sequence: self.sequence,
+            hash: self.hash,
+        }
+    }
+}
+
+/// What became of appended drafts.
+pub struct Appended {
+    /// The segment that has them all.
+    pub segment: Arc<Segment>,
+    /// To be given to [`Log::sync_to`].
+    pub ticket: u64,
+    /// For each draft, in order.
+    pub records: Vec<(Header, Location)>,
+}
+
+/// The log.
+pub struct Log {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    segments: Arc<Segments>,
+    sequences: Sequences,
+    poison: Arc<Poison>,
+    segment_bytes_max: u64,
+    sync_on_roll: bool,
+    seed: u64,
+    pending: Mutex<Pending>,
+    writer: Mutex<Writer>,
+    synced: Mutex<u64>,
+    unsynced_bytes: AtomicU64,
+    rolls: AtomicU64,
+}
+
+struct Pending {
+    active: Option<Arc<Segment>>,
+    offset: u64,
+    ticket: u64,
+    bytes: Vec<u8>,
+    writers: usize,
+}
+
+struct Writer {
+    written: u64,
+    spare: Vec<u8>,
+    failures: Vec<Failure>,
+    unsynced: Unsynced,
+}
+
+/// What has to be synced before all that was written survives power loss.
+#[derive(Default)]
+struct Unsynced {
+    segments: Vec<Arc<Segment>>,
+    names: bool,
+}
+
+struct Failure {
+    ticket: u64,
+    error: Error,
+    waiting: usize,
+}
+
+/// How a log is set up.
+pub struct LogOptions {
+    /// Seed of the key hash, for the headers of segments.
+    pub seed: u64,
+    /// Length after which a new segment is begun, in bytes.
+    pub segment_bytes_max: u64,
+    /// Whether a segment is synced before the next is made.
+    pub sync_on_roll: bool,
+    /// The segment to go on with, sealed otherwise.
+    pub active: Option<Arc<Segment>>,
+}
+
+impl Log {
+    /// A log that goes on where `options.active` ends.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        segments: Arc<Segments>,
+        sequences: Sequences,
+        poison: Arc<Poison>,
+        options: LogOptions,
+    ) -> Self {
+        let offset = options.active.as_ref().map_or(0, |segment| segment.end());
+        let active = options.active;
+        Self {
+            disk,
+            clock,
+            segments,
+            sequences,
+            poison,
+            segment_bytes_max: options.segment_bytes_max,
+            sync_on_roll: options.sync_on_roll,
+            seed: options.seed,
+            pending: Mutex::new(Pending {
+                active,
+                offset,
+                ticket: 1,
+                bytes: Vec::new(),
+                writers: 0,
+            }),
+            writer: Mutex::new(Writer {
+                written: 0,
+                spare: Vec::new(),
+                failures: Vec::new(),
+                unsynced: Unsynced { segments: Vec::new(), names: true },
+            }),
+            synced: Mutex::new(0),
+            unsynced_bytes: AtomicU64::new(0),
+            rolls: AtomicU64::new(0),
+        }
+    }
+
+    /// Appends all drafts, side by side in one segment; when it returns the system has them. Of
+    /// drafts that are chained recovery finds all or none.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
+    pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended> {
+        // The checksums of the bodies, which cost most, are made before any lock is taken.
+        let headers: Vec<Header> = drafts.iter().map(Draft::header).collect();
+        let bytes = headers.iter().map(Header::record_bytes).sum();
+        match drafts {
+            [draft] if bytes >= DIRECT_BYTES => self.append_direct(draft, headers, bytes),
+            _ => self.append_copied(drafts, headers, bytes),
+        }
+    }
+
+    fn append_copied(
+        &self,
+        drafts: &[Draft<'_>],
+        headers: Vec<Header>,
+        bytes: u64,
+    ) -> Result<Appended> {
+        let appended = loop {
+            self.poison.check()?;
+            let mut pending = self.pending.lock();
+            let Some(segment) = self.fitting(&pending, bytes) else {
+                drop(pending);
+                self.roll(bytes)?;
+                continue;
+            };
+            let room = usize::try_from(bytes).unwrap_or(usize::MAX);
+            if pending.bytes.try_reserve(room).is_err() {
+                return Err(out_of_memory(bytes));
+            }
+            let records = self.place(&segment, &mut pending, headers);
+            for (draft, (header, location)) in drafts.iter().zip(&records) {
+                let head = header.encode(segment.place(location.offset()));
+                encode(&head, draft, header.record_bytes(), &mut pending.bytes);
+            }
+            pending.writers += 1;
+            break Appended { segment, ticket: pending.ticket, records };
+        };
+        let mut writer = self.writer.lock();
+        if writer.written < appended.ticket {
+            let (taken, pending) = self.take_pending(&mut writer, self.pending.lock());
+            drop(pending);
+            // Its outcome is told to this thread in the same way as to those who wait.
+            self.write_out(&mut writer, taken, &[]);
+        }
+        writer.outcome(appended.ticket)?;
+        Ok(appended)
+    }
+
+    fn append_direct(
+        &self,
+        draft: &Draft<'_>,
+        headers: Vec<Header>,
+        bytes: u64,
+    ) -> Result<Appended> {
+        loop {
+            self.poison.check()?;
+            let mut writer = self.writer.lock();
+            let mut pending = self.pending.lock();
+            let Some(segment) = self.fitting(&pending, bytes) else {
+                drop(pending);
+                drop(writer);
+                self.roll(bytes)?;
+                continue;
+            };
+            let records = self.place(&segment, &mut pending, headers);
+            let (header, location) = records[0];
+            pending.writers += 1;
+            let ticket = pending.ticket;
+            let (taken, pending) = self.take_pending(&mut writer, pending);
+            drop(pending);
+            let head = header.encode(segment.place(location.offset()));
+            let expiry = draft.expires_at.to_le_bytes();
+            let expiry = &expiry[..if header.expires { 8 } else { 0 }];
+            let padding = usize::try_from(bytes).unwrap_or(0) - HEADER_BYTES - header.body_bytes();
+            let parts = [&head[..], expiry, draft.key, draft.value, &[0; 8][..padding]];
+            self.write_out(&mut writer, taken, &parts);
+            writer.outcome(ticket)?;
+            return Ok(Appended { segment, ticket, records });
+        }
+    }
+
+    /// The active segment, if `bytes` more fit into it.
+    fn fitting(&self, pending: &Pending, bytes: u64) -> Option<Arc<Segment>> {
+        let end = pending.offset + bytes;
+        let is_fresh = pending.offset == SEGMENT_HEADER_BYTES as u64;
+        let fits = end <= self.segment_bytes_max || is_fresh;
+        pending.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
+    }
+
+    /// Gives each record its sequence and location.
+    fn place(
+        &self,
+        segment: &Segment,
+        pending: &mut Pending,
+        headers: Vec<Header>,
+    ) -> Vec<(Header, Location)> {
+        let mut records = Vec::with_capacity(headers.len());
+        for mut header in headers {
+            if header.sequence == 0 {
+                header.sequence = self.sequences.take();
+            }
+            let bytes = header.record_bytes();
+            records.push((header, Location::new(segment.slot(), pending.offset, bytes)));
+            pending.offset += bytes;
+        }
+        records
+    }
+
+    fn take_pending<'a>(
+        &self,
+        writer: &mut Writer,
+        mut pending: MutexGuard<'a, Pending>,
+    ) -> (Taken, MutexGuard<'a, Pending>) {
+        let bytes = std::mem::replace(&mut pending.bytes, std::mem::take(&mut writer.spare));
+        let taken = Taken {
+            segment: pending.active.clone(),
+            bytes,
+            end: pending.offset,
+            ticket: pending.ticket,
+            writers: std::mem::take(&mut pending.writers),
+        };
+        pending.ticket += 1;
+        (taken, pending)
+    }
+
+    /// Writes what was taken and then `more`, and notes the outcome under the ticket.
+    fn write_out(&self, writer: &mut Writer, mut taken: Taken, more: &[&[u8]]) {
+        let Some(segment) = taken.segment else { return };
+        let length: usize = taken.bytes.len() + more.iter().map(|part| part.len()).sum::<usize>();
+        let start = taken.end - length as u64;
+        let mut parts = vec![&taken.bytes[..]];
+        parts.extend(more.iter().filter(|part| !part.is_empty()));
+        let result = segment.file().write_at(&parts, start);
+        writer.written = taken.ticket;
+        self.unsynced_bytes.fetch_add(length as u64, Ordering::Relaxed);
+        if writer.unsynced.segments.last().is_none_or(|last| !Arc::ptr_eq(last, &segment)) {
+            writer.unsynced.segments.push(segment.clone());
+        }
+        if let Err(error) = result {
+            writer.fail(taken.ticket, &error, taken.writers);
+            self.fail_pending(writer, &segment, start, &error);
+        }
+        taken.bytes.clear();
+        if taken.bytes.capacity() <= SPARE_BYTES_MAX {
+            writer.spare = taken.bytes;
+        }
+    }
+
+    /// After a failed write: whatever waits behind it fails too, and its bytes are cut off.
+    fn fail_pending(&self, writer: &mut Writer, segment: &Segment, start: u64, error: &Error) {
+        let mut pending = self.pending.lock();
+        pending.bytes.clear();
+        pending.offset = start;
+        writer.fail(pending.ticket, error, std::mem::take(&mut pending.writers));
+        writer.written = pending.ticket;
+        pending.ticket += 1;
+        if let Err(error) = segment.file().set_len(start) {
+            self.poison.set(&error);
+        }
+    }
+
+    /// Seals the active segment and begins a new one, unless `bytes` fit by now.
+    fn roll(&self, bytes: u64) -> Result<()> {
+        let mut synced = self.synced.lock();
+        let mut writer = self.writer.lock();
+        let mut pending = self.pending.lock();
+        if self.fitting(&pending, bytes).is_some() {
+            return Ok(());
+        }
+        pending = self.seal(&mut synced, &mut writer, pending)?;
+        self.sequences.extend(&*self.disk, self.clock.wall())?;
+        let header = SegmentHeader {
+            id: 0,
+            seed: self.seed,
+            kind: SegmentKind::Log,
+            created_ms: self.clock.wall().0,
+            sequence_floor: self.sequences.next(),
+        };
+        let segment = self.segments.create(&*self.disk, header)?;
+        writer.unsynced.names = true;
+        pending.offset = segment.end();
+        pending.active = Some(segment);
+        Ok(())
+    }
+
+    /// Ends the active segment, if there is one with records, so that all there is can be frozen.
+    ///
+    /// # Errors
+    /// As [`Log::sync`], where segments are synced when they end.
+    pub fn seal_active(&self) -> Result<()> {
+        self.poison.check()?;
+        let mut synced = self.synced.lock();
+        let mut writer = self.writer.lock();
+        let pending = self.pending.lock();
+        self.seal(&mut synced, &mut writer, pending).map(drop)
+    }
+
+    fn seal<'a>(
+        &'a self,
+        synced: &mut u64,
+        writer: &mut Writer,
+        pending: MutexGuard<'a, Pending>,
+    ) -> Result<MutexGuard<'a, Pending>> {
+        let mut pending = pending;
+        // In a loop, because others may add to the pending bytes while they are written.
+        while !pending.bytes.is_empty() {
+            let (taken, guard) = self.take_pending(writer, pending);
+            drop(guard);
+            self.write_out(writer, taken, &[]);
+            pending = self.pending.lock();
+        }
+        if self.sync_on_roll {
+            self.sync_files(writer.take_unsynced())?;
+            *synced = writer.written;
+        }
+        if let Some(active) = pending.active.take() {
+            active.seal();
+            self.rolls.fetch_add(1, Ordering::Relaxed);
+        }
+        pending.offset = 0;
+        Ok(pending)
+    }
+
+    /// Makes everything that was appended before survive power loss.
+    ///
+    /// # Errors
+    /// `Io`, and the log is poisoned; `ReadOnly` once it is.
+    pub fn sync(&self) -> Result<()> {
+        let written = self.writer.lock().written;
+        self.sync_to(written)
+    }
+
+    /// Makes the append with that ticket, and all before it, survive power loss. Threads that ask
+    /// at once share one sync.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn sync_to(&self, ticket: u64) -> Result<()> {
+        let mut synced = self.synced.lock();
+        if *synced >= ticket && !self.writer.lock().unsynced.names {
+            return Ok(());
+        }
+        self.poison.check()?;
+        let mut writer = self.writer.lock();
+        let unsynced = writer.take_unsynced();
+        let written = writer.written;
+        // Others append while this one waits for the disk.
+        drop(writer);
+        self.sync_files(unsynced)?;
+        *synced = written;
+        Ok(())
+    }
+
+    fn sync_files(&self, unsynced: Unsynced) -> Result<()> {
+        self.unsynced_bytes.store(0, Ordering::Relaxed);
+        let mut result = unsynced.segments.iter().try_for_each(|segment| segment.file().sync());
+        if unsynced.names {
+            result = result.and_then(|()| self.disk.sync_names());
+        }
+        result.inspect_err(|error| self.poison.set(error))
+    }
+
+    /// Where the log ends: the active segment's id and its written length. Everything before it
+    /// is in the files.
+    pub fn position(&self) -> (u64, u64) {
+        // With the writer's lock nothing is in flight; what is pending is not part of the position.
+        let _writer = self.writer.lock();
+        let pending = self.pending.lock();
+        let id = pending.active.as_ref().map_or(0, |segment| segment.id());
+        (id, pending.offset - pending.bytes.len() as u64)
+    }
+
+    /// The segment that is appended to, if one is.
+    pub fn active(&self) -> Option<Arc<Segment>> {
+        self.pending.lock().active.clone()
+    }
+
+    /// Bytes written since the last sync began.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.unsynced_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many segments were sealed; changes when there is one more to freeze.
+    pub fn rolls(&self) -> u64 {
+        self.rolls.load(Ordering::Relaxed)
+    }
+
+    /// The sequences, from which versions come.
+    pub fn sequences(&self) -> &Sequences {
+        &self.sequences
+    }
+
+    /// Bytes of memory that the pending writes take.
+    pub fn memory_bytes(&self) -> u64 {
+        let spare = self.writer.lock().spare.capacity();
+        (spare + self.pending.lock().bytes.capacity()) as u64
+    }
+}
+
+struct Taken {
+    segment: Option<Arc<Segment>>,
+    bytes: Vec<u8>,
+    end: u64,
+    ticket: u64,
+    writers: usize,
+}
+
+impl Writer {
+    fn take_unsynced(&mut self) -> Unsynced {
+        std::mem::take(&mut self.unsynced)
+    }
+
+    fn fail(&mut self, ticket: u64, error: &Error, waiting: usize) {
+        if waiting > 0 {
+            self.failures.push(Failure { ticket, error: error.clone(), waiting });
+        }
+    }
+
+    fn outcome(&mut self, ticket: u64) -> Result<()> {
+        let Some(index) = self.failures.iter().position(|failure| failure.ticket == ticket) else {
+            return Ok(());
+        };
+        let failure = &mut self.failures[index];
+        let error = failure.error.clone();
+        failure.waiting -= 1;
+        if failure.waiting == 0 {
+            self.failures.swap_remove(index);
+        }
+        Err(error)
+    }
+}
+
+fn encode(head: &[u8], draft: &Draft<'_>, record_bytes: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(head);
+    if draft.expires_at != 0 {
+        out.extend_from_slice(&draft.expires_at.to_le_bytes());
+    }
+    out.extend_from_slice(draft.key);
+    out.extend_from_slice(draft.value);
+    out.resize(start + usize::try_from(record_bytes).unwrap_or(0), 0);
+}
+
+fn out_of_memory(bytes: u64) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format!("no memory to write {bytes} bytes at once"))
+}

@@ -1,0 +1,226 @@
+//! Reading one record at a location: one positioned read, verified before anything is believed.
+
+use super::location::Location;
+use super::segment::Segment;
+use crate::buffer::Buffer;
+use crate::codec::compress::decompress;
+use crate::codec::record::{HEADER_BYTES, Header, Kind, split_compressed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::{Key, KeyHasher};
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// A record up to this bound is read in one piece; of a longer one the header is read first, so
+/// that what its class adds to its length is neither read nor allocated.
+const ONE_READ_BYTES: u64 = 64 << 10;
+
+/// What a read of a key alone takes with it: enough for most keys.
+const KEY_GUESS_BYTES: usize = 256;
+
+/// Compressed bytes are read into memory that the thread keeps, up to this much.
+const SCRATCH_BYTES_MAX: usize = 1 << 20;
+
+/// A value as it was found, in a buffer that has its key too.
+pub struct Found {
+    /// The shared bytes.
+    pub buffer: Buffer,
+    /// Where the key is.
+    pub key: Range<usize>,
+    /// Where the value is.
+    pub value: Range<usize>,
+    /// The record's header.
+    pub header: Header,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+/// What is known of a record without its value.
+pub struct Known {
+    /// The record's header.
+    pub header: Header,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+/// Reads the value at `location` if it is `key`'s, or `None` if it is another key's with the same
+/// hash.
+///
+/// # Errors
+/// `Corrupt` if the record is damaged: it is then taken for the key's own. `Io`, `OutOfMemory`.
+pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Result<Option<Found>> {
+    let offset = location.offset();
+    let compressed = segment.header().kind == crate::codec::segment::SegmentKind::Frozen;
+    if location.bytes_max() > ONE_READ_BYTES {
+        let mut head = [0; HEADER_BYTES];
+        let count = segment.file().read_at(&mut head, offset)?;
+        let header = header(segment, offset, &head[..count])?;
+        let length = usize::try_from(header.record_bytes()).unwrap_or(usize::MAX);
+        return whole(segment, offset, read_buffer(segment, offset, length)?, key);
+    }
+    let length = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
+    if !compressed {
+        return whole(segment, offset, read_buffer(segment, offset, length)?, key);
+    }
+    with_scratch(length, |scratch| {
+        let count = segment.file().read_at(scratch, offset)?;
+        let record = &scratch[..count];
+        let header = header(segment, offset, record)?;
+        let record = verified(segment, offset, &header, record)?;
+        if is_other_key(&header, record, key) {
+            return Ok(None);
+        }
+        if header.codec != 0 {
+            return unpack(segment, offset, header, record).map(Some);
+        }
+        let buffer = Buffer::from_parts(&[record])?;
+        Ok(Some(found(header, buffer)))
+    })
+}
+
+/// Reads what stands at `location` but for the value; the key is verified by its hash.
+///
+/// # Errors
+/// `Corrupt` if that is damaged; `Io`, `OutOfMemory`.
+pub fn read_key(segment: &Segment, location: Location, hasher: KeyHasher) -> Result<Known> {
+    let offset = location.offset();
+    let bound = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; bound.min(KEY_GUESS_BYTES)];
+    let count = segment.file().read_at(&mut bytes, offset)?;
+    bytes.truncate(count);
+    let header = header(segment, offset, &bytes)?;
+    if header.kind == Kind::Lost {
+        return Err(damaged(segment, offset, "was lost earlier"));
+    }
+    if bytes.len() < header.value_start() {
+        bytes.resize(header.value_start(), 0);
+        let count = segment.file().read_at(&mut bytes, offset)?;
+        bytes.truncate(count);
+    }
+    let expires_at = header.expires_at(&bytes);
+    let Some(key) = bytes.get(header.key_start()..header.value_start()) else {
+        return Err(damaged(segment, offset, "ends too early"));
+    };
+    if hasher.hash(key) != header.hash {
+        return Err(damaged(segment, offset, "has another key than its hash says"));
+    }
+    Ok(Known { header, expires_at, key: key.to_vec() })
+}
+
+fn read_buffer(segment: &Segment, offset: u64, length: usize) -> Result<Buffer> {
+    let mut buffer = Buffer::zeroed(length)?;
+    let count = match buffer.bytes_mut() {
+        Some(bytes) => segment.file().read_at(bytes, offset)?,
+        None => 0,
+    };
+    buffer.truncate(count);
+    Ok(buffer)
+}
+
+fn whole(
+    segment: &Segment,
+    offset: u64,
+    mut buffer: Buffer,
+    key: &Key<'_>,
+) -> Result<Option<Found>> {
+    let header = header(segment, offset, buffer.bytes())?;
+    let record = verified(segment, offset, &header, buffer.bytes())?;
+    if is_other_key(&header, record, key) {
+        return Ok(None);
+    }
+    if header.codec != 0 {
+        return unpack(segment, offset, header, record).map(Some);
+    }
+    buffer.truncate(HEADER_BYTES + header.body_bytes());
+    Ok(Some(found(header, buffer)))
+}
+
+fn found(header: Header, buffer: Buffer) -> Found {
+    Found {
+        expires_at: header.expires_at(buffer.bytes()),
+        key: header.key_start()..header.value_start(),
+        value: header.value_start()..HEADER_BYTES + header.body_bytes(),
+        header,
+        buffer,
+    }
+}
+
+fn header(segment: &Segment, offset: u64, bytes: &[u8]) -> Result<Header> {
+    Header::decode(bytes, segment.place(offset))
+        .ok_or_else(|| damaged(segment, offset, "has a wrong header checksum"))
+}
+
+/// The record without padding, once its body's checksum is right.
+fn verified<'a>(
+    segment: &Segment,
+    offset: u64,
+    header: &Header,
+    bytes: &'a [u8],
+) -> Result<&'a [u8]> {
+    if header.kind == Kind::Lost {
+        return Err(damaged(segment, offset, "was found damaged earlier"));
+    }
+    let Some(record) = bytes.get(..HEADER_BYTES + header.body_bytes()) else {
+        return Err(damaged(segment, offset, "ends too early"));
+    };
+    if header.kind != Kind::Value || !header.fits_body(&record[HEADER_BYTES..]) {
+        return Err(damaged(segment, offset, "has a wrong checksum"));
+    }
+    Ok(record)
+}
+
+fn is_other_key(header: &Header, record: &[u8], key: &Key<'_>) -> bool {
+    record.get(header.key_start()..header.value_start()) != Some(key.bytes())
+}
+
+/// Decompresses a verified record.
+fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Result<Found> {
+    let (key, stored) = record[header.key_start()..].split_at(usize::from(header.key_len));
+    let Some((raw_len, compressed)) = split_compressed(stored) else {
+        return Err(damaged(segment, offset, "has an impossible length"));
+    };
+    let mut buffer = Buffer::zeroed(key.len() + raw_len)?;
+    if let Some(bytes) = buffer.bytes_mut() {
+        let (key_part, value_part) = bytes.split_at_mut(key.len());
+        key_part.copy_from_slice(key);
+        decompress(header.codec, compressed, value_part)
+            .map_err(|error| error.context(format_args!("record at {offset} of {}", path(segment))))?;
+    }
+    Ok(Found {
+        expires_at: header.expires_at(record),
+        key: 0..key.len(),
+        value: key.len()..key.len() + raw_len,
+        header,
+        buffer,
+    })
+}
+
+/// The error for a record that is not what was written.
+pub fn damaged(segment: &Segment, offset: u64, how: &str) -> Error {
+    let sentence = format!(
+        "the record at {offset} of {} {how}; store the key again or delete it",
+        path(segment)
+    );
+    Error::new(ErrorKind::Corrupt, sentence)
+}
+
+fn path(segment: &Segment) -> String {
+    segment.file().path().display().to_string()
+}
+
+fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < length {
+            scratch.resize(length, 0);
+        }
+        let result = use_it(&mut scratch[..length]);
+        if scratch.len() > SCRATCH_BYTES_MAX {
+            *scratch = Vec::new();
+        }
+        result
+    })
+}

@@ -1,0 +1,180 @@
+//! Walks a segment's records in the order of the file, over damage too.
+//!
+//! Where a header is not valid, one damaged byte is put right; else the walk goes on at the next
+//! place where a valid header stands. Headers carry their place in their checksum, so bytes of a
+//! value are not taken for a record, whatever they are.
+
+use super::segment::Segment;
+use crate::codec::record::{ALIGNMENT, HEADER_BYTES, Header};
+use crate::codec::segment::SEGMENT_HEADER_BYTES;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes that are read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A record longer than this is checked piece by piece and not held in memory.
+pub const HELD_BYTES_MAX: u64 = 64 << 20;
+
+/// File systems lose whole blocks of at least this size, which then read as zeros.
+const BLOCK_BYTES: u64 = 4_096;
+
+/// One step of the walk.
+pub enum Step {
+    /// A record whose header is valid.
+    Record {
+        /// Its first byte.
+        offset: u64,
+        /// Its header.
+        header: Header,
+        /// Whether the header and the body are what was written.
+        intact: bool,
+    },
+    /// Bytes that belong to no record that could be told.
+    Gap {
+        /// The first of them.
+        offset: u64,
+    },
+}
+
+/// A walk through one segment.
+pub struct Scanner<'a> {
+    segment: &'a Segment,
+    offset: u64,
+    end: u64,
+    buffer: Vec<u8>,
+    buffer_start: u64,
+    record: (u64, u64),
+}
+
+impl<'a> Scanner<'a> {
+    /// A walk from `from` (0 for the first record) to the end of the file or `to`, whichever
+    /// comes first.
+    ///
+    /// # Errors
+    /// `Io` if the file's length cannot be had.
+    pub fn new(segment: &'a Segment, from: u64, to: u64) -> Result<Self> {
+        let end = segment.file().len()?.min(to);
+        let offset = from.max(SEGMENT_HEADER_BYTES as u64);
+        Ok(Self { segment, offset, end, buffer: Vec::new(), buffer_start: 0, record: (0, 0) })
+    }
+
+    /// Where the walk ends.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The next step, or `None` at the end.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn next(&mut self) -> Result<Option<Step>> {
+        if self.offset + HEADER_BYTES as u64 > self.end {
+            let offset = std::mem::replace(&mut self.offset, self.end);
+            return Ok((offset < self.end).then_some(Step::Gap { offset }));
+        }
+        let offset = self.offset;
+        let place = self.segment.place(offset);
+        self.fill(offset, HEADER_BYTES as u64)?;
+        let bytes = self.bytes(offset, HEADER_BYTES);
+        let sound = Header::decode(bytes, place);
+        let Some(header) = sound.or_else(|| Header::decode_damaged(bytes, place)) else {
+            self.offset = self.find_header(offset + ALIGNMENT)?;
+            return Ok(Some(Step::Gap { offset }));
+        };
+        let intact = self.check_body(offset, &header)? && sound.is_some();
+        self.record = (offset, header.record_bytes());
+        self.offset = (offset + header.record_bytes()).min(self.end);
+        Ok(Some(Step::Record { offset, header, intact }))
+    }
+
+    /// The bytes of the record that `next` gave last, without padding, unless it is damaged or
+    /// longer than [`HELD_BYTES_MAX`].
+    pub fn record(&self, header: &Header) -> Option<&[u8]> {
+        let start = usize::try_from(self.record.0.checked_sub(self.buffer_start)?).ok()?;
+        self.buffer.get(start..start + HEADER_BYTES + header.body_bytes())
+    }
+
+    /// True if a whole block between the offsets reads as zeros: what a power loss leaves of
+    /// bytes that had not reached the disk.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn has_lost_block(&self, from: u64, to: u64) -> Result<bool> {
+        let mut block = from.next_multiple_of(BLOCK_BYTES);
+        let mut bytes = [0; BLOCK_BYTES as usize];
+        while block + BLOCK_BYTES <= to {
+            let count = self.segment.file().read_at(&mut bytes, block)?;
+            if count == bytes.len() && bytes.iter().all(|byte| *byte == 0) {
+                return Ok(true);
+            }
+            block += BLOCK_BYTES;
+        }
+        Ok(false)
+    }
+
+    fn check_body(&mut self, offset: u64, header: &Header) -> Result<bool> {
+        let bytes = HEADER_BYTES as u64 + header.body_bytes() as u64;
+        if offset + bytes > self.end {
+            return Ok(false);
+        }
+        if bytes <= HELD_BYTES_MAX {
+            self.fill(offset, bytes)?;
+            return Ok(self.record_at(offset, header).is_some_and(|body| header.fits_body(body)));
+        }
+        let mut hasher = crate::codec::checksum::Running::new();
+        let mut at = offset + HEADER_BYTES as u64;
+        while at < offset + bytes {
+            let count = (offset + bytes - at).min(CHUNK_BYTES as u64);
+            self.fill(at, count)?;
+            let count = usize::try_from(count).unwrap_or(0);
+            hasher.update(self.bytes(at, count));
+            at += count as u64;
+        }
+        Ok(hasher.finish() == header.body_checksum)
+    }
+
+    fn record_at(&self, offset: u64, header: &Header) -> Option<&[u8]> {
+        let start = usize::try_from(offset - self.buffer_start).ok()? + HEADER_BYTES;
+        self.buffer.get(start..start + header.body_bytes())
+    }
+
+    fn find_header(&mut self, from: u64) -> Result<u64> {
+        let mut offset = from;
+        while offset + HEADER_BYTES as u64 <= self.end {
+            self.fill(offset, HEADER_BYTES as u64)?;
+            let bytes = self.bytes(offset, HEADER_BYTES);
+            if Header::decode(bytes, self.segment.place(offset)).is_some() {
+                return Ok(offset);
+            }
+            offset += ALIGNMENT;
+        }
+        Ok(self.end)
+    }
+
+    fn bytes(&self, offset: u64, count: usize) -> &[u8] {
+        let start = usize::try_from(offset - self.buffer_start).unwrap_or(usize::MAX);
+        self.buffer.get(start..start.saturating_add(count)).unwrap_or(&[])
+    }
+
+    /// Makes the buffer hold `count` bytes from `offset` on, or all up to the end.
+    fn fill(&mut self, offset: u64, count: u64) -> Result<()> {
+        let have = self.buffer_start..self.buffer_start + self.buffer.len() as u64;
+        if have.start <= offset && offset + count <= have.end {
+            return Ok(());
+        }
+        let length = count.max(CHUNK_BYTES as u64).min(self.end - offset);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.buffer.clear();
+        if self.buffer.capacity() > CHUNK_BYTES && length <= CHUNK_BYTES {
+            self.buffer = Vec::new();
+        }
+        self.buffer_start = offset;
+        self.buffer.try_reserve(length).map_err(|_| {
+            Error::new(ErrorKind::OutOfMemory, format!("no memory to read {length} bytes"))
+        })?;
+        self.buffer.resize(length, 0);
+        let got = self.segment.file().read_at(&mut self.buffer, offset)?;
+        self.buffer.truncate(got);
+        Ok(())
+    }
+}
