@@ -11,6 +11,8 @@ mod key;
 mod io;
 mod codec;
 mod hot;
-mod store;
+mod cold;
+pub mod store;
+pub mod ffi;
 
 pub use error::{Error, ErrorKind, Result};

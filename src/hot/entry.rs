@@ -78,6 +78,13 @@ impl Entry {
         self
     }
 
+    /// The same entry with the version that it got in the meantime.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+
     /// The key's bytes.
     pub fn key(&self) -> &[u8] {
         let start = widen(self.key_start);

@@ -1,0 +1,138 @@
+//! Batches: many stores and deletes that take effect together or not at all.
+
+use super::events::{Event, EventKind};
+use super::state::{Effects, State};
+use super::write::{Op, StoreOptions, check_value};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{BATCH_BYTES_MAX, KEY_BYTES_MAX};
+use std::collections::HashMap;
+
+/// Stores and deletes, in order, to be written together.
+#[derive(Default)]
+pub struct Batch {
+    ops: Vec<BatchOp>,
+    bytes: u64,
+}
+
+struct BatchOp {
+    key: Vec<u8>,
+    /// `None` to delete.
+    value: Option<Vec<u8>>,
+    options: StoreOptions,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a store; key and value are copied.
+    ///
+    /// # Errors
+    /// `TooLarge` for the key, the value or the batch; `OutOfMemory`. The batch is as before.
+    pub fn store(&mut self, key: &[u8], value: &[u8], options: &StoreOptions) -> Result<()> {
+        let value = copy(check_value(value)?)?;
+        self.add(key, Some(value), *options)
+    }
+
+    /// Adds a delete; the key is copied.
+    ///
+    /// # Errors
+    /// As [`Batch::store`].
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.add(key, None, StoreOptions::default())
+    }
+
+    fn add(&mut self, key: &[u8], value: Option<Vec<u8>>, options: StoreOptions) -> Result<()> {
+        let bytes = self.bytes + (key.len() + value.as_ref().map_or(0, Vec::len)) as u64;
+        if key.len() > KEY_BYTES_MAX || bytes > BATCH_BYTES_MAX {
+            let sentence = format!(
+                "a key may have {KEY_BYTES_MAX} bytes and a batch {BATCH_BYTES_MAX}; this key has \
+                 {} and the batch would have {bytes}",
+                key.len()
+            );
+            return Err(Error::new(ErrorKind::TooLarge, sentence));
+        }
+        self.ops.try_reserve(1).map_err(|_| out_of_memory(size_of::<BatchOp>()))?;
+        self.ops.push(BatchOp { key: copy(key)?, value, options });
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Applies a batch; `false`, and nothing is done, if a condition in it is not met.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`, `ReadOnly`, `TooLarge`, `OutOfMemory`: nothing is done.
+    pub fn write(&self, batch: &Batch, sync: bool) -> Result<bool> {
+        self.check_writable()?;
+        let Some(mut ops) = self.final_ops(batch)? else { return Ok(false) };
+        let sync = sync || batch.ops.iter().any(|op| op.options.sync);
+        let mut effects = Effects::default();
+        let committed = match ops.is_empty() {
+            true => Ok(None),
+            false => self.commit(&mut ops, sync, &mut effects),
+        };
+        self.finish(effects);
+        if committed?.is_some() {
+            return Ok(false);
+        }
+        ops.iter().for_each(|op| self.tell_change(op));
+        Ok(true)
+    }
+
+    /// The last change of each key, with the condition of its first; `None` if a condition cannot
+    /// be met because of what the batch itself does before.
+    fn final_ops<'b>(&self, batch: &'b Batch) -> Result<Option<Vec<Op<'b>>>> {
+        let mut places: HashMap<&[u8], usize> = HashMap::new();
+        let mut ops: Vec<Op<'b>> = Vec::new();
+        for BatchOp { key, value, options } in &batch.ops {
+            let expires_at = self.expiry_after(options.ttl_ms);
+            let place = *places.entry(key).or_insert(ops.len());
+            if let Some(earlier) = ops.get_mut(place) {
+                let is_absent = earlier.value.is_none();
+                if options.if_version.is_some_and(|wanted| !(is_absent && wanted == 0)) {
+                    return Ok(None);
+                }
+                earlier.value = value.as_deref();
+                earlier.expires_at = expires_at;
+                earlier.cold_only = options.cold_only;
+                continue;
+            }
+            let mut op = Op::new(self.key(key)?, value.as_deref());
+            op.expires_at = expires_at;
+            op.if_version = options.if_version;
+            op.cold_only = options.cold_only;
+            ops.push(op);
+        }
+        Ok(Some(ops))
+    }
+
+    fn tell_change(&self, op: &Op<'_>) {
+        let kind = match op.value {
+            Some(_) => EventKind::ItemStored,
+            None if op.existed => EventKind::ItemDeleted,
+            None => return,
+        };
+        self.events.emit(&Event {
+            key: op.key.bytes(),
+            value: op.value,
+            version: op.version,
+            expires_at: op.expires_at,
+            ..Event::of(kind)
+        });
+    }
+}
+
+fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| out_of_memory(bytes.len()))?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+fn out_of_memory(bytes: usize) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format!("no memory for {bytes} bytes of a batch"))
+}

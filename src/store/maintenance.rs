@@ -1,0 +1,288 @@
+//! Background work, on the store's one thread: syncing, writing back, sweeping, rewriting
+//! segments, checkpoints. It does one thing at a time; between two, and about every megabyte of a
+//! long one, it looks whether a sync is due or the store is being closed.
+//!
+//! Failures do not end the thread. They are told as ERROR events, and what failed is tried again
+//! after a pause.
+
+use super::events::{Event, EventKind};
+use super::options::Durability;
+use super::state::{Effects, State};
+use super::stats::{Counter, Tier};
+use crate::cold::{Cold, Header, Host, Location, Rewritten};
+use crate::error::{Error, Result};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Writing goes on for at most this many bytes before they are synced, so that a sync is short.
+const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
+
+/// How often the thread looks around when nobody wakes it.
+const TICK: Duration = Duration::from_millis(250);
+
+/// After a failure of background work it rests for this long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Entries of one hot shard that are swept at a time.
+const SWEEP_ENTRIES: usize = 256;
+
+/// Where the background thread stands.
+pub(super) struct Maintenance<'a> {
+    state: &'a State,
+    last_sync: Mutex<Instant>,
+    resting_until: Mutex<Option<Instant>>,
+    shard: AtomicU64,
+}
+
+/// A key that compaction found expired.
+struct Expired {
+    key: Vec<u8>,
+    version: u64,
+    expires_at: u64,
+}
+
+impl<'a> Maintenance<'a> {
+    pub(super) fn new(state: &'a State) -> Self {
+        Self {
+            state,
+            last_sync: Mutex::new(Instant::now()),
+            resting_until: Mutex::new(None),
+            shard: AtomicU64::new(0),
+        }
+    }
+
+    /// Works until the store is closed.
+    pub(super) fn run(&self) {
+        while !self.state.work.is_stopping() {
+            self.state.work.wait(TICK);
+            self.round();
+        }
+    }
+
+    fn round(&self) {
+        self.sweep_hot();
+        let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) else {
+            return;
+        };
+        self.sync_if_due(cold);
+        if self.is_resting() {
+            return;
+        }
+        let result = self.work(cold);
+        if let Err(error) = result {
+            self.state.tell_error(&error, &[]);
+            *self.resting_until.lock() = Some(Instant::now() + PAUSE);
+        }
+    }
+
+    fn work(&self, cold: &Cold) -> Result<()> {
+        self.state.flush_unwritten()?;
+        while !self.state.work.is_stopping() {
+            let host = Rewriting::new(self.state, Some(self));
+            let rewritten = cold.compact_next(&host);
+            host.tell();
+            match rewritten? {
+                Some(rewritten) => self.state.tell_compacted(&rewritten),
+                None => break,
+            }
+            self.sync_if_due(cold);
+        }
+        if cold.needs_checkpoint() {
+            cold.checkpoint(&|| self.state.quiesce())?;
+        }
+        Ok(())
+    }
+
+    fn is_resting(&self) -> bool {
+        self.resting_until.lock().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Syncs what was written, once the interval is over or much was written.
+    fn sync_if_due(&self, cold: &Cold) {
+        let options = &self.state.options;
+        let bytes = cold.unsynced_bytes();
+        let mut last = self.last_sync.lock();
+        let is_due = last.elapsed() >= Duration::from_millis(options.sync_interval_ms);
+        let wanted = options.sync_interval_ms != 0 && (is_due || bytes >= UNSYNCED_BYTES_MAX);
+        if bytes == 0 || !wanted {
+            return;
+        }
+        *last = Instant::now();
+        drop(last);
+        if let Err(error) = sync_and_vouch(cold, options.durability == Durability::Process) {
+            self.state.tell_error(&error, &[]);
+        }
+    }
+
+    /// Lets entries leave hot whose time is over, a part of one shard at a time.
+    fn sweep_hot(&self) {
+        let hot = &self.state.hot;
+        for _ in 0..hot.shard_count() {
+            let index = self.shard.fetch_add(1, Ordering::Relaxed);
+            let mut effects = Effects::default();
+            let index = usize::try_from(index).unwrap_or(0) % hot.shard_count();
+            hot.sweep(index, &*self.state.clock, SWEEP_ENTRIES, &mut effects.gone);
+            self.state.finish(effects);
+        }
+    }
+}
+
+/// Syncs the log, and leaves a record behind which says so: what stands before it is not taken for
+/// a torn tail after a crash. Where every store is synced the record would vouch for nothing new.
+fn sync_and_vouch(cold: &Cold, vouch: bool) -> Result<()> {
+    let position = cold.position()?;
+    let has_news = cold.unsynced_bytes() > 64;
+    cold.sync()?;
+    if vouch && has_news { cold.vouch(position) } else { Ok(()) }
+}
+
+/// What compaction asks of the store: one for each rewriting.
+pub(super) struct Rewriting<'a> {
+    state: &'a State,
+    background: Option<&'a Maintenance<'a>>,
+    expired: Mutex<Vec<Expired>>,
+}
+
+impl<'a> Rewriting<'a> {
+    pub(super) fn new(state: &'a State, background: Option<&'a Maintenance<'a>>) -> Self {
+        Self { state, background, expired: Mutex::new(Vec::new()) }
+    }
+
+    /// Tells what has expired, when no lock is held any more.
+    pub(super) fn tell(self) {
+        for expired in self.expired.into_inner() {
+            self.state.events.emit(&Event {
+                tier: Some(Tier::Cold),
+                key: &expired.key,
+                version: expired.version,
+                expires_at: expired.expires_at,
+                ..Event::of(EventKind::Expired)
+            });
+        }
+    }
+}
+
+impl Host for Rewriting<'_> {
+    fn quiesce(&self) {
+        self.state.quiesce();
+    }
+
+    fn expired(&self, key: &[u8], location: Location, header: &Header, expires_at: u64) {
+        if !self.state.forget(key, location) {
+            return;
+        }
+        self.state.counters.add(Counter::ColdExpirations, 1);
+        if self.state.events.wants(EventKind::Expired) {
+            let (key, version) = (key.to_vec(), header.sequence);
+            self.expired.lock().push(Expired { key, version, expires_at });
+        }
+    }
+
+    fn go_on(&self) -> bool {
+        if let (Some(background), Some(cold)) = (self.background, &self.state.cold) {
+            background.sync_if_due(cold);
+            return !self.state.work.is_stopping();
+        }
+        true
+    }
+}
+
+impl State {
+    /// Takes a key out of both tiers whose record has ended, unless it has another by now.
+    fn forget(&self, key: &[u8], location: Location) -> bool {
+        let (Some(cold), Ok(key)) = (&self.cold, self.key(key)) else { return false };
+        let stripe = self.stripe(key.hash());
+        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        let forgotten = cold.forget(key.hash(), location);
+        // An unwritten entry is newer than any record.
+        let is_old = shard.peek(&key).is_some_and(|entry| !entry.is_unwritten());
+        let removed = if forgotten && is_old { shard.remove(&key) } else { None };
+        drop(shard);
+        drop(stripe);
+        drop(removed);
+        forgotten
+    }
+
+    pub(super) fn tell_compacted(&self, rewritten: &Rewritten) {
+        if !self.events.wants(EventKind::Compacted) {
+            return;
+        }
+        let Rewritten { segment, bytes_before, bytes_after } = rewritten;
+        let message = format!("{segment}: {bytes_before} bytes became {bytes_after}");
+        self.events.emit(&Event {
+            tier: Some(Tier::Cold),
+            message: Some(&message),
+            ..Event::of(EventKind::Compacted)
+        });
+    }
+
+    /// Rewrites everything that is not compressed or holds dead records, on the calling thread,
+    /// and saves a checkpoint.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`, `ReadOnly`: what was not rewritten is as before.
+    pub fn compact(&self) -> Result<()> {
+        self.check_writable()?;
+        let Some(cold) = &self.cold else { return Ok(()) };
+        self.flush_unwritten()?;
+        cold.seal_active()?;
+        let host = Rewriting::new(self, None);
+        let mut all = Vec::new();
+        let compacted = cold.compact_all(&host, &mut |rewritten| all.push(rewritten.clone()));
+        host.tell();
+        all.iter().for_each(|rewritten| self.tell_compacted(rewritten));
+        compacted?;
+        cold.checkpoint(&|| self.quiesce())
+    }
+
+    /// Makes everything acknowledged so far survive power loss.
+    ///
+    /// # Errors
+    /// `Io`, and the store turns read-only; `NoSpace`, `ReadOnly`.
+    pub fn sync(&self) -> Result<()> {
+        let Some(cold) = &self.cold else { return Ok(()) };
+        self.check_writable()?;
+        self.flush_unwritten()?;
+        cold.sync()
+    }
+
+    /// Demotes what is least worth keeping until hot uses at most `target_bytes`; returns how many
+    /// entries that were.
+    ///
+    /// # Errors
+    /// Those of writing back unwritten entries.
+    pub fn optimize_hot(&self, target_bytes: u64) -> Result<u64> {
+        if self.hot.used_bytes() > target_bytes && self.hot.unwritten_bytes() > 0 {
+            self.flush_unwritten()?;
+        }
+        let mut demoted = Vec::new();
+        self.hot.shrink_to(target_bytes, &mut demoted);
+        self.counters.add(Counter::HotDemotions, demoted.len() as u64);
+        demoted.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));
+        Ok(demoted.len() as u64)
+    }
+
+    /// Ends the store's work: writes back, syncs, saves a checkpoint. The first failure is given.
+    pub(super) fn shut_down(&self) -> Result<()> {
+        let mut first: Result<()> = Ok(());
+        let mut keep = |result: Result<()>| {
+            if first.is_ok() {
+                first = result;
+            }
+        };
+        if let Some(cold) = self.cold.as_ref().filter(|_| !self.options.read_only) {
+            let failed = self.check_writable();
+            match cold.poison().check().and(failed) {
+                Ok(()) => {
+                    keep(self.flush_unwritten());
+                    keep(cold.sync());
+                    keep(cold.checkpoint(&|| self.quiesce()));
+                }
+                Err(error) => keep(Err(error)),
+            }
+        }
+        self.events.close();
+        first.map_err(|error: Error| error.context("close"))
+    }
+}

@@ -1,0 +1,243 @@
+//! Retrieve, contains and warm_up: hot first, then cold, then perhaps a promotion.
+//!
+//! # Promotion
+//! What was read from cold enters hot only if, with the key's hot shard locked, the keydir still
+//! points to the record that was read and hot has nothing of the key. Whoever changes a key changes
+//! both under that lock, so a promotion neither overwrites nor revives.
+
+use super::events::{Event, EventKind};
+use super::state::{Effects, HotSays, State};
+use super::stats::{Counter, Operation, Tier};
+use super::value::{Answer, Value};
+use crate::cold::{Cold, Found as Record, Held};
+use crate::error::Result;
+use crate::hot::{Entry, Found};
+use crate::key::Key;
+use crate::time::{Clock, Expiry};
+
+/// How a retrieve treats the hot tier.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct RetrieveOptions {
+    /// What is found in cold does not enter hot.
+    pub no_promote: bool,
+    /// Hot is left as it is: nothing enters, and what is found is not counted as used.
+    pub no_recency: bool,
+}
+
+impl State {
+    /// Finds the value of a key; `None` if it is absent or has expired.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Corrupt`, `Io`, `OutOfMemory`; those of cold are survived if lenient.
+    pub fn retrieve(&self, key: &[u8]) -> Result<Answer<Option<Value>>> {
+        self.retrieve_with(key, RetrieveOptions::default())
+    }
+
+    /// As [`State::retrieve`], with a say in what becomes of hot.
+    ///
+    /// # Errors
+    /// As [`State::retrieve`].
+    pub fn retrieve_with(
+        &self,
+        key: &[u8],
+        options: RetrieveOptions,
+    ) -> Result<Answer<Option<Value>>> {
+        let timer = self.counters.start(Operation::Retrieve);
+        let mut effects = Effects::default();
+        let found = self.key(key).and_then(|key| self.find(&key, options, &mut effects));
+        timer.finish(found.is_ok());
+        self.finish(effects);
+        if let Ok(Answer { value: Some(value), .. }) = &found
+            && self.events.wants(EventKind::ItemRetrieved)
+        {
+            self.events.emit(&Event {
+                tier: Some(value.tier()),
+                key,
+                value: Some(value.data()),
+                version: value.version(),
+                expires_at: value.expires_at(),
+                ..Event::of(EventKind::ItemRetrieved)
+            });
+        }
+        found
+    }
+
+    /// Finds the value of a key without counting, telling or changing anything.
+    ///
+    /// # Errors
+    /// As [`State::retrieve`], under both policies.
+    pub(super) fn look_up(&self, key: &[u8]) -> Result<Option<Value>> {
+        let key = self.key(key)?;
+        let cold = match (self.peek_hot(&key), &self.cold) {
+            (HotSays::Has(entry), _) => return Ok(Some(Value::of(&entry, Tier::Hot))),
+            (HotSays::Nothing, Some(cold)) => cold,
+            (HotSays::Nothing | HotSays::Gone, _) => return Ok(None),
+        };
+        let found = cold.read(&key)?.filter(|(record, _)| !self.has_expired(record.expires_at));
+        Ok(found.and_then(|(record, _)| entry_of(record)).map(|e| Value::of(&e, Tier::Cold)))
+    }
+
+    fn find(
+        &self,
+        key: &Key<'_>,
+        options: RetrieveOptions,
+        effects: &mut Effects,
+    ) -> Result<Answer<Option<Value>>> {
+        let found = match (self.find_hot(key, options.no_recency, effects), &self.cold) {
+            (HotSays::Has(entry), _) => {
+                return Ok(Answer::of(Some(Value::of(&entry, Tier::Hot))));
+            }
+            (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
+            (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
+        };
+        match found {
+            Ok(Some((entry, held))) => {
+                let value = Value::of(&entry, Tier::Cold);
+                if !options.no_promote && !options.no_recency {
+                    self.promote(key, entry, &held, effects);
+                }
+                Ok(Answer::of(Some(value)))
+            }
+            Ok(None) => {
+                self.counters.add(Counter::Misses, 1);
+                Ok(Answer::of(None))
+            }
+            Err(error) => {
+                self.counters.add(Counter::Misses, 1);
+                Ok(Answer { value: None, survived: Some(self.survive(error, key.bytes())?) })
+            }
+        }
+    }
+
+    fn find_hot(&self, key: &Key<'_>, only_look: bool, effects: &mut Effects) -> HotSays {
+        if !self.hot.is_enabled() {
+            return HotSays::Nothing;
+        }
+        let timer = self.counters.start_tier(Tier::Hot);
+        let found = match only_look {
+            true => self.hot.peek(key, &*self.clock),
+            false => self.hot.get(key, &*self.clock),
+        };
+        timer.finish(true);
+        let says = match found {
+            Found::Gone(entry, departure) if !only_look && !entry.is_unwritten() => {
+                effects.gone.push((entry, departure));
+                HotSays::Nothing
+            }
+            found => found.into(),
+        };
+        let is_hit = matches!(says, HotSays::Has(_));
+        self.counters.add(if is_hit { Counter::HotHits } else { Counter::HotMisses }, 1);
+        says
+    }
+
+    fn find_cold(&self, cold: &Cold, key: &Key<'_>) -> Result<Option<(Entry, Held)>> {
+        let timer = self.counters.start_tier(Tier::Cold);
+        let read = cold.read(key);
+        timer.finish(read.is_ok());
+        let found = read.inspect_err(|error| self.count_damage(error))?;
+        let Some((record, held)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
+            self.counters.add(Counter::ColdMisses, 1);
+            return Ok(None);
+        };
+        self.counters.add(Counter::ColdHits, 1);
+        self.counters.add(Counter::ColdBytesRead, record.header.record_bytes());
+        if self.options.cold_capacity != 0 {
+            cold.mark_read(&held);
+        }
+        Ok(entry_of(record).map(|entry| (entry, held)))
+    }
+
+    pub(super) fn count_damage(&self, error: &crate::error::Error) {
+        if error.kind() == crate::error::ErrorKind::Corrupt {
+            self.counters.add(Counter::ColdCorruptRecords, 1);
+        }
+    }
+
+    /// Lets what was read from cold enter hot, if it is still what the key has.
+    fn promote(&self, key: &Key<'_>, entry: Entry, held: &Held, effects: &mut Effects) {
+        let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else { return };
+        let Some(room) = self.hot.reserve(entry.charge(), &mut effects.evicted) else { return };
+        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        if shard.peek(key).is_some() || !cold.is_at(held) || self.has_expired(entry.expiry().ms()) {
+            return;
+        }
+        effects.replaced.extend(shard.insert(entry.clone(), room, self.now()));
+        drop(shard);
+        effects.promoted = Some(entry);
+    }
+
+    /// The monotonic time, if there is a residency to measure by it.
+    pub(super) fn now(&self) -> crate::time::Instant {
+        match self.options.hot_ttl_ms {
+            0 => crate::time::Instant(0),
+            _ => self.clock.monotonic(),
+        }
+    }
+
+    /// True if the key has a value; reads none.
+    ///
+    /// # Errors
+    /// As [`State::retrieve`].
+    pub fn contains(&self, key: &[u8]) -> Result<Answer<bool>> {
+        let key = self.key(key)?;
+        let cold = match (self.peek_hot(&key), &self.cold) {
+            (HotSays::Has(_), _) => return Ok(Answer::of(true)),
+            (HotSays::Nothing, Some(cold)) => cold,
+            (HotSays::Nothing | HotSays::Gone, _) => return Ok(Answer::of(false)),
+        };
+        match cold.read_known(&key).inspect_err(|error| self.count_damage(error)) {
+            Ok(known) => Ok(Answer::of(known.is_some_and(|k| !self.has_expired(k.expires_at)))),
+            Err(error) => {
+                Ok(Answer { value: false, survived: Some(self.survive(error, key.bytes())?) })
+            }
+        }
+    }
+
+    /// Loads the keys from cold into hot; returns how many of them are hot afterwards.
+    ///
+    /// # Errors
+    /// As [`State::retrieve`], for the first key that fails; those before it are loaded.
+    pub fn warm_up(&self, keys: &[&[u8]]) -> Result<Answer<u64>> {
+        let mut survived = None;
+        for bytes in keys {
+            let key = self.key(bytes)?;
+            let mut effects = Effects::default();
+            let loaded = self.warm_up_one(&key, &mut effects);
+            self.finish(effects);
+            if let Err(error) = loaded {
+                survived = survived.or(Some(self.survive(error, bytes)?));
+            }
+        }
+        let mut count = 0;
+        for bytes in keys {
+            count += u64::from(matches!(self.peek_hot(&self.key(bytes)?), HotSays::Has(_)));
+        }
+        Ok(Answer { value: count, survived })
+    }
+
+    fn warm_up_one(&self, key: &Key<'_>, effects: &mut Effects) -> Result<()> {
+        let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else {
+            return Ok(());
+        };
+        if !matches!(self.hot.get(key, &*self.clock).into(), HotSays::Nothing) {
+            return Ok(());
+        }
+        let found = cold.read(key).inspect_err(|error| self.count_damage(error))?;
+        let Some((record, held)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
+            return Ok(());
+        };
+        self.counters.add(Counter::ColdBytesRead, record.header.record_bytes());
+        if let Some(entry) = entry_of(record) {
+            self.promote(key, entry, &held, effects);
+        }
+        Ok(())
+    }
+}
+
+/// The entry of a record that was read.
+pub(super) fn entry_of(record: Record) -> Option<Entry> {
+    let Record { buffer, key, value, header, expires_at } = record;
+    let expiry = Expiry::from_ms(expires_at);
+    Entry::new(buffer, key, value, header.hash, header.sequence, expiry)
+}

@@ -1,0 +1,266 @@
+//! Stats as the caller gets them: the counters with what is found by looking, as a struct or text.
+
+use super::events::Subscriber;
+use super::queue::EventQueue;
+use super::state::State;
+use super::stats::{MemoryStats, OperationStats, Snapshot, TierStats};
+use crate::error::{Error, ErrorKind, Result};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A format for [`State::stats_text`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsFormat {
+    /// One JSON object, grouped `hot`, `cold`, `memory`, `combined`, `operations`.
+    Json,
+    /// The Prometheus exposition format, version 0.0.4.
+    Prometheus,
+}
+
+impl State {
+    /// The name of the store in stats and events.
+    pub fn storage_id(&self) -> &str {
+        &self.storage_id
+    }
+
+    /// All figures at this moment.
+    pub fn stats(&self) -> Snapshot {
+        let mut stats = self.counters.snapshot();
+        stats.hot.entries = self.hot.entry_count();
+        stats.hot.bytes = self.hot.used_bytes();
+        stats.hot.capacity = self.hot.capacity();
+        stats.events_dropped = self.events.dropped();
+        let mut memory = MemoryStats {
+            hot: self.hot.used_bytes(),
+            buffers: self.events.memory_bytes() as u64,
+            ..MemoryStats::default()
+        };
+        if let Some(cold) = &self.cold {
+            let gauges = cold.gauges();
+            let tally = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+            stats.cold.entries = gauges.entries;
+            stats.cold.bytes_live = gauges.bytes_live;
+            stats.cold.bytes_disk = gauges.bytes_disk;
+            stats.cold.segments = gauges.segments;
+            stats.cold.unfrozen_bytes = gauges.unfrozen_bytes;
+            stats.cold.read_only = u64::from(self.is_read_only());
+            stats.cold.bytes_written += tally(&cold.tallies.bytes_written);
+            stats.cold.compactions += tally(&cold.tallies.compactions);
+            stats.cold.corrupt_records += tally(&cold.tallies.corrupt_records);
+            stats.cold.rebuilt_files += tally(&cold.tallies.rebuilt_files);
+            stats.cold.recovered_bytes += tally(&cold.tallies.recovered_bytes);
+            memory.keydir = gauges.keydir_bytes;
+            memory.buffers += gauges.buffer_bytes;
+        }
+        memory.total = memory.hot + memory.keydir + memory.buffers + memory.held;
+        stats.memory = memory;
+        stats
+    }
+
+    /// All figures at this moment, as text.
+    pub fn stats_text(&self, format: StatsFormat) -> String {
+        let groups = groups(&self.stats());
+        match format {
+            StatsFormat::Json => json(&self.storage_id, &groups),
+            StatsFormat::Prometheus => prometheus(&self.storage_id, &groups),
+        }
+    }
+
+    /// Subscribes to the kinds of events in `mask`; returns the subscription's number.
+    pub fn subscribe(&self, mask: u32, subscriber: Box<dyn Subscriber>) -> u64 {
+        self.events.subscribe(mask, subscriber)
+    }
+
+    /// Ends a subscription; `false` if there is none of that number.
+    pub fn unsubscribe(&self, subscription: u64) -> bool {
+        self.events.unsubscribe(subscription)
+    }
+
+    /// A queue of the events in `mask`, of at most `capacity` events.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a capacity of 0.
+    pub fn event_queue(&self, mask: u32, capacity: usize) -> Result<Arc<EventQueue>> {
+        EventQueue::open(&self.events, mask, capacity)
+    }
+
+    /// Reads every record; returns how many there are and how many are damaged.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn verify(&self) -> Result<(u64, u64)> {
+        self.cold.as_ref().map_or(Ok((0, 0)), |cold| cold.verify())
+    }
+
+    /// Writes a consistent copy of the store into the new or empty directory `dest`.
+    ///
+    /// # Errors
+    /// `Unsupported`.
+    pub fn backup(&self, _dest: &std::path::Path) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "backup is not built yet"))
+    }
+}
+
+enum Figure {
+    Count(u64),
+    Ratio(f64),
+}
+
+type Group = (&'static str, Vec<(&'static str, Figure)>);
+
+fn groups(stats: &Snapshot) -> Vec<Group> {
+    use Figure::{Count, Ratio};
+    let Snapshot { hot, cold, memory, .. } = stats;
+    let mut hot_group = tier(&hot.traffic);
+    hot_group.extend([
+        ("entries", Count(hot.entries)),
+        ("bytes", Count(hot.bytes)),
+        ("capacity", Count(hot.capacity)),
+        ("evictions", Count(hot.evictions)),
+        ("expirations", Count(hot.expirations)),
+        ("promotions", Count(hot.promotions)),
+        ("demotions", Count(hot.demotions)),
+    ]);
+    let mut cold_group = tier(&cold.traffic);
+    cold_group.extend([
+        ("entries", Count(cold.entries)),
+        ("bytes_live", Count(cold.bytes_live)),
+        ("bytes_disk", Count(cold.bytes_disk)),
+        ("segments", Count(cold.segments)),
+        ("unfrozen_bytes", Count(cold.unfrozen_bytes)),
+        ("bytes_read", Count(cold.bytes_read)),
+        ("bytes_written", Count(cold.bytes_written)),
+        ("compactions", Count(cold.compactions)),
+        ("evictions", Count(cold.evictions)),
+        ("expirations", Count(cold.expirations)),
+        ("corrupt_records", Count(cold.corrupt_records)),
+        ("rebuilt_files", Count(cold.rebuilt_files)),
+        ("recovered_bytes", Count(cold.recovered_bytes)),
+        ("read_only", Count(cold.read_only)),
+    ]);
+    let memory_group = vec![
+        ("hot", Count(memory.hot)),
+        ("keydir", Count(memory.keydir)),
+        ("buffers", Count(memory.buffers)),
+        ("held", Count(memory.held)),
+        ("total", Count(memory.total)),
+    ];
+    let combined = vec![
+        ("total_operations", Count(stats.total_operations)),
+        ("total_errors", Count(stats.total_errors)),
+        ("lenient_failures", Count(stats.lenient_failures)),
+        ("events_dropped", Count(stats.events_dropped)),
+        ("hits", Count(stats.hits)),
+        ("misses", Count(stats.misses)),
+        ("hit_ratio", Ratio(stats.hit_ratio)),
+        ("mean_ns", Ratio(stats.mean_ns)),
+        ("p50_ns", Count(stats.p50_ns)),
+        ("p99_ns", Count(stats.p99_ns)),
+        ("p999_ns", Count(stats.p999_ns)),
+    ];
+    vec![
+        ("hot", hot_group),
+        ("cold", cold_group),
+        ("memory", memory_group),
+        ("combined", combined),
+        ("store", operation(&stats.store)),
+        ("retrieve", operation(&stats.retrieve)),
+        ("delete", operation(&stats.delete)),
+        ("clear", operation(&stats.clear)),
+    ]
+}
+
+fn tier(traffic: &TierStats) -> Vec<(&'static str, Figure)> {
+    vec![
+        ("operations", Figure::Count(traffic.operations)),
+        ("errors", Figure::Count(traffic.errors)),
+        ("hits", Figure::Count(traffic.hits)),
+        ("misses", Figure::Count(traffic.misses)),
+        ("hit_ratio", Figure::Ratio(traffic.hit_ratio)),
+        ("mean_ns", Figure::Ratio(traffic.mean_ns)),
+        ("p99_ns", Figure::Count(traffic.p99_ns)),
+    ]
+}
+
+fn operation(stats: &OperationStats) -> Vec<(&'static str, Figure)> {
+    vec![
+        ("operations", Figure::Count(stats.operations)),
+        ("errors", Figure::Count(stats.errors)),
+        ("mean_ns", Figure::Ratio(stats.mean_ns)),
+        ("p99_ns", Figure::Count(stats.p99_ns)),
+    ]
+}
+
+fn json(storage_id: &str, groups: &[Group]) -> String {
+    let object = |(name, figures): &Group| {
+        let figures: Vec<_> =
+            figures.iter().map(|(name, figure)| format!("\"{name}\":{figure}")).collect();
+        format!("\"{name}\":{{{}}}", figures.join(","))
+    };
+    let tiers: Vec<_> = groups.iter().take(4).map(object).collect();
+    let operations: Vec<_> = groups.iter().skip(4).map(object).collect();
+    format!(
+        "{{\"storage_id\":{},{},\"operations\":{{{}}}}}\n",
+        quoted(storage_id),
+        tiers.join(","),
+        operations.join(",")
+    )
+}
+
+fn prometheus(storage_id: &str, groups: &[Group]) -> String {
+    let mut text = String::new();
+    for (group, figures) in groups {
+        for (name, figure) in figures {
+            let prefix = if *group == "combined" { String::new() } else { format!("{group}_") };
+            let is_gauge = GAUGES.contains(name) || *group == "memory";
+            let (kind, suffix) = if is_gauge { ("gauge", "") } else { ("counter", "_total") };
+            let name = format!("{prefix}{}", name.trim_start_matches("total_"));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "# TYPE hotcold_{name}{suffix} {kind}");
+            let label = quoted(storage_id);
+            let _ = writeln!(text, "hotcold_{name}{suffix}{{storage_id={label}}} {figure}");
+        }
+    }
+    text
+}
+
+/// Figures that can fall; all others only grow.
+const GAUGES: [&str; 12] = [
+    "hit_ratio",
+    "mean_ns",
+    "p50_ns",
+    "p99_ns",
+    "p999_ns",
+    "entries",
+    "bytes",
+    "capacity",
+    "bytes_live",
+    "bytes_disk",
+    "segments",
+    "unfrozen_bytes",
+];
+
+/// A string between quotes, escaped so that both JSON and Prometheus read it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Ratio(r) => write!(f, "{r}"),
+        }
+    }
+}

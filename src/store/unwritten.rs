@@ -1,0 +1,101 @@
+//! Unwritten entries: what hot has and cold has not got yet, under `write_mode=back`, or because a
+//! lenient store lived through a failure.
+//!
+//! They stay in hot until they are written; half of hot at most may be taken by them. Whoever would
+//! exceed that writes the oldest first, which slows stores to the speed of the disk.
+
+use super::state::{Effects, State};
+use crate::cold::{Change, Cold, Draft, Kind};
+use crate::error::Result;
+use crate::hot::Entry;
+
+/// Charge of the entries that are written in one go.
+const FLUSH_BYTES: u64 = 1 << 20;
+
+impl State {
+    /// Charge that unwritten entries may have.
+    fn unwritten_max(&self) -> u64 {
+        self.hot.capacity() / 2
+    }
+
+    /// Writes old unwritten entries until one of `charge` more is within the bound; `false` if that
+    /// cannot be had.
+    pub(super) fn make_unwritten_room(&self, charge: u64) -> bool {
+        let limit = self.unwritten_max();
+        while self.hot.unwritten_bytes() + charge > limit {
+            if charge > limit || !matches!(self.flush_some(), Ok(true)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Writes every entry that is unwritten at this moment.
+    ///
+    /// # Errors
+    /// Those of cold; what was not written stays unwritten.
+    pub(super) fn flush_unwritten(&self) -> Result<()> {
+        // Bounded by what is there now, so that threads that go on storing do not hold it up.
+        let mut rest = self.hot.unwritten_bytes();
+        while rest > 0 && self.flush_some()? {
+            rest = rest.saturating_sub(FLUSH_BYTES).min(self.hot.unwritten_bytes());
+        }
+        Ok(())
+    }
+
+    /// Writes some of the oldest unwritten entries; `false` if there are none.
+    pub(super) fn flush_some(&self) -> Result<bool> {
+        let Some(cold) = &self.cold else { return Ok(false) };
+        let entries = self.hot.oldest_unwritten(FLUSH_BYTES);
+        for entry in &entries {
+            self.flush_one(cold, entry)?;
+        }
+        Ok(!entries.is_empty())
+    }
+
+    fn flush_one(&self, cold: &Cold, entry: &Entry) -> Result<()> {
+        let mut effects = Effects::default();
+        let key = self.key(entry.key())?;
+        let stripe = self.stripe(key.hash());
+        let shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        let is_current = shard
+            .peek(&key)
+            .is_some_and(|now| now.is_unwritten() && now.version() == entry.version());
+        drop(shard);
+        if !is_current {
+            return Ok(());
+        }
+        let located = cold.locate(&key, false);
+        let draft = Draft {
+            kind: Kind::Value,
+            key: key.bytes(),
+            hash: key.hash(),
+            value: entry.value(),
+            expires_at: entry.expiry().ms(),
+            collides: located.collides,
+            sequence: entry.version(),
+            chained: false,
+        };
+        let appended = cold.append(&[draft])?;
+        self.sync_if(cold, appended.ticket, false)?;
+        let mut changes: Vec<_> = appended
+            .records
+            .iter()
+            .map(|(header, location)| Change {
+                header: *header,
+                location: *location,
+                expires_at: entry.expiry().ms(),
+                index: located.index,
+            })
+            .collect();
+        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        cold.publish(&appended.segment, &mut changes);
+        if !shard.mark_written(&key, entry.version()) {
+            effects.replaced.extend(shard.remove(&key));
+        }
+        drop(shard);
+        drop(stripe);
+        self.finish(effects);
+        Ok(())
+    }
+}
