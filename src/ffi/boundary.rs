@@ -1,0 +1,88 @@
+//! How a call ends: with a status, and with the caller's error struct written, whatever happened.
+
+use crate::error::{Error, Result};
+use crate::ffi::fence::fence;
+use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
+
+/// How a call that did not fail has ended.
+pub struct Outcome {
+    status: hotcold_status,
+    /// What a lenient store has survived: the caller is told although the call did not fail.
+    survived: Option<Error>,
+}
+
+impl Outcome {
+    /// `HOTCOLD_OK`, or what else is not a failure.
+    pub const fn of(status: hotcold_status) -> Self {
+        Self { status, survived: None }
+    }
+
+    /// `HOTCOLD_OK` if `found`, else `HOTCOLD_NOT_FOUND`.
+    pub const fn found(found: bool) -> Self {
+        Self::of(if found { hotcold_status::HOTCOLD_OK } else { hotcold_status::HOTCOLD_NOT_FOUND })
+    }
+
+    /// The same outcome, with a failure to be told of.
+    pub fn despite(self, survived: Option<Error>) -> Self {
+        Self { survived, ..self }
+    }
+}
+
+/// Ends a call with `HOTCOLD_OK`.
+///
+/// # Errors
+/// None; the type is that of every other end.
+pub fn done() -> Result<Outcome> {
+    Ok(Outcome::of(hotcold_status::HOTCOLD_OK))
+}
+
+/// Runs the body of a C function: fences panics, writes `error`, returns the status.
+///
+/// # Safety
+/// `error` is NULL or can be written.
+pub unsafe fn boundary(
+    error: *mut hotcold_error_t,
+    call: impl FnOnce() -> Result<Outcome>,
+) -> hotcold_status_t {
+    let result = fence(call).and_then(|result| result);
+    let (status, failure) = match &result {
+        Ok(outcome) => (outcome.status, outcome.survived.as_ref()),
+        Err(failure) => (hotcold_status::from(failure.kind()), Some(failure)),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { hotcold_error_t::write(error, failure) };
+    status.code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use std::mem::MaybeUninit;
+
+    fn end(call: impl FnOnce() -> Result<Outcome>) -> (i32, i32) {
+        let mut error = MaybeUninit::<hotcold_error_t>::uninit();
+        // SAFETY: the struct is ours, and `boundary` writes its status.
+        unsafe {
+            let status = boundary(error.as_mut_ptr(), call);
+            (status, (*error.as_ptr()).status)
+        }
+    }
+
+    fn locked() -> Error {
+        Error::new(ErrorKind::Locked, "locked")
+    }
+
+    #[test]
+    fn the_error_has_the_failure_and_nothing_else() {
+        assert_eq!(end(done), (0, 0));
+        assert_eq!(end(|| Ok(Outcome::found(false))), (1, 0));
+        assert_eq!(end(|| Err(locked())), (-6, -6));
+        assert_eq!(end(|| Ok(Outcome::found(false).despite(Some(locked())))), (1, -6));
+    }
+
+    #[test]
+    fn a_panic_is_internal() {
+        assert_eq!(end(|| panic!("a defect")), (-12, -12));
+    }
+}

@@ -1,0 +1,132 @@
+//! `hotcold_options_t`: settings by name, so that a new one never changes the ABI.
+
+use crate::ffi::boundary::{boundary, done};
+use crate::ffi::fence::fence;
+use crate::ffi::memory::{object, text};
+use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
+use crate::store::Options;
+use std::ffi::c_char;
+use std::ptr::null_mut;
+
+/// Settings for hotcold_open. For one thread at a time.
+///
+/// name             default          meaning
+/// hot_capacity     64MiB            bytes of memory that hot may take: keys, values and their
+///                                   overhead; 0: no hot tier
+/// hot_max_entries  0                entries in hot at most; 0: only bytes bound it
+/// hot_ttl          0                how long an entry may stay in hot; 0: for ever
+/// eviction         lru              the policy of hot: lru, tinylfu
+/// compression      deflate:6        none, deflate:0..9, lz4, zstd:1..19
+/// policy           strict           strict: every failure is reported. lenient: serves on
+/// write_mode       through          through: cold first, then hot. back: to cold later
+/// durability       process          what an acknowledged store survives. process: the death of
+///                                   the process. sync: power loss
+/// sync_interval    1s               how often is synced under process; 0: never
+/// cold_capacity    0                bytes on disk at most; 0: no bound; else 16MiB or more
+/// warm_start       false            loads on open what was hot at last
+/// create           true             false: the directory must hold a store
+/// read_only        false            opens without writing anything
+/// storage_id       directory name   the name in stats and events
+///
+/// Sizes are plain bytes or KiB, MiB, GiB; times are plain milliseconds or ms, s, m, h, d.
+pub struct hotcold_options_t {
+    options: Options,
+}
+
+impl hotcold_options_t {
+    /// What was set.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+/// Makes options with all defaults.
+///
+/// owns  the result is the caller's, to be freed with hotcold_options_free(); NULL if there is no
+///       memory
+/// safe  from any thread
+///
+/// since 0.1.0
+#[unsafe(no_mangle)]
+pub extern "C" fn hotcold_options_new() -> *mut hotcold_options_t {
+    fence(|| Box::into_raw(Box::new(hotcold_options_t { options: Options::default() })))
+        .unwrap_or(null_mut())
+}
+
+/// Frees options; stores that were opened with them are not touched.
+///
+/// in    o   options, or NULL
+/// owns  takes o
+/// safe  from any thread; one thread at a time for the same o
+///
+/// since 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hotcold_options_free(o: *mut hotcold_options_t) {
+    if !o.is_null() {
+        // SAFETY: `o` came from hotcold_options_new, and the caller gives it up.
+        let freed = fence(|| drop(unsafe { Box::from_raw(o) }));
+        drop(freed);
+    }
+}
+
+/// Sets one option by name to a value given as text.
+///
+/// in    o      options
+///       name   one of the names at hotcold_options_t, UTF-8
+///       value  as the table there says; borrowed for this call
+/// out   error  NULL, or where a failure is described: what would be right
+/// safe  from any thread; one thread at a time for the same o
+/// after a failure the option is as it was
+///
+/// HOTCOLD_OK                set
+/// HOTCOLD_INVALID_ARGUMENT  a pointer is NULL, no such name, or the value does not parse
+/// HOTCOLD_INTERNAL          a defect of this library
+///
+/// since 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hotcold_options_set(
+    o: *mut hotcold_options_t,
+    name: *const c_char,
+    value: *const c_char,
+    error: *mut hotcold_error_t,
+) -> hotcold_status_t {
+    // SAFETY: the header's contract.
+    unsafe {
+        boundary(error, || {
+            let options = &mut object(o, "o")?.options;
+            options.set(text(name, "name")?, text(value, "value")?)?;
+            done()
+        })
+    }
+}
+
+/// Sets one option by name to a number: bytes, milliseconds or a count.
+///
+/// in    o      options
+///       name   one of the names at hotcold_options_t that take a number; for the others true is 1
+///       value  the number
+/// out   error  NULL, or where a failure is described: what would be right
+/// safe  from any thread; one thread at a time for the same o
+/// after a failure the option is as it was
+///
+/// HOTCOLD_OK                set
+/// HOTCOLD_INVALID_ARGUMENT  a pointer is NULL, no such name, or not a value for it
+/// HOTCOLD_INTERNAL          a defect of this library
+///
+/// since 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hotcold_options_set_u64(
+    o: *mut hotcold_options_t,
+    name: *const c_char,
+    value: u64,
+    error: *mut hotcold_error_t,
+) -> hotcold_status_t {
+    // SAFETY: the header's contract.
+    unsafe {
+        boundary(error, || {
+            let options = &mut object(o, "o")?.options;
+            options.set_u64(text(name, "name")?, value)?;
+            done()
+        })
+    }
+}
