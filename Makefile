@@ -1,0 +1,45 @@
+# What people type. The building itself is cargo's and CMake's.
+
+.PHONY: help demo test install soak bench fmt clean
+
+help:
+	@echo 'make demo      builds the release library and runs it on real files'
+	@echo 'make test      everything that must pass, in a few minutes'
+	@echo 'make install   installs library, header, CMake and pkg-config files (PREFIX=/usr/local)'
+	@echo 'make soak      the long tests: crashes, faults, many threads'
+	@echo 'make bench     the measurements'
+	@echo 'make clean     removes what was built'
+
+PREFIX ?= /usr/local
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+demo:
+	@scripts/setup build
+	@scripts/demo
+
+test:
+	@scripts/setup test
+	@scripts/test
+
+install:
+	@scripts/setup build
+	cmake -S . -B build/install -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX) \
+		-DHOTCOLD_BUILD_TESTS=OFF -DHOTCOLD_BUILD_EXAMPLES=OFF \
+		-DHOTCOLD_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
+	cmake --build build/install
+	cmake --install build/install
+
+soak:
+	@scripts/setup test
+	sh tests/torture/run
+
+bench:
+	@scripts/setup build
+	sh benches/run
+
+fmt:
+	cargo fmt
+
+clean:
+	cargo clean
+	rm -rf build
