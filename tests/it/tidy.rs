@@ -1,0 +1,182 @@
+//! The order of the sources: who may know whom, how long a file may be, what every C function says.
+//!
+//! A layer may name only what stands above it in `LAYERS`, so that a circle cannot be written down.
+//! Within a folder the same holds by the order of the `mod` lines, which is also the reading order;
+//! `mod.rs` is the top of its folder, and no file below names what is in it.
+
+use crate::tree::{Exported, Source, exported, sources};
+
+/// Each layer with what it may name.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("limits", &["error"]),
+    ("time", &["error", "limits"]),
+    ("buffer", &["error", "limits"]),
+    ("key", &["error", "limits"]),
+    ("codec", BASE),
+    ("io", BASE),
+    ("hot", BASE),
+    ("cold", &["error", "limits", "time", "buffer", "key", "codec", "io"]),
+    ("store", &["error", "limits", "time", "buffer", "key", "io", "hot", "cold"]),
+    ("ffi", &["error", "limits", "buffer", "key", "store"]),
+];
+
+const BASE: &[&str] = &["error", "limits", "time", "buffer", "key"];
+
+/// Where `unsafe` is allowed: where C or the system is talked to, and in the shared buffer.
+const UNSAFE: &[&str] = &["ffi/", "io/", "buffer.rs"];
+
+/// Lines of a file without its tests: more than that is more than one idea.
+const LINES_MAX: usize = 500;
+
+/// What is wrong with the imports of `source`, which is one of `all`.
+fn bad_imports(source: &Source, all: &[Source]) -> Vec<String> {
+    let own = source.module();
+    let mut bad = Vec::new();
+    for path in source.names() {
+        let same = own.iter().zip(&path).take_while(|(a, b)| *a == b).count();
+        let (Some(mine), Some(other)) = (own.get(same), path.get(same)) else {
+            continue; // its own children or items, which it may know
+        };
+        let allowed = match same {
+            0 => LAYERS.iter().find(|(layer, _)| layer == mine).map(|(_, may)| may.to_vec()),
+            _ => all.iter().find(|parent| parent.module() == own[..same]).map(|parent| {
+                parent.declares().into_iter().take_while(|sibling| sibling != mine).collect()
+            }),
+        };
+        if !allowed.unwrap_or_default().contains(&other.as_str()) {
+            bad.push(format!("src/{}: may not name {}", source.path, path.join("::")));
+        }
+    }
+    bad
+}
+
+fn checked(what: impl Fn(&Source) -> Vec<String>) {
+    let bad: Vec<String> = sources().iter().flat_map(what).collect();
+    assert!(bad.is_empty(), "\n{}\n", bad.join("\n"));
+}
+
+#[test]
+fn a_layer_names_only_layers_above_it() {
+    for (at, (layer, may)) in LAYERS.iter().enumerate() {
+        for other in *may {
+            let above = LAYERS[..at].iter().any(|(name, _)| name == other);
+            assert!(above, "{layer} may name {other}, which does not stand above it");
+        }
+    }
+}
+
+#[test]
+fn imports_go_one_way() {
+    let all = sources();
+    checked(|source| {
+        let is_exempt = source.is_test() || source.path == "lib.rs";
+        if is_exempt { Vec::new() } else { bad_imports(source, &all) }
+    });
+}
+
+#[test]
+fn the_import_check_sees_what_is_forbidden() {
+    let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+    let all = [
+        source("cold/mod.rs", "mod a;\npub mod b;\nuse crate::cold::b::B;\nuse crate::io::Disk;\n"),
+        source("cold/a.rs", "use crate::cold::b::B;\n"),
+        source("cold/b.rs", "use super::a::A;\nuse crate::cold::a::A;\n"),
+        source("cold/c.rs", "use crate::cold::Cold;\n"),
+        source("hot/mod.rs", "use crate::cold::Cold;\nuse crate::key::Key;\n"),
+    ];
+    let bad: Vec<Vec<String>> = all.iter().map(|source| bad_imports(source, &all)).collect();
+    assert!(bad[0].is_empty(), "the top of a folder knows the folder: {:?}", bad[0]);
+    assert_eq!(bad[1], ["src/cold/a.rs: may not name cold::b::B"]);
+    assert!(bad[2].is_empty(), "later siblings know earlier ones: {:?}", bad[2]);
+    assert_eq!(bad[3], ["src/cold/c.rs: may not name cold::Cold"]);
+    assert_eq!(bad[4], ["src/hot/mod.rs: may not name cold::Cold"]);
+}
+
+#[test]
+fn every_folder_is_a_layer() {
+    checked(|source| {
+        let module = source.module();
+        let known = module.first().is_none_or(|name| LAYERS.iter().any(|(layer, _)| layer == name));
+        if known { Vec::new() } else { vec![format!("src/{} belongs to no layer", source.path)] }
+    });
+}
+
+#[test]
+fn files_are_short() {
+    checked(|source| {
+        let lines = source.body().count();
+        let is_long = !source.is_test() && lines > LINES_MAX;
+        if is_long { vec![format!("src/{}: {lines} lines", source.path)] } else { Vec::new() }
+    });
+}
+
+#[test]
+fn nothing_is_left_to_do_and_no_macro_is_made() {
+    checked(|source| {
+        let words = ["TODO", "FIXME", "XXX", "macro_rules!", "#[ignore"];
+        let found = words.iter().filter(|word| source.text.contains(**word));
+        found.map(|word| format!("src/{}: {word}", source.path)).collect()
+    });
+}
+
+#[test]
+fn unsafe_is_where_c_or_the_system_is() {
+    checked(|source| {
+        let is_allowed = UNSAFE.iter().any(|place| source.path.starts_with(place));
+        let is_word = |line: &str| {
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            words.any(|word| word == "unsafe")
+        };
+        let found = source.code().filter(|line| !is_allowed && is_word(line));
+        found.map(|line| format!("src/{}: {}", source.path, line.trim())).collect()
+    });
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    checked(|source| {
+        let says = source.is_test() || source.text.starts_with("//! ");
+        if says { Vec::new() } else { vec![format!("src/{}: no comment on top", source.path)] }
+    });
+}
+
+/// What is missing in the comment of a function that C sees.
+fn missing(function: &Exported) -> Vec<String> {
+    let Exported { name, docs, is_fallible } = function;
+    let has = |word: &str| docs.iter().any(|line| line.split(' ').next() == Some(word));
+    let first: String = docs.iter().take_while(|line| !line.is_empty()).cloned().collect();
+    let mut missing = Vec::new();
+    if !first.contains('.') {
+        missing.push(format!("{name}: no first sentence"));
+    }
+    for word in ["safe", "since"] {
+        if !has(word) {
+            missing.push(format!("{name}: no line `{word}`"));
+        }
+    }
+    let needed = ["HOTCOLD_OK", "HOTCOLD_INVALID_ARGUMENT"];
+    for status in needed.iter().filter(|status| *is_fallible && !has(status)) {
+        // Closing nothing is fine, so that nothing is an invalid argument there.
+        if *status == "HOTCOLD_OK" || name != "hotcold_close" {
+            missing.push(format!("{name}: {status} is not explained"));
+        }
+    }
+    missing
+}
+
+#[test]
+fn c_functions_say_what_callers_need() {
+    checked(|source| exported(source).iter().flat_map(missing).collect());
+}
+
+#[test]
+fn the_comment_check_sees_what_is_missing() {
+    let text = "/// Does it.\n///\n/// safe  always\n/// HOTCOLD_OK  done\n/// since 0.1.0\n\
+                #[unsafe(no_mangle)]\npub extern \"C\" fn hotcold_f(\n    a: i32,\n\
+                ) -> hotcold_status_t {\n}\n";
+    let source = Source { path: "ffi/f.rs".into(), text: text.into() };
+    let functions = exported(&source);
+    assert_eq!(functions.len(), 1);
+    assert_eq!(missing(&functions[0]), ["hotcold_f: HOTCOLD_INVALID_ARGUMENT is not explained"]);
+}
