@@ -304,11 +304,23 @@ static hotcold_t *open_store(const char *directory) {
     return store;
 }
 
-static void print_table(hotcold_t *store, const char *directory) {
+static uint64_t hot_hits, cold_hits; /* of all times that the store was open */
+
+static hotcold_stats_t stats_of(hotcold_t *store) {
     hotcold_stats_t stats;
+    check(hotcold_stats(store, &stats, sizeof stats, &error), "stats", "");
+    return stats;
+}
+
+static void close_store(hotcold_t *store, const char *directory) {
+    hotcold_stats_t stats = stats_of(store);
+    hot_hits += stats.hot_hits;
+    cold_hits += stats.cold_hits;
+    check(hotcold_close(store, &error), "close", directory);
+}
+
+static void print_table(uint64_t store_bytes, const char *directory) {
     uint64_t stored = 0, kept = 0;
-    check(hotcold_compact(store, &error), "compact", directory);
-    check(hotcold_stats(store, &stats, sizeof stats, &error), "stats", directory);
     for (size_t i = 0; i < file_count; i++) {
         kept += files[i].edition != ABSENT;
         stored += files[i].edition != ABSENT ? files[i].size : 0;
@@ -316,17 +328,16 @@ static void print_table(hotcold_t *store, const char *directory) {
     uint64_t seen = size_on_disk(directory);
     printf("\n  %-22s %" PRIu64 " in %" PRIu64 " bytes\n", "files", kept, stored);
     printf("  %-22s %" PRIu64 " (the directory's files: %" PRIu64 ")\n", "bytes on disk",
-           stats.cold_bytes_disk, seen);
+           store_bytes, seen);
     printf("  %-22s %.2f\n", "compression ratio",
            seen > 0 ? (double)stored / (double)seen : 0);
-    printf("  %-22s %" PRIu64 "\n", "hot hits", stats.hot_hits);
-    printf("  %-22s %" PRIu64 "\n", "cold hits", stats.cold_hits);
+    printf("  %-22s %" PRIu64 "\n", "hot hits", hot_hits);
+    printf("  %-22s %" PRIu64 "\n", "cold hits", cold_hits);
     print_times("store", &store_times);
     print_times("retrieve", &retrieve_times);
 
     /* Files of a few bytes may come and go while we look. */
-    uint64_t apart = seen > stats.cold_bytes_disk ? seen - stats.cold_bytes_disk
-                                                  : stats.cold_bytes_disk - seen;
+    uint64_t apart = seen > store_bytes ? seen - store_bytes : store_bytes - seen;
     if (apart > seen / 20 + (1 << 20)) {
         differs("bytes on disk", "the store's own figure is not that of the directory");
     }
@@ -342,7 +353,7 @@ static void run_in_peace(const char *directory) {
     show_progress("\n");
     compare_all(store, "comparing");
 
-    check(hotcold_close(store, &error), "close", directory);
+    close_store(store, directory);
     store = open_store(directory);
     compare_all(store, "comparing, reopened");
 
@@ -361,12 +372,13 @@ static void run_in_peace(const char *directory) {
     show_progress("\n");
     compare_all(store, "comparing, changed");
 
-    check(hotcold_close(store, &error), "close", directory);
+    close_store(store, directory);
     store = open_store(directory);
-    compare_all(store, "comparing, reopened");
-    print_table(store, directory);
+    check(hotcold_compact(store, &error), "compact", directory);
     compare_all(store, "comparing, compacted");
-    check(hotcold_close(store, &error), "close", directory);
+    uint64_t store_bytes = stats_of(store).cold_bytes_disk;
+    close_store(store, directory);
+    print_table(store_bytes, directory);
 }
 
 /* ---- with a child that is killed ---------------------------------------------------------- */
@@ -527,6 +539,7 @@ int main(int argc, char **argv) {
     random_state += random_state == 0; /* zero has no successor */
     const char *directory = at < argc && strcmp(argv[at], "-") != 0 ? argv[at] : fresh;
     source = at + 1 < argc ? argv[at + 1] : default_source();
+    list_files();
     if (directory == fresh) {
         const char *below = getenv("TMPDIR");
         snprintf(fresh, sizeof fresh, "%s/archive-XXXXXX", below ? below : "/tmp");
@@ -535,7 +548,6 @@ int main(int argc, char **argv) {
         }
     }
 
-    list_files();
     if (crash) {
         printf("seed %" PRIu64 "\n", random_state);
         run_with_crashes(directory, rounds);
