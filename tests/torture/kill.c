@@ -34,7 +34,7 @@ static struct shared {
   flight_t         batches[THREADS];
   _Atomic uint64_t next_id, acknowledged;
   _Atomic uint32_t clears_started, clears_done;
-  _Atomic bool     opened;
+  _Atomic bool     opened, compacting;
 } *shared;
 
 static hotcold_t *store;
@@ -152,7 +152,11 @@ static void *disturber(void *arg) {
       expect(hotcold_clear(store, &error), HOTCOLD_OK, &error, "clear");
       atomic_fetch_add(&shared->clears_done, 1);
       break;
-    case 1: case 2: expect(hotcold_compact(store, &error), HOTCOLD_OK, &error, "compact"); break;
+    case 1: case 2:
+      atomic_store(&shared->compacting, true);
+      expect(hotcold_compact(store, &error), HOTCOLD_OK, &error, "compact");
+      atomic_store(&shared->compacting, false);
+      break;
     case 3: expect(hotcold_sync(store, &error), HOTCOLD_OK, &error, "sync"); break;
     default: expect(hotcold_optimize_hot(store, 0, NULL, &error), HOTCOLD_OK, &error, "optimize_hot");
     }
@@ -282,6 +286,27 @@ static const char *const FORMS[] = {
     "hot_capacity=64MiB compression=deflate:6 durability=sync",
 };
 
+/* Sleeps until the moment of the kill: soon after the fork, some time after open, or in the middle of a clear or a compact. */
+static void await_moment(dice_t *d, pid_t child) {
+  uint64_t  kind = below(d, 5), until = now_ns() + 400000000u;
+  siginfo_t ended = {0};
+  if (kind == 0) {
+    sleep_us(below(d, 10000));
+    return;
+  }
+  while (!atomic_load(&shared->opened) && ended.si_pid == 0) {
+    if (now_ns() > until + 60000000000u) fail("cycle %" PRIu64 ": open takes more than a minute", cycle);
+    must(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT) == 0);
+    sleep_us(100);
+  }
+  if (kind <= 2) sleep_us(below(d, 300000));
+  else
+    while (now_ns() < until &&
+           !(kind == 3 ? atomic_load(&shared->clears_started) > atomic_load(&shared->clears_done) : atomic_load(&shared->compacting)))
+      sleep_us(20);
+  sleep_us(kind > 2 ? below(d, 300) : 0);
+}
+
 int main(int argc, char **argv) {
   torture_begin("kill", argc, argv);
   const char *path   = path_of(torture.dir, "store");
@@ -291,11 +316,11 @@ int main(int argc, char **argv) {
   for (cycle = 1; cycle <= cycles; cycle++) {
     const char *settings = FORMS[below(&d, LENGTH(FORMS))];
     int         status;
-    shared->opened = false;
+    shared->opened = shared->compacting = false;
     pid_t child    = fork();
     must(child >= 0);
     if (child == 0) work(path, settings);
-    sleep_us(chance(&d, 4) ? below(&d, 10000) : below(&d, 400000));
+    await_moment(&d, child);
     in_open += !atomic_load(&shared->opened);
     kill(child, SIGKILL);
     must(waitpid(child, &status, 0) == child);
