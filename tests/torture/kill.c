@@ -13,7 +13,7 @@
  * a clear that overlap may have happened in either order, and numbered clears tell which did overlap. */
 #include "torture.h"
 
-enum { THREADS = 4, KEYS = 2000, BATCH_MAX = 8, VALUE_MAX = 300 * 1024 };
+enum { THREADS = 4, KEYS = 2000, BATCH_MAX = 8, VALUE_MAX = 300 * 1024, TTL_MS = 20 };
 
 /* An operation on a key: its number (never reused in a run), the clears seen before and after it, what it did. */
 typedef struct { uint64_t id; uint32_t before, after; bool is_delete; } op_t;
@@ -51,6 +51,10 @@ static size_t length_of(uint64_t id) {
   }
 }
 
+/* Every 16th store has a ttl that is over when the check comes: to the check it is a delete. */
+static uint64_t ttl_of(uint64_t id) { return mix(id ^ 0xDEAD) % 16 == 0 ? TTL_MS : 0; }
+static bool     leaves_nothing(op_t o) { return o.id == 0 || o.is_delete || ttl_of(o.id) != 0; }
+
 static size_t key_name(char *out, uint32_t key) { return (size_t)sprintf(out, "key-%06u", key); }
 
 /* ---- the child that is killed -------------------------------------------------------------- */
@@ -75,8 +79,11 @@ static void change(dice_t *d, uint32_t key, uint8_t *buffer) {
   if (o.is_delete) {
     expect2(hotcold_delete(store, name, name_len, &error), HOTCOLD_OK, HOTCOLD_NOT_FOUND, &error, "delete");
   } else {
+    hotcold_store_options_t with = {.ttl = ttl_of(o.id)};
     value_make(buffer, length_of(o.id), key, o.id);
-    expect(hotcold_store(store, name, name_len, buffer, length_of(o.id), &error), HOTCOLD_OK, &error, "store");
+    expect(with.ttl == 0 ? hotcold_store(store, name, name_len, buffer, length_of(o.id), &error)
+                         : hotcold_store_with(store, name, name_len, buffer, length_of(o.id), &with, sizeof with, NULL, &error),
+           HOTCOLD_OK, &error, "store");
   }
   acknowledge(key, o);
 }
@@ -96,8 +103,9 @@ static void change_many(dice_t *d, uint32_t thread, uint8_t *buffer) {
     value_make(buffer, length_of(ops[i].id), key, ops[i].id);
     if (ops[i].is_delete) expect(hotcold_batch_delete(batch, name, name_len, &error), HOTCOLD_OK, &error, "batch_delete");
     else
-      expect(hotcold_batch_store(batch, name, name_len, buffer, length_of(ops[i].id), NULL, 0, &error), HOTCOLD_OK, &error,
-             "batch_store");
+      expect(hotcold_batch_store(batch, name, name_len, buffer, length_of(ops[i].id),
+                                 &(hotcold_store_options_t){.ttl = ttl_of(ops[i].id)}, sizeof(hotcold_store_options_t), &error),
+             HOTCOLD_OK, &error, "batch_store");
   }
   atomic_store(&flight->count, n);
   expect(hotcold_write(store, batch, 0, &error), HOTCOLD_OK, &error, "write");
@@ -118,7 +126,7 @@ static void look(uint32_t key) {
   clears = atomic_load(&shared->clears_started);
   if (s == HOTCOLD_OK && (o.id == 0 || o.is_delete || cleared > o.after || !value_is(v.data, v.len, key, o.id, length_of(o.id))))
     fail("cycle %" PRIu64 ": key %u: retrieve gave %zu bytes that are not those of its last store", cycle, key, v.len);
-  if (s == HOTCOLD_NOT_FOUND && o.id != 0 && !o.is_delete && clears == o.before)
+  if (s == HOTCOLD_NOT_FOUND && !leaves_nothing(o) && clears == o.before)
     fail("cycle %" PRIu64 ": key %u: stored and not found", cycle, key);
   hotcold_value_release(&v);
 }
@@ -183,24 +191,24 @@ static found_t examine(uint32_t key) {
   hotcold_error_t  error;
   op_t             a = unpack(atomic_load(&shared->slots[key].acked)), s = unpack(atomic_load(&shared->slots[key].started));
   uint32_t         started = atomic_load(&shared->clears_started), done = atomic_load(&shared->clears_done);
-  bool             a_present = a.id != 0 && !a.is_delete, in_flight = s.id > a.id;
+  bool             a_present = !leaves_nothing(a), in_flight = s.id > a.id;
   bool             surely_cleared = done > a.after, maybe_cleared = started > a.before;
-  bool             maybe_gone = !a_present || maybe_cleared || (in_flight && (s.is_delete || started > s.before));
+  bool             maybe_gone = !a_present || maybe_cleared || (in_flight && (leaves_nothing(s) || started > s.before));
   found_t          found;
   hotcold_status_t status = expect2(hotcold_retrieve(store, name, key_name(name, key), &v, &error), HOTCOLD_OK,
                                     HOTCOLD_NOT_FOUND, &error, "retrieve after the kill");
   if (status == HOTCOLD_NOT_FOUND) {
     if (!maybe_gone) fail("cycle %" PRIu64 ": key %u: store %" PRIu64 " was acknowledged and is lost", cycle, key, a.id);
     found = GONE;
-  } else if (in_flight && !s.is_delete && value_is(v.data, v.len, key, s.id, length_of(s.id))) {
+  } else if (in_flight && !leaves_nothing(s) && value_is(v.data, v.len, key, s.id, length_of(s.id))) {
     found = NEW;
   } else if (a_present && !surely_cleared && value_is(v.data, v.len, key, a.id, length_of(a.id))) {
     found = KEPT;
   } else {
     fail("cycle %" PRIu64 ": key %u holds %zu bytes of store %" PRIu64 " (0: torn, or short); acknowledged %" PRIu64
          "%s%s, in flight %" PRIu64 "%s",
-         cycle, key, v.len, value_id(v.data, v.len, key), a.id, a.is_delete ? " (delete)" : "",
-         surely_cleared ? " (cleared)" : "", in_flight ? s.id : 0, s.is_delete ? " (delete)" : "");
+         cycle, key, v.len, value_id(v.data, v.len, key), a.id, leaves_nothing(a) ? " (delete)" : "",
+         surely_cleared ? " (cleared)" : "", in_flight ? s.id : 0, leaves_nothing(s) ? " (delete)" : "");
   }
   hotcold_value_release(&v);
   return found;
@@ -212,7 +220,7 @@ static void check_clear(const found_t *found) {
   if (started == atomic_load(&shared->clears_done)) return;
   for (uint32_t key = 0; key < KEYS; key++) {
     op_t a = unpack(atomic_load(&shared->slots[key].acked)), s = unpack(atomic_load(&shared->slots[key].started));
-    if (a.id == 0 || a.is_delete || s.id > a.id || a.after >= started || a.before + 1 != started) continue;
+    if (leaves_nothing(a) || s.id > a.id || a.after >= started || a.before + 1 != started) continue;
     if (found[key] == GONE) gone++;
     else kept++;
   }
@@ -228,9 +236,9 @@ static void check_batches(const found_t *found) {
     for (uint32_t i = 0; i < n; i++) {
       uint32_t key = f->keys[i];
       op_t     a = unpack(atomic_load(&shared->slots[key].acked)), s = unpack(atomic_load(&shared->slots[key].started));
-      bool     was_there = a.id != 0 && !a.is_delete && a.before == f->clears && a.after == f->clears;
-      if (s.is_delete ? !was_there : length_of(s.id) < 8) continue;
-      if (found[key] == NEW || (s.is_delete && found[key] == GONE)) done++;
+      bool     was_there = !leaves_nothing(a) && a.before == f->clears && a.after == f->clears;
+      if (leaves_nothing(s) ? !was_there : length_of(s.id) < 8) continue;
+      if (found[key] == NEW || (leaves_nothing(s) && found[key] == GONE)) done++;
       else undone++;
     }
     if (done != 0 && undone != 0) fail("cycle %" PRIu64 ": half a batch: %u of %u done", cycle, done, n);
@@ -259,6 +267,7 @@ static void check_cursor(const found_t *found) {
 /* Opens, compares, and makes what was found the state that the next cycle starts from. */
 static void check(const char *path, const char *settings) {
   static found_t found[KEYS];
+  sleep_us((TTL_MS + 5) * 1000);
   store = open_store(path, settings);
   for (uint32_t key = 0; key < KEYS; key++) found[key] = examine(key);
   check_clear(found);
