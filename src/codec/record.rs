@@ -44,9 +44,6 @@ pub const HEADER_BYTES: usize = 32;
 /// Every record begins at a multiple of this.
 pub const ALIGNMENT: u64 = 8;
 
-/// The longest record there can be.
-pub const RECORD_BYTES_MAX: u64 = 32 + 8 + 65_535 + 4_294_967_295 + 8;
-
 const CODEC_MASK: u8 = 0x0f;
 const EXPIRES: u8 = 0x10;
 const COLLIDES: u8 = 0x20;

@@ -165,11 +165,7 @@ fn load_head(file: &dyn File) -> Result<Option<(Head, Vec<u8>)>> {
 }
 
 /// False if a block is damaged.
-fn load_blocks(
-    file: &dyn File,
-    mut offset: u64,
-    accept: &mut dyn FnMut(u64, u64),
-) -> Result<bool> {
+fn load_blocks(file: &dyn File, mut offset: u64, accept: &mut dyn FnMut(u64, u64)) -> Result<bool> {
     let end = file.len()?;
     let mut buffer = vec![0; CHUNK_BYTES];
     while offset < end {

@@ -134,7 +134,8 @@ impl Compactor {
         let all = self.rewritable(segments);
         let is_log = |s: &&Arc<Segment>| s.header().kind == SegmentKind::Log;
         let unfrozen = all.iter().find(is_log).filter(|_| self.freezes());
-        let states: Vec<_> = all.iter().map(|segment| (dead_bytes(segment, &all), segment)).collect();
+        let states: Vec<_> =
+            all.iter().map(|segment| (dead_bytes(segment, &all), segment)).collect();
         let dead: u64 = states.iter().map(|(dead, _)| dead).sum();
         let total: u64 = states.iter().map(|(_, segment)| segment.end()).sum();
         let over = dead * 100 > total * DEAD_PERCENT_TOTAL;
@@ -154,16 +155,18 @@ impl Compactor {
             let unfrozen = self.freezes() && segment.header().kind == SegmentKind::Log;
             let tally = segment.tally();
             let droppable = tally.tombstones > 0 && can_drop(segment, &all, tally.max_sequence);
-            unfrozen || tally.values > segment.live().0 || droppable || tally.values + tally.tombstones == 0
+            unfrozen
+                || tally.values > segment.live().0
+                || droppable
+                || tally.values + tally.tombstones == 0
         };
         all.iter().filter(wanted).cloned().collect()
     }
 
     fn small<'a>(&self, all: &'a [Arc<Segment>]) -> Option<&'a Arc<Segment>> {
         let longest = all.iter().map(|segment| segment.end()).max()?;
-        let mut small = all
-            .iter()
-            .filter(|s| s.header().kind == SegmentKind::Frozen && s.end() < longest / 8);
+        let mut small =
+            all.iter().filter(|s| s.header().kind == SegmentKind::Frozen && s.end() < longest / 8);
         let first = small.next();
         first.filter(|_| small.count() + 1 >= SMALL_SEGMENTS)
     }
@@ -423,9 +426,8 @@ impl Compactor {
     }
 
     fn output_for(&mut self, parts: &Parts<'_>, bytes: u64) -> Result<&mut Output> {
-        let is_full = |output: &Output| {
-            output.offset + bytes > parts.segment_bytes_max && output.offset > 64
-        };
+        let is_full =
+            |output: &Output| output.offset + bytes > parts.segment_bytes_max && output.offset > 64;
         if self.output.as_ref().is_some_and(is_full) {
             self.end_output(parts)?;
         }

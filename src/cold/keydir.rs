@@ -188,7 +188,7 @@ impl Shard {
 
     /// Where an entry of that hash would like to stand.
     fn home(&self, hash: u64) -> usize {
-        let scaled = u128::from(hash << 8) * self.homes as u128 >> 64;
+        let scaled = (u128::from(hash << 8) * self.homes as u128) >> 64;
         usize::try_from(scaled).unwrap_or(0)
     }
 

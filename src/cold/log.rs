@@ -112,7 +112,6 @@ pub struct Log {
     writer: Mutex<Writer>,
     synced: Mutex<u64>,
     unsynced_bytes: AtomicU64,
-    rolls: AtomicU64,
 }
 
 struct Pending {
@@ -191,7 +190,6 @@ impl Log {
             }),
             synced: Mutex::new(0),
             unsynced_bytes: AtomicU64::new(0),
-            rolls: AtomicU64::new(0),
         }
     }
 
@@ -416,7 +414,6 @@ impl Log {
         }
         if let Some(active) = pending.active.take() {
             active.seal();
-            self.rolls.fetch_add(1, Ordering::Relaxed);
         }
         pending.offset = 0;
         Ok(pending)
@@ -479,11 +476,6 @@ impl Log {
     /// Bytes written since the last sync began.
     pub fn unsynced_bytes(&self) -> u64 {
         self.unsynced_bytes.load(Ordering::Relaxed)
-    }
-
-    /// How many segments were sealed; changes when there is one more to freeze.
-    pub fn rolls(&self) -> u64 {
-        self.rolls.load(Ordering::Relaxed)
     }
 
     /// The sequences, from which versions come.

@@ -481,11 +481,7 @@ impl Cold {
     ///
     /// # Errors
     /// As [`Cold::compact_next`].
-    pub fn compact_all(
-        &self,
-        host: &dyn Host,
-        report: &mut dyn FnMut(&Rewritten),
-    ) -> Result<()> {
+    pub fn compact_all(&self, host: &dyn Host, report: &mut dyn FnMut(&Rewritten)) -> Result<()> {
         let mut compactor = self.compactor.lock();
         // A first pass takes away the dead values that tombstones had to outlive, a second one
         // the tombstones; a third finds what died meanwhile.
@@ -566,11 +562,6 @@ impl Cold {
     /// Bytes written since the last sync began.
     pub fn unsynced_bytes(&self) -> u64 {
         self.log.as_ref().map_or(0, Log::unsynced_bytes)
-    }
-
-    /// How often a segment was sealed; changes when there may be one to rewrite.
-    pub fn rolls(&self) -> u64 {
-        self.log.as_ref().map_or(0, Log::rolls)
     }
 
     /// Appends a record which vouches that everything before the log's current end was synced.

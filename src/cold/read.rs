@@ -184,8 +184,9 @@ fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Resu
     if let Some(bytes) = buffer.bytes_mut() {
         let (key_part, value_part) = bytes.split_at_mut(key.len());
         key_part.copy_from_slice(key);
-        decompress(header.codec, compressed, value_part)
-            .map_err(|error| error.context(format_args!("record at {offset} of {}", path(segment))))?;
+        decompress(header.codec, compressed, value_part).map_err(|error| {
+            error.context(format_args!("record at {offset} of {}", path(segment)))
+        })?;
     }
     Ok(Found {
         expires_at: header.expires_at(record),

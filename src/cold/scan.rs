@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub const HELD_BYTES_MAX: u64 = 64 << 20;
 
 /// File systems lose whole blocks of at least this size, which then read as zeros.
-const BLOCK_BYTES: u64 = 4_096;
+const BLOCK_BYTES: usize = 4_096;
 
 /// One step of the walk.
 pub enum Step {
@@ -100,14 +100,14 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// `Io`.
     pub fn has_lost_block(&self, from: u64, to: u64) -> Result<bool> {
-        let mut block = from.next_multiple_of(BLOCK_BYTES);
-        let mut bytes = [0; BLOCK_BYTES as usize];
-        while block + BLOCK_BYTES <= to {
+        let mut block = from.next_multiple_of(BLOCK_BYTES as u64);
+        let mut bytes = [0; BLOCK_BYTES];
+        while block + BLOCK_BYTES as u64 <= to {
             let count = self.segment.file().read_at(&mut bytes, block)?;
             if count == bytes.len() && bytes.iter().all(|byte| *byte == 0) {
                 return Ok(true);
             }
-            block += BLOCK_BYTES;
+            block += BLOCK_BYTES as u64;
         }
         Ok(false)
     }

@@ -9,7 +9,7 @@
 use super::location::{Location, SLOT_MAX};
 use crate::codec::checkpoint::Tally;
 use crate::codec::record::{Header, Kind, Place};
-use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
+use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::{Disk, File};
 use parking_lot::{Mutex, RwLock};
@@ -241,10 +241,5 @@ impl Segments {
         let mut all: Vec<_> = self.slots.read().iter().flatten().cloned().collect();
         all.sort_by_key(|segment| segment.id());
         all
-    }
-
-    /// Never gives out an id of `id` or below.
-    pub fn skip_id(&self, id: u64) {
-        self.next_id.fetch_max(id + 1, Ordering::Relaxed);
     }
 }

@@ -135,11 +135,7 @@ impl Deref for Store {
     }
 }
 
-fn open_cold(
-    path: &Path,
-    options: &Options,
-    clock: &Arc<SystemClock>,
-) -> Result<(Cold, DirLock)> {
+fn open_cold(path: &Path, options: &Options, clock: &Arc<SystemClock>) -> Result<(Cold, DirLock)> {
     let directory = Directory::open(path, options.create && !options.read_only)
         .map_err(|error| error.context(format_args!("open the store in {}", path.display())))?;
     let mode = if options.read_only { LockMode::Shared } else { LockMode::Exclusive };

@@ -4,9 +4,9 @@
 //! has one hash. So it is met exactly once, in the range of its hash, whatever happens meanwhile.
 //! In a hot-only store a range is one hot shard.
 
+use super::read::RetrieveOptions;
 use super::state::State;
 use super::value::{Answer, Value};
-use super::read::RetrieveOptions;
 use crate::cold::Cold;
 use crate::error::Result;
 use crate::hot::{Entry, Found};
@@ -92,7 +92,12 @@ impl State {
         // Hot before cold: what is being written meanwhile is then in one of them at least.
         let unwritten: Vec<Entry> = match self.hot.unwritten_bytes() {
             0 => Vec::new(),
-            _ => self.hot.entries_in(hash, u64::MAX).into_iter().filter(Entry::is_unwritten).collect(),
+            _ => self
+                .hot
+                .entries_in(hash, u64::MAX)
+                .into_iter()
+                .filter(Entry::is_unwritten)
+                .collect(),
         };
         let (places, next) = cold.keys_from(hash, RANGE_KEYS);
         let mut met = HashSet::new();

@@ -52,23 +52,33 @@ pub enum Operation {
 /// What is counted beside operations and their errors. Named as in [`Snapshot`], tier first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
+    /// Retrieves that found the key in hot.
     HotHits,
+    /// Retrieves that did not find the key in hot.
     HotMisses,
+    /// Entries that left hot to make room.
     HotEvictions,
+    /// Entries that left hot because their time was over.
     HotExpirations,
+    /// Entries that came to hot from cold.
     HotPromotions,
+    /// Entries that left hot for cold on demand.
     HotDemotions,
+    /// Retrieves that found the key in cold.
     ColdHits,
+    /// Retrieves that found the key in neither tier, as far as cold was asked.
     ColdMisses,
+    /// Bytes of records read.
     ColdBytesRead,
-    ColdBytesWritten,
-    ColdCompactions,
+    /// Records that were dropped to keep the capacity.
     ColdEvictions,
+    /// Records that expired and were removed.
     ColdExpirations,
+    /// Reads that met a damaged record.
     ColdCorruptRecords,
-    ColdRebuiltFiles,
-    ColdRecoveredBytes,
+    /// Failures that the lenient policy lived through.
     LenientFailures,
+    /// Retrieves that found the key nowhere.
     Misses,
 }
 
@@ -136,13 +146,9 @@ impl Counters {
             cold: ColdStats {
                 traffic: cold.traffic(cold_hits, cold_misses),
                 bytes_read: count(Counter::ColdBytesRead),
-                bytes_written: count(Counter::ColdBytesWritten),
-                compactions: count(Counter::ColdCompactions),
                 evictions: count(Counter::ColdEvictions),
                 expirations: count(Counter::ColdExpirations),
                 corrupt_records: count(Counter::ColdCorruptRecords),
-                rebuilt_files: count(Counter::ColdRebuiltFiles),
-                recovered_bytes: count(Counter::ColdRecoveredBytes),
                 ..ColdStats::default()
             },
             memory: MemoryStats::default(),

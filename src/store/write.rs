@@ -78,7 +78,8 @@ impl<'a> Op<'a> {
 
     /// Whether the change's condition holds for a key of that version.
     fn may_change(&self, current: u64) -> bool {
-        self.if_version.is_none_or(|wanted| wanted == current) && self.gate.is_none_or(|gate| gate())
+        self.if_version.is_none_or(|wanted| wanted == current)
+            && self.gate.is_none_or(|gate| gate())
     }
 
     /// The record that this change needs: none to delete what cold does not have.
