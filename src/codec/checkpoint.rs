@@ -9,7 +9,7 @@
 //! | 4 | 8 | magic | `hotcoldC` |
 //! | 12 | 4 | version | of the format: 1 |
 //! | 16 | 8 | seed | of the key hash |
-//! | 24 | 8 | sequence | no record had a greater one |
+//! | 24 | 8 | sequence | records with a lower one are accounted for |
 //! | 32 | 8 | log segment | id of the segment that was active, 0 for none |
 //! | 40 | 8 | log offset | up to here it is accounted for |
 //! | 48 | 8 | clear sequence | records up to it were cleared |
@@ -48,7 +48,7 @@ const MAGIC: &[u8; 8] = b"hotcoldC";
 pub struct Head {
     /// Seed of the key hash.
     pub seed: u64,
-    /// No record had a greater sequence.
+    /// Records with a lower sequence are accounted for.
     pub sequence: u64,
     /// The segment that was active.
     pub log_segment: u64,

@@ -87,6 +87,7 @@ impl fmt::Display for Compression {
 /// Compresses one run of bytes after another. Takes some 300 KiB with deflate.
 pub struct Compressor {
     codec: u8,
+    level: flate2::Compression,
     deflate: Option<Compress>,
 }
 
@@ -96,17 +97,17 @@ impl Compressor {
     /// # Errors
     /// `Unsupported` if this version cannot do it.
     pub fn new(compression: Compression) -> Result<Self> {
-        let deflate = match compression {
-            Compression::None => None,
-            Compression::Deflate(level) => {
-                Some(Compress::new(flate2::Compression::new(level.min(9)), false))
-            }
+        let level = match compression {
+            // Deflate without compression: nothing shrinks, so nothing is worth trying.
+            Compression::None | Compression::Deflate(0) => None,
+            Compression::Deflate(level) => Some(flate2::Compression::new(level.min(9))),
             Compression::Lz4 | Compression::Zstd(_) => {
                 let message = format!("compression {compression}: this version does not have it");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
-        Ok(Self { codec: compression.codec(), deflate })
+        let deflate = level.map(|level| Compress::new(level, false));
+        Ok(Self { codec: compression.codec(), level: level.unwrap_or_default(), deflate })
     }
 
     /// The codec number of what [`Compressor::compress`] appends.
@@ -120,10 +121,11 @@ impl Compressor {
     /// # Errors
     /// `OutOfMemory`; `Internal` if the codec fails. `out` is as it was.
     pub fn compress(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        let (Some(deflate), Some(bound)) = (&mut self.deflate, raw.len().checked_sub(1)) else {
-            return Ok(false);
-        };
+        let Some(deflate) = &mut self.deflate else { return Ok(false) };
         let start = out.len();
+        // Room for what grows, too: a state that is broken off in the middle keeps bytes of it
+        // over a reset (zlib-rs 0.6.8), and fails on what comes next.
+        let bound = raw.len() + raw.len() / 4 + 64;
         out.try_reserve(bound).map_err(|_| {
             let message = format!("no memory to compress {} bytes", raw.len());
             Error::new(ErrorKind::OutOfMemory, message)
@@ -131,9 +133,13 @@ impl Compressor {
         out.resize(start + bound, 0);
         deflate.reset();
         let outcome = deflate.compress(raw, &mut out[start..], FlushCompress::Finish);
-        let shrunk = matches!(outcome, Ok(Status::StreamEnd));
+        let ended = matches!(outcome, Ok(Status::StreamEnd));
         let written = usize::try_from(deflate.total_out()).unwrap_or(bound);
+        let shrunk = ended && written < raw.len();
         out.truncate(if shrunk { start + written } else { start });
+        if !ended {
+            *deflate = Compress::new(self.level, false);
+        }
         match outcome {
             Ok(_) => Ok(shrunk),
             Err(error) => Err(Error::new(ErrorKind::Internal, format!("deflate: {error}"))),

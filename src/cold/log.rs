@@ -98,6 +98,17 @@ pub struct Appended {
     pub records: Vec<(Header, Location)>,
 }
 
+/// A place in the log: what was appended lies before or behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// Id of the active segment; 0 if there is none.
+    pub segment: u64,
+    /// Its length.
+    pub offset: u64,
+    /// Whatever the log gave a lower sequence lies before.
+    pub sequence: u64,
+}
+
 /// The log.
 pub struct Log {
     disk: Arc<dyn Disk>,
@@ -119,6 +130,8 @@ struct Pending {
     offset: u64,
     ticket: u64,
     bytes: Vec<u8>,
+    /// Of the first record in `bytes`.
+    first_sequence: u64,
     writers: usize,
 }
 
@@ -180,6 +193,7 @@ impl Log {
                 offset,
                 ticket: 1,
                 bytes: Vec::new(),
+                first_sequence: 0,
                 writers: 0,
             }),
             writer: Mutex::new(Writer {
@@ -294,6 +308,9 @@ impl Log {
         headers: Vec<Header>,
     ) -> Vec<(Header, Location)> {
         let mut records = Vec::with_capacity(headers.len());
+        if pending.bytes.is_empty() {
+            pending.first_sequence = self.sequences.next();
+        }
         for mut header in headers {
             if header.sequence == 0 {
                 header.sequence = self.sequences.take();
@@ -458,14 +475,19 @@ impl Log {
         result.inspect_err(|error| self.poison.set(error))
     }
 
-    /// Where the log ends: the active segment's id and its written length. Everything before it
-    /// is in the files.
-    pub fn position(&self) -> (u64, u64) {
+    /// Where the log ends. Everything before it is in the files.
+    pub fn position(&self) -> Position {
         // With the writer's lock nothing is in flight; what is pending is not part of the position.
         let _writer = self.writer.lock();
         let pending = self.pending.lock();
-        let id = pending.active.as_ref().map_or(0, |segment| segment.id());
-        (id, pending.offset - pending.bytes.len() as u64)
+        Position {
+            segment: pending.active.as_ref().map_or(0, |segment| segment.id()),
+            offset: pending.offset - pending.bytes.len() as u64,
+            sequence: match pending.bytes.is_empty() {
+                true => self.sequences.next(),
+                false => pending.first_sequence,
+            },
+        }
     }
 
     /// The segment that is appended to, if one is.

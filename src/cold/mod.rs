@@ -19,10 +19,11 @@ pub mod scan;
 pub mod checkpoint;
 pub mod recovery;
 pub mod compaction;
+pub mod backup;
 
 pub use self::compaction::{Host, Rewritten};
 pub use self::location::Location;
-pub use self::log::{Appended, Draft};
+pub use self::log::{Appended, Draft, Position};
 pub use self::read::{Found, Known};
 pub use crate::codec::compress::Compression;
 pub use crate::codec::record::{Header, Kind};
@@ -35,6 +36,7 @@ use self::scan::{Scanner, Step};
 use self::segment::{Segment, Segments};
 use self::sequences::Sequences;
 use crate::codec::checkpoint::Head;
+use crate::codec::manifest::Manifest;
 use crate::codec::segment::SegmentKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
@@ -79,6 +81,7 @@ pub struct Cold {
     changed: AtomicBool,
     unsaved_bytes: AtomicU64,
     time_floor_ms: u64,
+    sequence_floor: u64,
     /// What recovery met and background work has done.
     pub tallies: Tallies,
 }
@@ -209,6 +212,7 @@ impl Cold {
             changed: AtomicBool::new(found.scanned_bytes > 0 || found.rebuilt_files > 0),
             unsaved_bytes: AtomicU64::new(found.scanned_bytes),
             time_floor_ms: found.time_floor_ms,
+            sequence_floor: found.sequence_floor,
             tallies,
         })
     }
@@ -543,13 +547,15 @@ impl Cold {
             return Ok(());
         }
         self.unsaved_bytes.store(0, Ordering::Relaxed);
-        let (log_segment, log_offset) = log.position();
+        // Not while records are moved: what the checkpoint leaves to be found was moved after it.
+        let _compactor = self.compactor.lock();
+        let position = log.position();
         quiesce();
         let head = Head {
             seed: self.hasher.seed(),
-            sequence: log.sequences().next(),
-            log_segment,
-            log_offset,
+            sequence: position.sequence,
+            log_segment: position.segment,
+            log_offset: position.offset,
             clear_sequence: self.clear_sequence.load(Ordering::Acquire),
             time_ms: self.clock.wall().0,
             segments: 0,
@@ -569,23 +575,23 @@ impl Cold {
     ///
     /// # Errors
     /// As [`Cold::append`].
-    pub fn vouch(&self, position: (u64, u64)) -> Result<()> {
+    pub fn vouch(&self, position: Position) -> Result<()> {
         let log = self.log()?;
-        if log.active().is_none_or(|active| active.id() != position.0) {
+        if log.active().is_none_or(|active| active.id() != position.segment) {
             return Ok(());
         }
-        let appended = log.append(&[Draft::marker(Kind::Synced, position.1)])?;
+        let appended = log.append(&[Draft::marker(Kind::Synced, position.offset)])?;
         for (header, location) in &appended.records {
             appended.segment.note(header, *location, 0);
         }
         Ok(())
     }
 
-    /// Where the log ends: id of the active segment, and its length.
+    /// Where the log ends.
     ///
     /// # Errors
     /// `ReadOnly` if the store was opened so.
-    pub fn position(&self) -> Result<(u64, u64)> {
+    pub fn position(&self) -> Result<Position> {
         Ok(self.log()?.position())
     }
 
@@ -609,6 +615,47 @@ impl Cold {
             gauges.unfrozen_bytes += if freezes && is_log { bytes } else { 0 };
         }
         gauges
+    }
+
+    /// Writes a copy of the store as it is at one moment, with a checkpoint, into an empty
+    /// directory; `quiesce` as for [`Cold::checkpoint`].
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: what was copied is removed again.
+    pub fn backup(&self, dest: Arc<dyn Disk>, quiesce: &dyn Fn()) -> Result<()> {
+        let compactor = self.compactor.lock();
+        let (segments, position) = self.snapshot();
+        quiesce();
+        let end = |segment: &Segment| match position {
+            Some(position) if position.segment == segment.id() => position.offset,
+            _ => segment.end(),
+        };
+        let ends: Vec<_> = segments.into_iter().map(|s| (s.clone(), end(&s))).collect();
+        let next_sequence = match &self.log {
+            Some(log) => log.sequences().next(),
+            None => self.sequence_floor,
+        };
+        let manifest =
+            Manifest { seed: self.hasher.seed(), next_sequence, time_ms: self.clock.wall().0 };
+        backup::copy(&*dest, &ends, &manifest)?;
+        drop(compactor);
+        // Opening it proves the copy, and leaves it with a checkpoint.
+        let options = ColdOptions { read_only: false, create: true, ..self.options.clone() };
+        Self::open(dest, self.clock.clone(), options)?.checkpoint(&|| ())
+    }
+
+    /// All segments and the log's position, such that the segments are those which hold everything
+    /// before it.
+    fn snapshot(&self) -> (Vec<Arc<Segment>>, Option<Position>) {
+        loop {
+            let segments = self.segments.all();
+            let position = self.log.as_ref().map(Log::position);
+            let active = position.map_or(0, |position| position.segment);
+            // One that was begun in between is not in the list; then once more.
+            if active == 0 || segments.iter().any(|segment| segment.id() == active) {
+                return (segments, position);
+            }
+        }
     }
 
     /// Reads every record; returns how many there are and how many are damaged.

@@ -208,7 +208,9 @@ impl Recovered {
             let is_last = last_log == Some(segment.id());
             let length = segment.file().len()?;
             if length > known || is_last {
-                let walked = walk_segment(segment, known, is_last, &mut candidates)?;
+                let accounted = loaded.map_or(0, |loaded| loaded.head.sequence);
+                let walk = Walk { known, is_last, accounted };
+                let walked = walk_segment(segment, &walk, &mut candidates)?;
                 self.finish(disk, segment, known, &walked, writable && is_last)?;
                 if writable && length > known {
                     // It may be relied on from now on, so it must be on disk.
@@ -309,13 +311,19 @@ struct Met {
     expires_at: u64,
 }
 
-fn walk_segment(
-    segment: &Segment,
+/// How a segment is walked.
+struct Walk {
+    /// Offset up to which the checkpoint accounts for it.
     known: u64,
+    /// It is the last log segment: what follows its last whole record may be a torn tail.
     is_last: bool,
-    candidates: &mut Vec<Candidate>,
-) -> Result<Walked> {
-    let mut scanner = Scanner::new(segment, known, u64::MAX)?;
+    /// The checkpoint accounts for records with a lower sequence.
+    accounted: u64,
+}
+
+fn walk_segment(segment: &Segment, walk: &Walk, candidates: &mut Vec<Candidate>) -> Result<Walked> {
+    let is_frozen = segment.header().kind == SegmentKind::Frozen;
+    let mut scanner = Scanner::new(segment, walk.known, u64::MAX)?;
     let length = segment.file().len()?;
     let mut met = Vec::new();
     while let Some(step) = scanner.next()? {
@@ -327,7 +335,7 @@ fn walk_segment(
             }
         });
     }
-    let end = if is_last { valid_end(&scanner, known, &met)? } else { length };
+    let end = if walk.is_last { valid_end(&scanner, walk.known, &met)? } else { length };
     let mut walked = Walked { length, end, damaged: 0, clear_sequence: 0, max_sequence: 0 };
     for Met { offset, header, intact, expires_at } in met.iter().filter(|met| met.offset < end) {
         walked.damaged += u64::from(!intact);
@@ -335,8 +343,11 @@ fn walk_segment(
         let location = Location::new(segment.slot(), *offset, header.record_bytes());
         segment.note(header, location, *expires_at);
         walked.max_sequence = walked.max_sequence.max(header.sequence);
+        // A deletion that was moved: the checkpoint has seen it, and what came after it.
+        let is_old = is_frozen && header.sequence < walk.accounted;
         match header.kind {
             Kind::Synced => continue,
+            Kind::Clear | Kind::Tombstone if is_old => continue,
             Kind::Clear => walked.clear_sequence = walked.clear_sequence.max(header.sequence),
             Kind::Value | Kind::Tombstone | Kind::Lost => {}
         }

@@ -8,6 +8,7 @@
 //! | `state` | what all calls share; the order of locks |
 //! | `read`, `write`, `batch`, `load`, `scan` | the calls |
 //! | `unwritten` | what hot has and cold has not got yet |
+//! | `care` | verify and backup |
 //! | `maintenance`, `work` | the background thread |
 
 pub mod options;
@@ -25,6 +26,7 @@ pub mod batch;
 pub mod scan;
 pub mod load;
 pub mod report;
+pub mod care;
 pub mod maintenance;
 
 pub use self::batch::Batch;

@@ -4,7 +4,7 @@ use super::events::Subscriber;
 use super::queue::EventQueue;
 use super::state::State;
 use super::stats::{MemoryStats, OperationStats, Snapshot, TierStats};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -83,22 +83,6 @@ impl State {
     /// `InvalidArgument` for a capacity of 0.
     pub fn event_queue(&self, mask: u32, capacity: usize) -> Result<Arc<EventQueue>> {
         EventQueue::open(&self.events, mask, capacity)
-    }
-
-    /// Reads every record; returns how many there are and how many are damaged.
-    ///
-    /// # Errors
-    /// `Io`, `OutOfMemory`.
-    pub fn verify(&self) -> Result<(u64, u64)> {
-        self.cold.as_ref().map_or(Ok((0, 0)), |cold| cold.verify())
-    }
-
-    /// Writes a consistent copy of the store into the new or empty directory `dest`.
-    ///
-    /// # Errors
-    /// `Unsupported`.
-    pub fn backup(&self, _dest: &std::path::Path) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "backup is not built yet"))
     }
 }
 
