@@ -117,6 +117,11 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
     let candidates = found.walk(disk, loaded.as_ref(), writable)?;
     found.merge(candidates);
     found.count_live();
+    for segment in found.segments.all() {
+        if found.active.as_ref().is_none_or(|active| active.id() != segment.id()) {
+            segment.seal();
+        }
+    }
     if !has_manifest {
         // Nobody knows how far the last range had been used.
         found.sequence_floor += RANGE;
@@ -180,7 +185,6 @@ impl Recovered {
                 sequence_floor: 0,
             });
             let segment = self.segments.add(header, file)?;
-            segment.seal();
             by_id.insert(id, segment);
         }
         Ok(by_id)
