@@ -31,10 +31,10 @@ install:
 
 soak:
 	@scripts/setup test
-	sh tests/torture/run
+	sh tests/torture/run --long
 
 bench:
-	@scripts/setup build
+	@scripts/setup bench
 	sh benches/run
 
 fmt:
