@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::time::Clock;
 use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,9 @@ const DIRECT_BYTES: u64 = 256 << 10;
 
 /// Capacity of the pending bytes that is kept from one write to the next.
 const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// A list that almost always has one element.
+pub type Few<T> = SmallVec<[T; 1]>;
 
 /// A record to be appended.
 #[derive(Clone, Copy)]
@@ -95,7 +99,7 @@ pub struct Appended {
     /// To be given to [`Log::sync_to`].
     pub ticket: u64,
     /// For each draft, in order.
-    pub records: Vec<(Header, Location)>,
+    pub records: Few<(Header, Location)>,
 }
 
 /// A place in the log: what was appended lies before or behind it.
@@ -214,7 +218,7 @@ impl Log {
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
     pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended> {
         // The checksums of the bodies, which cost most, are made before any lock is taken.
-        let headers: Vec<Header> = drafts.iter().map(Draft::header).collect();
+        let headers: Few<Header> = drafts.iter().map(Draft::header).collect();
         let bytes = headers.iter().map(Header::record_bytes).sum();
         match drafts {
             [draft] if bytes >= DIRECT_BYTES => self.append_direct(draft, headers, bytes),
@@ -225,7 +229,7 @@ impl Log {
     fn append_copied(
         &self,
         drafts: &[Draft<'_>],
-        headers: Vec<Header>,
+        headers: Few<Header>,
         bytes: u64,
     ) -> Result<Appended> {
         let appended = loop {
@@ -262,7 +266,7 @@ impl Log {
     fn append_direct(
         &self,
         draft: &Draft<'_>,
-        headers: Vec<Header>,
+        headers: Few<Header>,
         bytes: u64,
     ) -> Result<Appended> {
         loop {
@@ -305,9 +309,9 @@ impl Log {
         &self,
         segment: &Segment,
         pending: &mut Pending,
-        headers: Vec<Header>,
-    ) -> Vec<(Header, Location)> {
-        let mut records = Vec::with_capacity(headers.len());
+        headers: Few<Header>,
+    ) -> Few<(Header, Location)> {
+        let mut records = Few::with_capacity(headers.len());
         if pending.bytes.is_empty() {
             pending.first_sequence = self.sequences.next();
         }
@@ -344,9 +348,10 @@ impl Log {
         let Some(segment) = taken.segment else { return };
         let length: usize = taken.bytes.len() + more.iter().map(|part| part.len()).sum::<usize>();
         let start = taken.end - length as u64;
-        let mut parts = vec![&taken.bytes[..]];
-        parts.extend(more.iter().filter(|part| !part.is_empty()));
+        let all = std::iter::once(&taken.bytes[..]).chain(more.iter().copied());
+        let parts: SmallVec<[&[u8]; 6]> = all.filter(|part| !part.is_empty()).collect();
         let result = segment.file().write_at(&parts, start);
+        drop(parts);
         writer.written = taken.ticket;
         self.unsynced_bytes.fetch_add(length as u64, Ordering::Relaxed);
         if writer.unsynced.segments.last().is_none_or(|last| !Arc::ptr_eq(last, &segment)) {

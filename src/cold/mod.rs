@@ -23,7 +23,7 @@ pub mod backup;
 
 pub use self::compaction::{Host, Rewritten};
 pub use self::location::Location;
-pub use self::log::{Appended, Draft, Position};
+pub use self::log::{Appended, Draft, Few, Position};
 pub use self::read::{Found, Known};
 pub use crate::codec::compress::Compression;
 pub use crate::codec::record::{Header, Kind};
@@ -251,28 +251,29 @@ impl Cold {
         failure.map_or(Ok(None), Err)
     }
 
-    /// Finds what stands under `key` without reading its value; `Ok(None)` if nothing does.
+    /// When the value of `key` expires (milliseconds since the epoch, 0 for never), without reading
+    /// it; `Ok(None)` if the key has none.
     ///
     /// # Errors
     /// As [`Cold::read`].
-    pub fn read_known(&self, key: &Key<'_>) -> Result<Option<Known>> {
+    pub fn read_expiry(&self, key: &Key<'_>) -> Result<Option<u64>> {
         let mut failure = None;
         for held in self.candidates(key.hash()) {
-            match self.read_key(&held) {
-                Ok(known) if known.key == key.bytes() => return Ok(Some(known)),
-                Ok(_) => {}
+            match self.read_key(&held, |k| (k.key == key.bytes()).then_some(k.expires_at)) {
+                Ok(Some(expires_at)) => return Ok(Some(expires_at)),
+                Ok(None) => {}
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         failure.map_or(Ok(None), Err)
     }
 
-    /// Reads the key that stands at a place which [`Cold::keys_from`] gave.
+    /// Reads the key that stands at a place which [`Cold::keys_from`] gave, for `use_it`.
     ///
     /// # Errors
-    /// `Corrupt` if the record is damaged, `Io`, `OutOfMemory`.
-    pub fn read_key(&self, held: &Held) -> Result<Known> {
-        read::read_key(held.segment()?, held.location, self.hasher)
+    /// `Corrupt` if the record is damaged, `Io`.
+    pub fn read_key<T>(&self, held: &Held, use_it: impl FnOnce(Known<'_>) -> T) -> Result<T> {
+        read::read_key(held.segment()?, held.location, self.hasher, use_it)
     }
 
     /// True if the hash still has that location: its key was neither written, deleted nor moved.
@@ -324,7 +325,7 @@ impl Cold {
     /// then the disk is asked only if several keys share the hash. A damaged record is taken for
     /// the key's own, so that it can be replaced.
     pub fn locate(&self, key: &Key<'_>, is_only: bool) -> Located {
-        let candidates: Vec<_> = match self.keydir.lock_for(key.hash()).group(key.hash()) {
+        let candidates: Few<_> = match self.keydir.lock_for(key.hash()).group(key.hash()) {
             group if group.len() == 0 => return Located::default(),
             group if group.len() == 1 && is_only => {
                 return Located { index: Some(0), collides: false, known: None };
@@ -333,13 +334,15 @@ impl Cold {
         };
         let mut located = Located::default();
         for (index, held) in candidates.iter().enumerate() {
-            match self.read_key(held) {
-                Ok(known) if known.key == key.bytes() => {
+            let known =
+                |k: Known<'_>| (k.key == key.bytes()).then_some((k.header.sequence, k.expires_at));
+            match self.read_key(held, known) {
+                Ok(Some(known)) => {
                     located.index = Some(index);
-                    located.known = Some((known.header.sequence, known.expires_at));
+                    located.known = Some(known);
                     break;
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(_) => located.index = located.index.or(Some(index)),
             }
         }
@@ -386,7 +389,7 @@ impl Cold {
     pub fn publish(&self, segment: &Segment, changes: &mut [Change]) {
         // Of two keys with one hash the greater index first, so that it still holds.
         changes.sort_unstable_by_key(|c| (c.header.hash, std::cmp::Reverse(c.index)));
-        let mut guards = Vec::with_capacity(changes.len().min(SHARDS));
+        let mut guards: Few<_> = Few::new();
         for change in changes.iter() {
             let index = Keydir::shard_index(change.header.hash);
             if guards.last().is_none_or(|(last, _)| *last != index) {

@@ -15,7 +15,7 @@ use std::ops::Range;
 const ONE_READ_BYTES: u64 = 64 << 10;
 
 /// What a read of a key alone takes with it: enough for most keys.
-const KEY_GUESS_BYTES: usize = 256;
+const KEY_GUESS_BYTES: usize = 128;
 
 /// Compressed bytes are read into memory that the thread keeps, up to this much.
 const SCRATCH_BYTES_MAX: usize = 1 << 20;
@@ -35,13 +35,14 @@ pub struct Found {
 }
 
 /// What is known of a record without its value.
-pub struct Known {
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
     /// The record's header.
     pub header: Header,
     /// Milliseconds since the epoch; 0 for never.
     pub expires_at: u64,
     /// The key.
-    pub key: Vec<u8>,
+    pub key: &'a [u8],
 }
 
 /// Reads the value at `location` if it is `key`'s, or `None` if it is another key's with the same
@@ -79,33 +80,44 @@ pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Resul
     })
 }
 
-/// Reads what stands at `location` but for the value; the key is verified by its hash.
+/// Reads what stands at `location` but for the value, and gives it to `use_it`; the key is verified
+/// by its hash.
 ///
 /// # Errors
-/// `Corrupt` if that is damaged; `Io`, `OutOfMemory`.
-pub fn read_key(segment: &Segment, location: Location, hasher: KeyHasher) -> Result<Known> {
+/// `Corrupt` if that is damaged; `Io`.
+pub fn read_key<T>(
+    segment: &Segment,
+    location: Location,
+    hasher: KeyHasher,
+    use_it: impl FnOnce(Known<'_>) -> T,
+) -> Result<T> {
     let offset = location.offset();
     let bound = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; bound.min(KEY_GUESS_BYTES)];
-    let count = segment.file().read_at(&mut bytes, offset)?;
-    bytes.truncate(count);
-    let header = header(segment, offset, &bytes)?;
+    // Zeroed memory is what costs here, so no more than most keys need.
+    let mut few = [0; KEY_GUESS_BYTES];
+    let few = &mut few[..bound.min(KEY_GUESS_BYTES)];
+    let count = segment.file().read_at(few, offset)?;
+    let few = &few[..count];
+    let header = header(segment, offset, few)?;
     if header.kind == Kind::Lost {
-        return Err(damaged(segment, offset, "was lost earlier"));
+        return Err(damaged(segment, offset, "was found damaged earlier"));
     }
-    if bytes.len() < header.value_start() {
-        bytes.resize(header.value_start(), 0);
-        let count = segment.file().read_at(&mut bytes, offset)?;
-        bytes.truncate(count);
-    }
-    let expires_at = header.expires_at(&bytes);
+    let mut long = Vec::new();
+    let bytes = if count < header.value_start() {
+        long.resize(header.value_start(), 0);
+        let count = segment.file().read_at(&mut long, offset)?;
+        &long[..count]
+    } else {
+        few
+    };
+    let expires_at = header.expires_at(bytes);
     let Some(key) = bytes.get(header.key_start()..header.value_start()) else {
         return Err(damaged(segment, offset, "ends too early"));
     };
     if hasher.hash(key) != header.hash {
         return Err(damaged(segment, offset, "has another key than its hash says"));
     }
-    Ok(Known { header, expires_at, key: key.to_vec() })
+    Ok(use_it(Known { header, expires_at, key }))
 }
 
 fn read_buffer(segment: &Segment, offset: u64, length: usize) -> Result<Buffer> {

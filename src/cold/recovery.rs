@@ -428,16 +428,16 @@ fn resolve(
     let hasher = KeyHasher::new(seed);
     let key_at = |location: Location| {
         let segment = segments.get(location.slot())?;
-        read_key(&segment, location, hasher).ok()
+        read_key(&segment, location, hasher, |k| (k.key.to_vec(), k.header.sequence)).ok()
     };
     let mut live: Vec<(Option<Vec<u8>>, u64, Location)> = Vec::new();
     for location in before {
         let known = key_at(*location);
-        let sequence = known.as_ref().map_or(0, |known| known.header.sequence);
-        live.push((known.map(|known| known.key), sequence, *location));
+        let sequence = known.as_ref().map_or(0, |(_, sequence)| *sequence);
+        live.push((known.map(|(key, _)| key), sequence, *location));
     }
     for candidate in group {
-        let key = key_at(candidate.location).map(|known| known.key);
+        let key = key_at(candidate.location).map(|(key, _)| key);
         // Without the mark it was the hash's only key when it was written.
         live.retain(|(other, sequence, _)| {
             *sequence > candidate.sequence || (candidate.collides && *other != key)

@@ -186,8 +186,8 @@ impl State {
             (HotSays::Nothing, Some(cold)) => cold,
             (HotSays::Nothing | HotSays::Gone, _) => return Ok(Answer::of(false)),
         };
-        match cold.read_known(&key).inspect_err(|error| self.count_damage(error)) {
-            Ok(known) => Ok(Answer::of(known.is_some_and(|k| !self.has_expired(k.expires_at)))),
+        match cold.read_expiry(&key).inspect_err(|error| self.count_damage(error)) {
+            Ok(expiry) => Ok(Answer::of(expiry.is_some_and(|at| !self.has_expired(at)))),
             Err(error) => {
                 Ok(Answer { value: false, survived: Some(self.survive(error, key.bytes())?) })
             }

@@ -110,11 +110,14 @@ impl State {
             }
         }
         for place in places {
-            match cold.read_key(&place) {
-                Ok(known) if met.contains(&known.key) => {}
-                Ok(known) if !known.key.starts_with(&cursor.prefix) => {}
-                Ok(known) if self.has_expired(known.expires_at) => {}
-                Ok(known) => cursor.waiting.push_back(Ok(known.key)),
+            let wanted = cold.read_key(&place, |known| {
+                let is_wanted = known.key.starts_with(&cursor.prefix)
+                    && !met.contains(known.key)
+                    && !self.has_expired(known.expires_at);
+                is_wanted.then(|| known.key.to_vec())
+            });
+            match wanted {
+                Ok(key) => cursor.waiting.extend(key.map(Ok)),
                 // One that was deleted or written anew meanwhile is not damaged but gone.
                 Err(error) if cold.is_at(&place) => cursor.waiting.push_back(Err(error)),
                 Err(_) => {}

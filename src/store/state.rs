@@ -13,7 +13,7 @@ use super::events::{Event, EventKind, Events};
 use super::options::{Options, Policy};
 use super::stats::{Counter, Counters, Tier};
 use super::work::Work;
-use crate::cold::Cold;
+use crate::cold::{Cold, Few};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Departure, Entry, Found, Hot};
 use crate::io::clock::SystemClock;
@@ -152,8 +152,8 @@ impl State {
     }
 
     /// Locks the stripes of many keys.
-    pub(super) fn stripes(&self, hashes: impl Iterator<Item = u64>) -> Vec<MutexGuard<'_, ()>> {
-        let mut indexes: Vec<_> = hashes.map(Self::stripe_index).collect();
+    pub(super) fn stripes(&self, hashes: impl Iterator<Item = u64>) -> Few<MutexGuard<'_, ()>> {
+        let mut indexes: Few<_> = hashes.map(Self::stripe_index).collect();
         indexes.sort_unstable();
         indexes.dedup();
         indexes.into_iter().map(|index| self.stripes[index].lock()).collect()

@@ -5,7 +5,7 @@
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
 use super::state::{Effects, State};
-use crate::cold::{Change, Cold, Draft, Kind};
+use crate::cold::{Change, Cold, Draft, Few, Kind};
 use crate::error::Result;
 use crate::hot::Entry;
 
@@ -78,7 +78,7 @@ impl State {
         };
         let appended = cold.append(&[draft])?;
         self.sync_if(cold, appended.ticket, false)?;
-        let mut changes: Vec<_> = appended
+        let mut changes: Few<_> = appended
             .records
             .iter()
             .map(|(header, location)| Change {

@@ -13,7 +13,7 @@ use super::state::{Effects, State};
 use super::stats::{Operation, Tier};
 use super::value::Answer;
 use crate::buffer::Buffer;
-use crate::cold::{Change, Cold, Draft, Kind, Located};
+use crate::cold::{Change, Cold, Draft, Few, Kind, Located};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Reservation};
 use crate::key::Key;
@@ -297,9 +297,10 @@ impl State {
 
     /// Finds out what the change meets; returns the key's version, 0 if it is absent.
     fn look(&self, op: &mut Op<'_>) -> Result<u64> {
-        let shard = self.hot.lock(self.hot.shard_index(op.key.hash()));
-        let entry = shard.peek(&op.key).cloned();
-        drop(shard);
+        let entry = match self.hot.is_enabled() {
+            true => self.hot.lock(self.hot.shard_index(op.key.hash())).peek(&op.key).cloned(),
+            false => None,
+        };
         if let Some(cold) = &self.cold {
             // What hot has written is in cold, so the keydir's only entry is this key's.
             let is_only = entry.as_ref().is_some_and(|entry| !entry.is_unwritten());
@@ -327,7 +328,7 @@ impl State {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<()> {
-        let mut drafts: Vec<_> = ops.iter().filter_map(Op::draft).collect();
+        let mut drafts: Few<_> = ops.iter().filter_map(Op::draft).collect();
         let last = drafts.len().saturating_sub(1);
         drafts.iter_mut().take(last).for_each(|draft| draft.chained = true);
         self.check_record(&drafts)?;
@@ -341,7 +342,7 @@ impl State {
         }
         timer.finish(true);
         let mut records = appended.iter().flat_map(|appended| &appended.records);
-        let mut changes = Vec::with_capacity(drafts.len());
+        let mut changes = Few::with_capacity(drafts.len());
         for op in ops.iter_mut().filter(|op| op.draft().is_some()) {
             let Some((header, location)) = records.next() else { break };
             op.version = header.sequence;
@@ -383,8 +384,8 @@ impl State {
         &self,
         ops: &mut [Op<'_>],
         effects: &mut Effects,
-    ) -> Result<Vec<Option<Reservation<'_>>>> {
-        let mut rooms = Vec::with_capacity(ops.len());
+    ) -> Result<Few<Option<Reservation<'_>>>> {
+        let mut rooms = Few::with_capacity(ops.len());
         for op in ops.iter_mut() {
             let enters = self.hot.is_enabled() && !(op.cold_only && self.cold.is_some());
             op.entry = match op.value.filter(|_| enters) {
@@ -404,16 +405,16 @@ impl State {
     fn publish(
         &self,
         ops: &mut [Op<'_>],
-        rooms: Vec<Option<Reservation<'_>>>,
+        rooms: Few<Option<Reservation<'_>>>,
         effects: &mut Effects,
         publish_cold: impl FnOnce(),
     ) {
         let now = self.now();
-        let mut indexes: Vec<_> =
+        let mut indexes: Few<_> =
             ops.iter().map(|op| self.hot.shard_index(op.key.hash())).collect();
         indexes.sort_unstable();
         indexes.dedup();
-        let mut shards: Vec<_> = indexes.iter().map(|index| self.hot.lock(*index)).collect();
+        let mut shards: Few<_> = indexes.iter().map(|index| self.hot.lock(*index)).collect();
         publish_cold();
         for (op, room) in ops.iter_mut().zip(rooms) {
             let index = self.hot.shard_index(op.key.hash());
