@@ -24,7 +24,7 @@
 
 use super::bytes::{put, u32_at, u64_at};
 use super::checksum::checksum;
-use super::{Decoded, FORMAT_VERSION};
+use super::version::{Decoded, FORMAT_VERSION};
 
 /// Bytes of the head.
 pub const HEAD_BYTES: usize = 80;

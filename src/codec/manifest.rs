@@ -15,7 +15,7 @@
 
 use super::bytes::{put, u32_at, u64_at};
 use super::checksum::checksum;
-use super::{Decoded, FORMAT_VERSION};
+use super::version::{Decoded, FORMAT_VERSION};
 
 /// Bytes of a manifest.
 pub const MANIFEST_BYTES: usize = 48;

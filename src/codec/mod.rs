@@ -8,6 +8,7 @@
 //! Every file carries the version of its format at the same place. A file of a newer version,
 //! whose checksum holds, is refused and left untouched; a damaged one is never taken for newer.
 
+pub mod version;
 pub mod bytes;
 pub mod checksum;
 pub mod compress;
@@ -15,17 +16,3 @@ pub mod record;
 pub mod segment;
 pub mod manifest;
 pub mod checkpoint;
-
-/// The version of the format that this library writes, and the only one it reads.
-pub const FORMAT_VERSION: u32 = 1;
-
-/// What a file's first bytes turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decoded<T> {
-    /// What was written.
-    Valid(T),
-    /// Something a newer library wrote: its version.
-    Newer(u32),
-    /// Not what was written.
-    Damaged,
-}

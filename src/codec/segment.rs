@@ -16,7 +16,7 @@
 
 use super::bytes::{put, u32_at, u64_at};
 use super::checksum::{checksum, repair_one_byte};
-use super::{Decoded, FORMAT_VERSION};
+use super::version::{Decoded, FORMAT_VERSION};
 
 /// Bytes of the header; the first record stands here.
 pub const SEGMENT_HEADER_BYTES: usize = 64;

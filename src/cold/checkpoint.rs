@@ -9,10 +9,10 @@
 use super::keydir::{Keydir, SHARDS};
 use super::location::Location;
 use super::segment::{Segment, Segments};
-use crate::codec::Decoded;
 use crate::codec::checkpoint::{
     self, BLOCK_ENTRIES, BLOCK_HEAD_BYTES, ENTRY_BYTES, HEAD_BYTES, Head, ROW_BYTES, Tally,
 };
+use crate::codec::version::Decoded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::{Disk, File};
 use std::collections::HashMap;

@@ -18,17 +18,16 @@
 //! A tombstone (and a clear) may go when no other segment holds a dead value that is older: there
 //! is nothing left that it keeps from coming back.
 
-use super::keydir::{Keydir, SHARDS};
+use super::choice::{Field, can_drop};
+use super::keydir::SHARDS;
 use super::location::Location;
-use super::log::Log;
+use super::output::{Move, Output, Parts};
 use super::scan::{Scanner, Step};
 use super::segment::{Segment, Segments};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
-use crate::codec::segment::{SegmentHeader, SegmentKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::files::Disk;
-use crate::time::{Clock, Expiry};
+use crate::time::Expiry;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -37,15 +36,6 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// Beyond this the original is copied as it is: a compressed value is made in memory.
 const COMPRESSED_BYTES_MAX: usize = 64 << 20;
-
-/// A segment is rewritten once this share of it is dead, in percent.
-const DEAD_PERCENT: u64 = 50;
-
-/// Once this share of all segments is dead, in percent, the one with most is rewritten.
-const DEAD_PERCENT_TOTAL: u64 = 35;
-
-/// Frozen segments below an eighth of the full length are joined when there are this many.
-const SMALL_SEGMENTS: usize = 8;
 
 /// What rewriting asks of the store around it.
 pub trait Host {
@@ -58,26 +48,6 @@ pub trait Host {
 
     /// Called about every megabyte: false to give up.
     fn go_on(&self) -> bool;
-}
-
-/// What rewriting works on.
-pub struct Parts<'a> {
-    /// The directory.
-    pub disk: &'a dyn Disk,
-    /// All segments.
-    pub segments: &'a Segments,
-    /// The keydir.
-    pub keydir: &'a Keydir,
-    /// The log.
-    pub log: &'a Log,
-    /// Where the time comes from.
-    pub clock: &'a dyn Clock,
-    /// Seed of the key hash.
-    pub seed: u64,
-    /// Length of a segment in bytes.
-    pub segment_bytes_max: u64,
-    /// Whether files are synced before others are removed.
-    pub sync: bool,
 }
 
 /// What became of one rewriting.
@@ -97,20 +67,6 @@ pub struct Compactor {
     output: Option<Output>,
 }
 
-struct Output {
-    segment: Arc<Segment>,
-    offset: u64,
-    buffer: Vec<u8>,
-    moves: Vec<Move>,
-}
-
-struct Move {
-    header: Header,
-    from: Option<Location>,
-    to: Location,
-    expires_at: u64,
-}
-
 impl Compactor {
     /// A compactor for records under `compression`.
     ///
@@ -124,58 +80,13 @@ impl Compactor {
         Ok(Self { compressor, output: None })
     }
 
-    /// True if a sealed log segment still has to be rewritten only to be compressed.
-    pub fn freezes(&self) -> bool {
-        self.compressor.is_some()
-    }
-
-    /// The segment that is most worth rewriting, if any is.
-    pub fn choose(&self, segments: &Segments) -> Option<Arc<Segment>> {
-        let all = self.rewritable(segments);
-        let is_log = |s: &&Arc<Segment>| s.header().kind == SegmentKind::Log;
-        let unfrozen = all.iter().find(is_log).filter(|_| self.freezes());
-        let states: Vec<_> =
-            all.iter().map(|segment| (dead_bytes(segment, &all), segment)).collect();
-        let dead: u64 = states.iter().map(|(dead, _)| dead).sum();
-        let total: u64 = states.iter().map(|(_, segment)| segment.end()).sum();
-        let over = dead * 100 > total * DEAD_PERCENT_TOTAL;
-        let deadest = states
-            .iter()
-            .max_by_key(|(dead, segment)| dead * 1_000 / segment.end().max(1))
-            .filter(|(dead, s)| *dead > 0 && (over || dead * 100 >= s.end() * DEAD_PERCENT))
-            .map(|(_, segment)| *segment);
-        // Space first: what is dead need not be compressed.
-        deadest.or(unfrozen).or_else(|| self.small(&all)).cloned()
-    }
-
-    /// Everything that a full compaction rewrites at this moment.
-    pub fn choose_all(&self, segments: &Segments) -> Vec<Arc<Segment>> {
-        let all = self.rewritable(segments);
-        let wanted = |segment: &&Arc<Segment>| {
-            let unfrozen = self.freezes() && segment.header().kind == SegmentKind::Log;
-            let tally = segment.tally();
-            let droppable = tally.tombstones > 0 && can_drop(segment, &all, tally.max_sequence);
-            unfrozen
-                || tally.values > segment.live().0
-                || droppable
-                || tally.values + tally.tombstones == 0
-        };
-        all.iter().filter(wanted).cloned().collect()
-    }
-
-    fn small<'a>(&self, all: &'a [Arc<Segment>]) -> Option<&'a Arc<Segment>> {
-        let longest = all.iter().map(|segment| segment.end()).max()?;
-        let mut small =
-            all.iter().filter(|s| s.header().kind == SegmentKind::Frozen && s.end() < longest / 8);
-        let first = small.next();
-        first.filter(|_| small.count() + 1 >= SMALL_SEGMENTS)
-    }
-
-    fn rewritable(&self, segments: &Segments) -> Vec<Arc<Segment>> {
-        let mut all = segments.all();
+    /// What there is to choose from.
+    pub fn field(&self, segments: &Segments) -> Field {
+        let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
-        all.retain(|segment| segment.is_sealed() && Some(segment.id()) != output);
-        all
+        let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output;
+        let rewritable = all.iter().filter(may_go).cloned().collect();
+        Field { rewritable, all, freezes: self.compressor.is_some() }
     }
 
     /// Rewrites `input` and removes its file.
@@ -476,80 +387,5 @@ impl Compactor {
             self.seal_output();
         }
         cut
-    }
-}
-
-impl Output {
-    fn create(parts: &Parts<'_>) -> Result<Self> {
-        let header = SegmentHeader {
-            id: 0,
-            seed: parts.seed,
-            kind: SegmentKind::Frozen,
-            created_ms: parts.clock.wall().0,
-            sequence_floor: parts.log.sequences().next(),
-        };
-        let segment = parts.segments.create(parts.disk, header)?;
-        Ok(Self { offset: segment.end(), segment, buffer: Vec::new(), moves: Vec::new() })
-    }
-
-    /// Where the next record will stand.
-    fn next(&self, header: &Header) -> Location {
-        let offset = self.offset + self.buffer.len() as u64;
-        Location::new(self.segment.slot(), offset, header.record_bytes())
-    }
-
-    fn finish_record(&mut self, moved: Move) {
-        let end = moved.to.offset() + moved.header.record_bytes() - self.offset;
-        self.buffer.resize(usize::try_from(end).unwrap_or(0), 0);
-        self.moves.push(moved);
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if !self.buffer.is_empty() {
-            self.segment.file().write_at(&[&self.buffer], self.offset)?;
-            self.offset += self.buffer.len() as u64;
-            self.buffer.clear();
-        }
-        Ok(())
-    }
-
-    /// Points the keydir to the copies, each only if it still points to the original.
-    fn publish(&mut self, parts: &Parts<'_>) {
-        for Move { header, from, to, expires_at } in self.moves.drain(..) {
-            self.segment.note(&header, to, expires_at);
-            let Some(from) = from else { continue };
-            let mut shard = parts.keydir.lock_for(header.hash);
-            let Some(index) = shard.index_of(header.hash, from) else { continue };
-            let was_read = shard.replace(header.hash, index, to).is_some_and(Location::is_read);
-            if was_read {
-                shard.replace(header.hash, index, to.with_read(true));
-            }
-            self.segment.add_live(to);
-            if let Some(input) = parts.segments.get(from.slot()) {
-                input.remove_live(from);
-            }
-        }
-    }
-}
-
-/// True if nothing is left that a tombstone of that sequence, in `holder`, has to outlive.
-fn can_drop(holder: &Segment, all: &[Arc<Segment>], sequence: u64) -> bool {
-    !all.iter()
-        .filter(|segment| segment.id() != holder.id())
-        .any(|segment| segment.has_dead_values_before(sequence))
-}
-
-/// What rewriting `segment` would free, about.
-fn dead_bytes(segment: &Segment, all: &[Arc<Segment>]) -> u64 {
-    let tally = segment.tally();
-    let (live, live_bytes) = segment.live();
-    let dead_values = tally.value_bytes.saturating_sub(live_bytes);
-    let others = tally.end.saturating_sub(64).saturating_sub(tally.value_bytes);
-    if live == 0 && tally.tombstones == 0 {
-        return segment.end();
-    }
-    match tally.tombstones > 0 && can_drop(segment, all, tally.max_sequence) {
-        true => dead_values + others,
-        false => dead_values,
     }
 }

@@ -82,8 +82,9 @@ pub unsafe extern "C" fn hotcold_optimize_hot(
     unsafe {
         empty(demoted_out);
         on_store(s, error, |store| {
-            put(demoted_out, count(store.optimize_hot(target_bytes)?)?);
-            done()
+            let answer = store.optimize_hot(target_bytes)?;
+            put(demoted_out, count(answer.value)?);
+            done().map(|outcome| outcome.despite(answer.survived))
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::disk::{Directory, FileId, LOCK_FILE, failed};
 use crate::io::files::Disk;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -108,7 +108,7 @@ struct Held {
 
 struct Table {
     process_id: u32,
-    held: Mutex<HashMap<FileId, Held>>,
+    held: Mutex<BTreeMap<FileId, Held>>,
 }
 
 impl Table {

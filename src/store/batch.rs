@@ -1,8 +1,9 @@
 //! Batches: many stores and deletes that take effect together or not at all.
 
+use super::commit::{Op, check_value};
 use super::events::{Event, EventKind};
 use super::state::{Effects, State};
-use super::write::{Op, StoreOptions, check_value};
+use super::write::StoreOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BATCH_BYTES_MAX, KEY_BYTES_MAX};
 use std::collections::HashMap;

@@ -7,17 +7,14 @@
 //! A thread inside a load never waits for another thread's: two loads that ask for each other's
 //! keys would wait forever. It runs its own.
 
+use super::loads::Load;
 use super::state::State;
 use super::stats::Tier;
 use super::value::{Answer, Value};
 use super::write::{StoreOptions, Stored};
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
-use parking_lot::{Condvar, Mutex};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a load hands over.
 #[derive(Default)]
@@ -32,118 +29,9 @@ impl Loaded {
     /// # Errors
     /// `TooLarge`, `OutOfMemory`.
     pub fn set(&mut self, data: &[u8], ttl_ms: u64) -> Result<()> {
-        super::write::check_value(data)?;
+        super::commit::check_value(data)?;
         self.value = Some((Buffer::from_parts(&[data])?, ttl_ms));
         Ok(())
-    }
-}
-
-/// The loads that are running.
-pub(super) struct Loads {
-    running: Mutex<HashMap<Vec<u8>, Arc<Load>>>,
-    count: AtomicUsize,
-}
-
-struct Load {
-    outcome: Mutex<Option<Result<Option<Value>>>>,
-    is_over: Condvar,
-}
-
-thread_local! {
-    /// The keys that this thread is loading, each with the address of its register.
-    static LOADING: RefCell<Vec<(usize, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
-}
-
-impl Loads {
-    pub(super) fn new() -> Self {
-        Self { running: Mutex::default(), count: AtomicUsize::new(0) }
-    }
-
-    /// False most of the time; then nobody has to be told of a change.
-    pub(super) fn are_running(&self) -> bool {
-        self.count.load(Ordering::SeqCst) > 0
-    }
-
-    /// The key was changed: a load of it that is running is not to be stored.
-    pub(super) fn forget(&self, key: &[u8]) {
-        if self.running.lock().remove(key).is_some() {
-            self.count.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-
-    /// All keys were changed.
-    pub(super) fn forget_all(&self) {
-        let mut running = self.running.lock();
-        self.count.fetch_sub(running.len(), Ordering::SeqCst);
-        running.clear();
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
-    /// Joins the load of `key` that is running, or registers a new one.
-    fn join(&self, key: &[u8]) -> (Arc<Load>, bool) {
-        let mut running = self.running.lock();
-        if let Some(load) = running.get(key) {
-            return (load.clone(), false);
-        }
-        let load = Arc::new(Load { outcome: Mutex::new(None), is_over: Condvar::new() });
-        running.insert(key.to_vec(), load.clone());
-        self.count.fetch_add(1, Ordering::SeqCst);
-        (load, true)
-    }
-
-    /// True if `load` is still the one that is registered.
-    fn has(&self, key: &[u8], load: &Arc<Load>) -> bool {
-        self.running.lock().get(key).is_some_and(|running| Arc::ptr_eq(running, load))
-    }
-
-    fn leave(&self, key: &[u8], load: &Arc<Load>) {
-        let mut running = self.running.lock();
-        if running.get(key).is_some_and(|other| Arc::ptr_eq(other, load)) {
-            running.remove(key);
-            self.count.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Load {
-    fn finish(&self, outcome: Result<Option<Value>>) {
-        // The first outcome stays: the guard's comes last.
-        let mut own = self.outcome.lock();
-        if own.is_none() {
-            *own = Some(outcome);
-        }
-        self.is_over.notify_all();
-    }
-
-    fn wait(&self) -> Result<Option<Value>> {
-        let mut outcome = self.outcome.lock();
-        loop {
-            if let Some(outcome) = &*outcome {
-                return outcome.clone();
-            }
-            self.is_over.wait(&mut outcome);
-        }
-    }
-}
-
-/// Ends a load whatever happens, also when the caller's function unwinds.
-struct Running<'a> {
-    loads: &'a Loads,
-    key: &'a [u8],
-    load: Option<Arc<Load>>,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        LOADING.with_borrow_mut(|loading| loading.pop());
-        if let Some(load) = &self.load {
-            self.loads.leave(self.key, load);
-            let sentence = "the load of this key was broken off";
-            load.finish(Err(Error::new(ErrorKind::Internal, sentence)));
-        }
     }
 }
 
@@ -162,10 +50,7 @@ impl State {
         if found.value.is_some() {
             return Ok(found);
         }
-        let address = self.loads.address();
-        let (is_inside, is_again) = LOADING.with_borrow(|loading| {
-            (!loading.is_empty(), loading.iter().any(|(at, k)| *at == address && k == key))
-        });
+        let (is_inside, is_again) = self.loads.inside(key);
         if is_again {
             let sentence = "this thread is loading that key already; a load may not ask for it";
             return Err(Error::new(ErrorKind::Misuse, sentence));
@@ -184,8 +69,7 @@ impl State {
         registered: Option<Arc<Load>>,
         load: &mut dyn FnMut(&mut Loaded) -> i32,
     ) -> Result<Answer<Option<Value>>> {
-        LOADING.with_borrow_mut(|all| all.push((self.loads.address(), key.to_vec())));
-        let running = Running { loads: &self.loads, key, load: registered.clone() };
+        let running = self.loads.enter(key, registered.clone());
         // It may have been stored between the miss and the registration.
         let outcome = match self.look_up(key) {
             Ok(Some(value)) => Ok(Answer::of(Some(value))),

@@ -9,6 +9,7 @@ use super::events::{Event, EventKind};
 use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::{Counter, Tier};
+use super::value::Answer;
 use crate::cold::{Cold, Header, Host, Location, Rewritten};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
@@ -251,16 +252,19 @@ impl State {
     /// entries that were.
     ///
     /// # Errors
-    /// Those of writing back unwritten entries.
-    pub fn optimize_hot(&self, target_bytes: u64) -> Result<u64> {
-        if self.hot.used_bytes() > target_bytes && self.hot.unwritten_bytes() > 0 {
-            self.flush_unwritten()?;
+    /// Those of writing back unwritten entries; they stay in hot. Survived if lenient.
+    pub fn optimize_hot(&self, target_bytes: u64) -> Result<Answer<u64>> {
+        let mut survived = None;
+        if self.hot.used_bytes() > target_bytes
+            && let Err(error) = self.flush_unwritten()
+        {
+            survived = Some(self.survive(error, &[])?);
         }
         let mut demoted = Vec::new();
         self.hot.shrink_to(target_bytes, &mut demoted);
         self.counters.add(Counter::HotDemotions, demoted.len() as u64);
         demoted.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));
-        Ok(demoted.len() as u64)
+        Ok(Answer { value: demoted.len() as u64, survived })
     }
 
     /// Ends the store's work: writes back, syncs, saves a checkpoint. The first failure is given.

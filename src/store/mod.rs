@@ -7,6 +7,8 @@
 //! | `events`, `queue` | what is told to subscribers, called or pulled |
 //! | `state` | what all calls share; the order of locks |
 //! | `read`, `write`, `batch`, `load`, `scan` | the calls |
+//! | `commit` | how every change is made |
+//! | `loads` | which keys are being loaded |
 //! | `unwritten` | what hot has and cold has not got yet |
 //! | `care` | verify and backup |
 //! | `maintenance`, `work` | the background thread |
@@ -18,10 +20,12 @@ pub mod events;
 pub mod queue;
 pub mod value;
 pub mod work;
+pub mod loads;
 pub mod state;
 pub mod read;
-pub mod write;
+pub mod commit;
 pub mod unwritten;
+pub mod write;
 pub mod batch;
 pub mod scan;
 pub mod load;

@@ -8,7 +8,7 @@ use super::read::RetrieveOptions;
 use super::state::State;
 use super::value::{Answer, Value};
 use crate::cold::Cold;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Found};
 use std::collections::{HashSet, VecDeque};
 
@@ -79,10 +79,11 @@ impl State {
     /// The value of the key that the cursor stands on, not promoted; `None` if it is gone by now.
     ///
     /// # Errors
-    /// As a retrieve.
+    /// As a retrieve; `Misuse` if it stands on none.
     pub fn cursor_value(&self, cursor: &Cursor) -> Result<Answer<Option<Value>>> {
         if !cursor.is_on_key {
-            return Ok(Answer::of(None));
+            let sentence = "the cursor stands on no key; call next first";
+            return Err(Error::new(ErrorKind::Misuse, sentence));
         }
         let options = RetrieveOptions { no_promote: true, no_recency: true };
         self.retrieve_with(cursor.key(), options)

@@ -10,6 +10,7 @@
 //! Callbacks run, and evicted entries are freed, after all locks: [`Effects`] collects them.
 
 use super::events::{Event, EventKind, Events};
+use super::loads::Loads;
 use super::options::{Options, Policy};
 use super::stats::{Counter, Counters, Tier};
 use super::work::Work;
@@ -37,7 +38,7 @@ pub struct State {
     pub(super) counters: Counters,
     pub(super) events: Arc<Events>,
     pub(super) work: Work,
-    pub(super) loads: super::load::Loads,
+    pub(super) loads: Loads,
     stripes: Box<[Mutex<()>]>,
     versions: AtomicU64,
     failed: AtomicBool,
@@ -94,7 +95,7 @@ impl State {
             counters: Counters::new(),
             events: Arc::new(Events::new()),
             work: Work::new(),
-            loads: super::load::Loads::new(),
+            loads: Loads::new(),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             versions: AtomicU64::new(1),
             failed: AtomicBool::new(false),

@@ -1,0 +1,119 @@
+//! The frozen segment that compaction writes to: records gather in memory, go out in large pieces,
+//! and are published once they are on disk.
+
+use super::keydir::Keydir;
+use super::location::Location;
+use super::log::Log;
+use super::segment::{Segment, Segments};
+use crate::codec::record::Header;
+use crate::codec::segment::{SegmentHeader, SegmentKind};
+use crate::error::Result;
+use crate::io::files::Disk;
+use crate::time::Clock;
+use std::sync::Arc;
+
+/// What rewriting works on.
+pub struct Parts<'a> {
+    /// The directory.
+    pub disk: &'a dyn Disk,
+    /// All segments.
+    pub segments: &'a Segments,
+    /// The keydir.
+    pub keydir: &'a Keydir,
+    /// The log.
+    pub log: &'a Log,
+    /// Where the time comes from.
+    pub clock: &'a dyn Clock,
+    /// Seed of the key hash.
+    pub seed: u64,
+    /// Length of a segment in bytes.
+    pub segment_bytes_max: u64,
+    /// Whether files are synced before others are removed.
+    pub sync: bool,
+}
+
+/// The segment that is written, with what is not yet in the file and not yet published.
+pub struct Output {
+    /// The segment.
+    pub segment: Arc<Segment>,
+    /// Its length in the file.
+    pub offset: u64,
+    /// What comes behind that.
+    pub buffer: Vec<u8>,
+    /// What was copied since it was last published.
+    pub moves: Vec<Move>,
+}
+
+/// A record that was copied.
+pub struct Move {
+    /// The copy's header.
+    pub header: Header,
+    /// The original, if a keydir entry may point to it.
+    pub from: Option<Location>,
+    /// The copy.
+    pub to: Location,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+impl Output {
+    /// Makes a new frozen segment.
+    ///
+    /// # Errors
+    /// As making a file.
+    pub fn create(parts: &Parts<'_>) -> Result<Self> {
+        let header = SegmentHeader {
+            id: 0,
+            seed: parts.seed,
+            kind: SegmentKind::Frozen,
+            created_ms: parts.clock.wall().0,
+            sequence_floor: parts.log.sequences().next(),
+        };
+        let segment = parts.segments.create(parts.disk, header)?;
+        Ok(Self { offset: segment.end(), segment, buffer: Vec::new(), moves: Vec::new() })
+    }
+
+    /// Where the next record will stand.
+    pub fn next(&self, header: &Header) -> Location {
+        let offset = self.offset + self.buffer.len() as u64;
+        Location::new(self.segment.slot(), offset, header.record_bytes())
+    }
+
+    /// Adds the padding of a record whose bytes are in the buffer.
+    pub fn finish_record(&mut self, moved: Move) {
+        let end = moved.to.offset() + moved.header.record_bytes() - self.offset;
+        self.buffer.resize(usize::try_from(end).unwrap_or(0), 0);
+        self.moves.push(moved);
+    }
+
+    /// Writes what is in the buffer.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub fn flush(&mut self) -> Result<()> {
+        if !self.buffer.is_empty() {
+            self.segment.file().write_at(&[&self.buffer], self.offset)?;
+            self.offset += self.buffer.len() as u64;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Points the keydir to the copies, each only if it still points to the original.
+    pub fn publish(&mut self, parts: &Parts<'_>) {
+        for Move { header, from, to, expires_at } in self.moves.drain(..) {
+            self.segment.note(&header, to, expires_at);
+            let Some(from) = from else { continue };
+            let mut shard = parts.keydir.lock_for(header.hash);
+            let Some(index) = shard.index_of(header.hash, from) else { continue };
+            let was_read = shard.replace(header.hash, index, to).is_some_and(Location::is_read);
+            if was_read {
+                shard.replace(header.hash, index, to.with_read(true));
+            }
+            self.segment.add_live(to);
+            if let Some(input) = parts.segments.get(from.slot()) {
+                input.remove_live(from);
+            }
+        }
+    }
+}

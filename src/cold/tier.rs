@@ -1,0 +1,158 @@
+//! The cold tier as its calls share it, and opening it.
+
+use super::compaction::Compactor;
+use super::keydir::Keydir;
+use super::log::{Log, LogOptions};
+use super::poison::Poison;
+use super::recovery;
+use super::segment::Segments;
+use super::sequences::Sequences;
+use crate::codec::compress::Compression;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::files::Disk;
+use crate::key::KeyHasher;
+use crate::time::{Clock, Timestamp};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// How a cold tier is set up.
+#[derive(Clone, Debug)]
+pub struct ColdOptions {
+    /// How compaction compresses.
+    pub compression: Compression,
+    /// Length of a segment in bytes.
+    pub segment_bytes_max: u64,
+    /// Whether anything is synced unasked.
+    pub sync: bool,
+    /// Whether nothing may be written at all.
+    pub read_only: bool,
+    /// Whether a store is made where there is none.
+    pub create: bool,
+}
+
+/// The cold tier.
+pub struct Cold {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) segments: Arc<Segments>,
+    pub(super) keydir: Keydir,
+    pub(super) hasher: KeyHasher,
+    pub(super) poison: Arc<Poison>,
+    pub(super) log: Option<Log>,
+    pub(super) compactor: Mutex<Compactor>,
+    pub(super) options: ColdOptions,
+    pub(super) clear_sequence: AtomicU64,
+    pub(super) changed: AtomicBool,
+    pub(super) unsaved_bytes: AtomicU64,
+    time_floor_ms: u64,
+    pub(super) sequence_floor: u64,
+    /// What recovery met and background work has done.
+    pub tallies: Tallies,
+}
+
+/// Counters that the cold tier keeps itself.
+#[derive(Default)]
+pub struct Tallies {
+    /// Damaged records that recovery met.
+    pub corrupt_records: AtomicU64,
+    /// Derived files that were rebuilt.
+    pub rebuilt_files: AtomicU64,
+    /// Bytes of torn tails that were cut off.
+    pub recovered_bytes: AtomicU64,
+    /// Bytes written, by appending and by compaction.
+    pub bytes_written: AtomicU64,
+    /// Segments that were rewritten.
+    pub compactions: AtomicU64,
+}
+
+impl Cold {
+    /// Opens the store in `disk`, or makes one there.
+    ///
+    /// # Errors
+    /// `Unsupported` if a newer version wrote it, `Io`, `NoSpace`, `OutOfMemory`.
+    pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: ColdOptions) -> Result<Self> {
+        let writable = !options.read_only;
+        if !options.create && !recovery::is_store(&*disk)? {
+            let sentence = format!(
+                "{} holds no store; set create=true to make one there",
+                disk.path().display()
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, sentence));
+        }
+        let found = recovery::recover(&*disk, writable)?;
+        let seed = found.seed.unwrap_or_else(|| KeyHasher::random().seed());
+        let segments = Arc::new(found.segments);
+        let poison = Arc::new(Poison::default());
+        let log = match writable {
+            true => {
+                let now = clock.wall().max(Timestamp(found.time_floor_ms));
+                let sequences = Sequences::claim(&*disk, seed, found.sequence_floor, now)?;
+                let options = LogOptions {
+                    seed,
+                    segment_bytes_max: options.segment_bytes_max,
+                    sync_on_roll: options.sync,
+                    active: found.active,
+                };
+                let (disk, clock) = (disk.clone(), clock.clone());
+                Some(Log::new(disk, clock, segments.clone(), sequences, poison.clone(), options))
+            }
+            false => None,
+        };
+        let tallies = Tallies {
+            corrupt_records: AtomicU64::new(found.corrupt_records),
+            rebuilt_files: AtomicU64::new(found.rebuilt_files),
+            recovered_bytes: AtomicU64::new(found.torn_bytes),
+            ..Tallies::default()
+        };
+        Ok(Self {
+            compactor: Mutex::new(Compactor::new(options.compression)?),
+            disk,
+            clock,
+            segments,
+            keydir: found.keydir,
+            hasher: KeyHasher::new(seed),
+            poison,
+            log,
+            options,
+            clear_sequence: AtomicU64::new(found.clear_sequence),
+            changed: AtomicBool::new(found.scanned_bytes > 0 || found.rebuilt_files > 0),
+            unsaved_bytes: AtomicU64::new(found.scanned_bytes),
+            time_floor_ms: found.time_floor_ms,
+            sequence_floor: found.sequence_floor,
+            tallies,
+        })
+    }
+
+    /// Makes keys of this store.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher
+    }
+
+    /// The newest time written in the files, in milliseconds since the epoch.
+    pub fn time_floor_ms(&self) -> u64 {
+        self.time_floor_ms
+    }
+
+    /// Whether, and why, writing has ended.
+    pub fn poison(&self) -> &Poison {
+        &self.poison
+    }
+
+    /// Takes note of bytes that were written.
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.changed.store(true, Ordering::Relaxed);
+        self.unsaved_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.tallies.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The log.
+    ///
+    /// # Errors
+    /// `ReadOnly` if the store was opened so.
+    pub(super) fn log(&self) -> Result<&Log> {
+        self.log.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::ReadOnly, "the store was opened read-only; open it for writing")
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! Upkeep: rewriting segments, checkpoints, vouching for what was synced, verifying and copying.
+
+use super::backup;
+use super::checkpoint;
+use super::compaction::{Compactor, Host, Rewritten};
+use super::draft::Draft;
+use super::log::{Log, Position};
+use super::output::Parts;
+use super::scan::{Scanner, Step};
+use super::segment::Segment;
+use super::tier::{Cold, ColdOptions};
+use crate::codec::checkpoint::Head;
+use crate::codec::compress::Compression;
+use crate::codec::manifest::Manifest;
+use crate::codec::record::Kind;
+use crate::codec::segment::SegmentKind;
+use crate::error::Result;
+use crate::io::files::Disk;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A checkpoint is taken when this many bytes were written since the last one, and four times its
+/// own length: opening after a crash then walks a second's worth at most, and writing checkpoints
+/// stays a small part of all writing.
+const CHECKPOINT_BYTES: u64 = 256 << 20;
+
+/// Sizes at one moment.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Gauges {
+    /// Keys, those that expired and were not swept yet included.
+    pub entries: u64,
+    /// Bytes of the records that live: of a segment the share that locations tell.
+    pub bytes_live: u64,
+    /// Bytes of all segments.
+    pub bytes_disk: u64,
+    /// Number of segments.
+    pub segments: u64,
+    /// Bytes of sealed segments that wait to be compressed.
+    pub unfrozen_bytes: u64,
+    /// Bytes of memory of the keydir.
+    pub keydir_bytes: u64,
+    /// Bytes of memory of buffers.
+    pub buffer_bytes: u64,
+}
+
+impl Cold {
+    /// Ends the active segment, so that it can be rewritten.
+    ///
+    /// # Errors
+    /// `Io`, and writing ends; `ReadOnly`.
+    pub fn seal_active(&self) -> Result<()> {
+        self.log()?.seal_active()
+    }
+
+    /// Rewrites the segment that is most worth it; `None` if none is, or `host` gave up.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`, `OutOfMemory`: nothing was lost; `ReadOnly`.
+    pub fn compact_next(&self, host: &dyn Host) -> Result<Option<Rewritten>> {
+        let mut compactor = self.compactor.lock();
+        match compactor.field(&self.segments).best() {
+            Some(segment) => self.rewrite(&mut compactor, host, segment),
+            None => Ok(None),
+        }
+    }
+
+    /// Rewrites all sealed segments that are not compressed or hold anything dead, and gives each
+    /// to `report`.
+    ///
+    /// # Errors
+    /// As [`Cold::compact_next`].
+    pub fn compact_all(&self, host: &dyn Host, report: &mut dyn FnMut(&Rewritten)) -> Result<()> {
+        let mut compactor = self.compactor.lock();
+        // A first pass takes away the dead values that tombstones had to outlive, a second one
+        // the tombstones; a third finds what died meanwhile.
+        for _ in 0..3 {
+            compactor.seal_output();
+            let segments = compactor.field(&self.segments).everything();
+            if segments.is_empty() {
+                return Ok(());
+            }
+            for segment in segments {
+                if let Some(rewritten) = self.rewrite(&mut compactor, host, &segment)? {
+                    report(&rewritten);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(
+        &self,
+        compactor: &mut Compactor,
+        host: &dyn Host,
+        segment: &Arc<Segment>,
+    ) -> Result<Option<Rewritten>> {
+        self.poison.check()?;
+        let parts = Parts {
+            disk: &*self.disk,
+            segments: &self.segments,
+            keydir: &self.keydir,
+            log: self.log()?,
+            clock: &*self.clock,
+            seed: self.hasher.seed(),
+            segment_bytes_max: self.options.segment_bytes_max,
+            sync: self.options.sync,
+        };
+        let rewritten = compactor.rewrite(&parts, host, segment)?;
+        if let Some(rewritten) = &rewritten {
+            self.wrote(rewritten.bytes_after);
+            self.tallies.compactions.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(rewritten)
+    }
+
+    /// True once so much was written since the last checkpoint that it is time for another.
+    pub fn needs_checkpoint(&self) -> bool {
+        let own = 4 * 16 * self.keydir.len();
+        self.unsaved_bytes.load(Ordering::Relaxed) > CHECKPOINT_BYTES + own
+    }
+
+    /// Writes a checkpoint, unless nothing has changed since the last; `quiesce` returns once every
+    /// write that had been appended when it was called is published.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: the old one stays; `ReadOnly`.
+    pub fn checkpoint(&self, quiesce: &dyn Fn()) -> Result<()> {
+        let log = self.log()?;
+        self.poison.check()?;
+        if !self.changed.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.unsaved_bytes.store(0, Ordering::Relaxed);
+        // Not while records are moved: what the checkpoint leaves to be found was moved after it.
+        let _compactor = self.compactor.lock();
+        let position = log.position();
+        quiesce();
+        let head = Head {
+            seed: self.hasher.seed(),
+            sequence: position.sequence,
+            log_segment: position.segment,
+            log_offset: position.offset,
+            clear_sequence: self.clear_sequence.load(Ordering::Acquire),
+            time_ms: self.clock.wall().0,
+            segments: 0,
+            entries: 0,
+        };
+        checkpoint::write(&*self.disk, &self.keydir, &self.segments, head, &mut || log.sync())
+            .inspect_err(|_| self.changed.store(true, Ordering::Relaxed))
+    }
+
+    /// Bytes written since the last sync began.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::unsynced_bytes)
+    }
+
+    /// Appends a record which vouches that everything before the log's current end was synced.
+    /// Called right after a sync that began when the log ended at `position`.
+    ///
+    /// # Errors
+    /// As [`Cold::append`].
+    pub fn vouch(&self, position: Position) -> Result<()> {
+        let log = self.log()?;
+        if log.active().is_none_or(|active| active.id() != position.segment) {
+            return Ok(());
+        }
+        let appended = log.append(&[Draft::marker(Kind::Synced, position.offset)])?;
+        for (header, location) in &appended.records {
+            appended.segment.note(header, *location, 0);
+        }
+        Ok(())
+    }
+
+    /// Where the log ends.
+    ///
+    /// # Errors
+    /// `ReadOnly` if the store was opened so.
+    pub fn position(&self) -> Result<Position> {
+        Ok(self.log()?.position())
+    }
+
+    /// Sizes at this moment.
+    pub fn gauges(&self) -> Gauges {
+        let freezes = self.options.compression != Compression::None;
+        let mut gauges = Gauges {
+            entries: self.keydir.len(),
+            keydir_bytes: self.keydir.memory_bytes(),
+            buffer_bytes: self.log.as_ref().map_or(0, Log::memory_bytes),
+            ..Gauges::default()
+        };
+        for segment in self.segments.all() {
+            let bytes = segment.file().len().unwrap_or(0);
+            let is_log = segment.header().kind == SegmentKind::Log;
+            gauges.segments += 1;
+            gauges.bytes_disk += bytes;
+            gauges.bytes_live += segment.live_bytes_in_file();
+            gauges.unfrozen_bytes += if freezes && is_log { bytes } else { 0 };
+        }
+        gauges
+    }
+
+    /// Writes a copy of the store as it is at one moment, with a checkpoint, into an empty
+    /// directory; `quiesce` as for [`Cold::checkpoint`].
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: what was copied is removed again.
+    pub fn backup(&self, dest: Arc<dyn Disk>, quiesce: &dyn Fn()) -> Result<()> {
+        let compactor = self.compactor.lock();
+        let (segments, position) = self.snapshot();
+        quiesce();
+        let end = |segment: &Segment| match position {
+            Some(position) if position.segment == segment.id() => position.offset,
+            _ => segment.end(),
+        };
+        let ends: Vec<_> = segments.into_iter().map(|s| (s.clone(), end(&s))).collect();
+        let next_sequence = match &self.log {
+            Some(log) => log.sequences().next(),
+            None => self.sequence_floor,
+        };
+        let manifest =
+            Manifest { seed: self.hasher.seed(), next_sequence, time_ms: self.clock.wall().0 };
+        backup::copy(&*dest, &ends, &manifest)?;
+        drop(compactor);
+        // Opening it proves the copy, and leaves it with a checkpoint.
+        let options = ColdOptions { read_only: false, create: true, ..self.options.clone() };
+        Self::open(dest, self.clock.clone(), options)?.checkpoint(&|| ())
+    }
+
+    /// All segments and the log's position, such that the segments are those which hold everything
+    /// before it.
+    fn snapshot(&self) -> (Vec<Arc<Segment>>, Option<Position>) {
+        loop {
+            let segments = self.segments.all();
+            let position = self.log.as_ref().map(Log::position);
+            let active = position.map_or(0, |position| position.segment);
+            // One that was begun in between is not in the list; then once more.
+            if active == 0 || segments.iter().any(|segment| segment.id() == active) {
+                return (segments, position);
+            }
+        }
+    }
+
+    /// Reads every record; returns how many there are and how many are damaged.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn verify(&self) -> Result<(u64, u64)> {
+        let (mut records, mut damaged) = (0, 0);
+        for segment in self.segments.all() {
+            let mut scanner = Scanner::new(&segment, 0, segment.end())?;
+            while let Some(step) = scanner.next()? {
+                records += u64::from(matches!(step, Step::Record { .. }));
+                damaged += u64::from(!matches!(step, Step::Record { intact: true, .. }));
+            }
+        }
+        Ok((records, damaged))
+    }
+}

@@ -1,0 +1,133 @@
+//! The register of loads that are running: who loads which key, and who waits for it.
+
+use super::value::Value;
+use crate::error::{Error, ErrorKind, Result};
+use parking_lot::{Condvar, Mutex};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The loads that are running.
+pub(super) struct Loads {
+    running: Mutex<HashMap<Vec<u8>, Arc<Load>>>,
+    count: AtomicUsize,
+}
+
+/// One load, as long as somebody runs it or waits for it.
+pub(super) struct Load {
+    outcome: Mutex<Option<Result<Option<Value>>>>,
+    is_over: Condvar,
+}
+
+thread_local! {
+    /// The keys that this thread is loading, each with the address of its register.
+    static LOADING: RefCell<Vec<(usize, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Loads {
+    pub(super) fn new() -> Self {
+        Self { running: Mutex::default(), count: AtomicUsize::new(0) }
+    }
+
+    /// False most of the time; then nobody has to be told of a change.
+    pub(super) fn are_running(&self) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+    }
+
+    /// The key was changed: a load of it that is running is not to be stored.
+    pub(super) fn forget(&self, key: &[u8]) {
+        if self.running.lock().remove(key).is_some() {
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// All keys were changed.
+    pub(super) fn forget_all(&self) {
+        let mut running = self.running.lock();
+        self.count.fetch_sub(running.len(), Ordering::SeqCst);
+        running.clear();
+    }
+
+    /// What this thread is loading: anything at all, and `key` of this store.
+    pub(super) fn inside(&self, key: &[u8]) -> (bool, bool) {
+        LOADING.with_borrow(|loading| {
+            let is_this = |(at, k): &(usize, Vec<u8>)| *at == self.address() && k == key;
+            (!loading.is_empty(), loading.iter().any(is_this))
+        })
+    }
+
+    /// This thread begins to load `key`; `load` is what others wait for, if it is registered.
+    pub(super) fn enter<'a>(&'a self, key: &'a [u8], load: Option<Arc<Load>>) -> Running<'a> {
+        LOADING.with_borrow_mut(|all| all.push((self.address(), key.to_vec())));
+        Running { loads: self, key, load }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Joins the load of `key` that is running, or registers a new one.
+    pub(super) fn join(&self, key: &[u8]) -> (Arc<Load>, bool) {
+        let mut running = self.running.lock();
+        if let Some(load) = running.get(key) {
+            return (load.clone(), false);
+        }
+        let load = Arc::new(Load { outcome: Mutex::new(None), is_over: Condvar::new() });
+        running.insert(key.to_vec(), load.clone());
+        self.count.fetch_add(1, Ordering::SeqCst);
+        (load, true)
+    }
+
+    /// True if `load` is still the one that is registered.
+    pub(super) fn has(&self, key: &[u8], load: &Arc<Load>) -> bool {
+        self.running.lock().get(key).is_some_and(|running| Arc::ptr_eq(running, load))
+    }
+
+    fn leave(&self, key: &[u8], load: &Arc<Load>) {
+        let mut running = self.running.lock();
+        if running.get(key).is_some_and(|other| Arc::ptr_eq(other, load)) {
+            running.remove(key);
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Load {
+    pub(super) fn finish(&self, outcome: Result<Option<Value>>) {
+        // The first outcome stays: the guard's comes last.
+        let mut own = self.outcome.lock();
+        if own.is_none() {
+            *own = Some(outcome);
+        }
+        self.is_over.notify_all();
+    }
+
+    pub(super) fn wait(&self) -> Result<Option<Value>> {
+        let mut outcome = self.outcome.lock();
+        loop {
+            if let Some(outcome) = &*outcome {
+                return outcome.clone();
+            }
+            self.is_over.wait(&mut outcome);
+        }
+    }
+}
+
+/// Ends a load whatever happens, also when the caller's function unwinds.
+pub(super) struct Running<'a> {
+    loads: &'a Loads,
+    key: &'a [u8],
+    load: Option<Arc<Load>>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        LOADING.with_borrow_mut(|loading| loading.pop());
+        if let Some(load) = &self.load {
+            self.loads.leave(self.key, load);
+            let sentence = "the load of this key was broken off";
+            load.finish(Err(Error::new(ErrorKind::Internal, sentence)));
+        }
+    }
+}
