@@ -5,10 +5,15 @@
 //! its allocation cannot fail gently, its pointer is two words (the C value has one for its owner),
 //! and its memory cannot be filled by a read before it is shared.
 //!
+//! A buffer also knows whether it is in the hot tier and how many callers hold it, so that its
+//! memory is accounted for once: by hot while it is there, else by the [`Ledger`] of the store
+//! whose callers hold it.
+//!
 //! # Invariants
 //! 1. `count` is the number of `Buffer`s that point here; the memory is freed when it becomes 0.
 //! 2. Bytes are written only while `count` is 1 and through `&mut`.
-//! 3. The allocation has exactly `HEADER_BYTES + len` bytes, aligned to `ALIGN`.
+//! 3. The ledger has the buffer's bytes if, and only if, callers hold it and it is not in hot.
+//! 4. The allocation has exactly `HEADER_BYTES + len` bytes, aligned to `ALIGN`.
 
 #![expect(
     unsafe_code,
@@ -17,18 +22,56 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::ptr::{NonNull, null_mut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Bytes that a buffer takes beside its contents.
 pub const HEADER_BYTES: usize = size_of::<Header>();
 
 const ALIGN: usize = align_of::<Header>();
 
+/// In `uses`: the buffer is in the hot tier. The other bits count the callers that hold it.
+const RESIDENT: u32 = 1 << 31;
+
 #[repr(C)]
 struct Header {
     count: AtomicUsize,
     len: usize,
+    /// Where the memory is accounted for; null until a caller holds it.
+    ledger: AtomicPtr<Ledger>,
+    uses: AtomicU32,
+}
+
+/// Counters that threads on many cores keep to their own lines of.
+const STRIPES: usize = 16;
+
+/// The memory of the values that a store's callers hold and that hot does not have.
+#[derive(Default)]
+pub struct Ledger {
+    stripes: [Stripe; STRIPES],
+}
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Stripe(AtomicU64);
+
+impl Ledger {
+    /// Bytes that are held.
+    pub fn bytes(&self) -> u64 {
+        // What one thread adds another may take away, so only the sum means anything.
+        let add = |sum: u64, stripe: &Stripe| sum.wrapping_add(stripe.0.load(Ordering::Relaxed));
+        self.stripes.iter().fold(0, add)
+    }
+
+    fn stripe(&self) -> &AtomicU64 {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+        }
+        // A thread that is ending has no local storage any more.
+        &self.stripes[INDEX.try_with(|index| *index).unwrap_or(0)].0
+    }
 }
 
 /// A reference to shared bytes; cloning shares them.
@@ -96,7 +139,7 @@ impl Buffer {
         if len >= old || self.header().count.load(Ordering::Acquire) != 1 {
             return;
         }
-        // SAFETY: the layout is the one of the allocation (invariant 3), the new size is smaller
+        // SAFETY: the layout is the one of the allocation (invariant 4), the new size is smaller
         // and not zero, and `self` is the only reference.
         unsafe {
             let moved = realloc(self.header.as_ptr().cast(), layout(old), HEADER_BYTES + len);
@@ -112,19 +155,29 @@ impl Buffer {
         HEADER_BYTES + self.header().len
     }
 
-    /// Turns the reference into a pointer for a C struct, to be given to [`Buffer::from_raw`].
-    pub fn into_raw(self) -> *mut std::ffi::c_void {
-        let raw = self.header.as_ptr().cast();
-        std::mem::forget(self);
-        raw
+    /// Adds the buffer's memory to the ledger, or takes it away.
+    fn account(&self, is_held: bool) {
+        // SAFETY: once set, the pointer holds a reference until the buffer is freed.
+        let Some(ledger) = (unsafe { self.header().ledger.load(Ordering::Acquire).as_ref() })
+        else {
+            return;
+        };
+        let bytes = self.memory_bytes() as u64;
+        let change = if is_held { bytes } else { bytes.wrapping_neg() };
+        ledger.stripe().fetch_add(change, Ordering::Relaxed);
     }
 
-    /// Takes back the reference that [`Buffer::into_raw`] gave away.
-    ///
-    /// # Safety
-    /// `raw` came from `into_raw` and is given back once.
-    pub unsafe fn from_raw(raw: NonNull<std::ffi::c_void>) -> Self {
-        Self { header: raw.cast() }
+    fn set_ledger(&self, ledger: &Arc<Ledger>) {
+        let place = &self.header().ledger;
+        if !place.load(Ordering::Acquire).is_null() {
+            return;
+        }
+        let own = Arc::into_raw(ledger.clone()).cast_mut();
+        let set = place.compare_exchange(null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
+        if set.is_err() {
+            // SAFETY: it was just made, and nobody else has it.
+            drop(unsafe { Arc::from_raw(own) });
+        }
     }
 
     fn header(&self) -> &Header {
@@ -133,7 +186,7 @@ impl Buffer {
     }
 
     fn contents(&self) -> *mut u8 {
-        // SAFETY: the allocation has the header and `len` bytes behind it (invariant 3).
+        // SAFETY: the allocation has the header and `len` bytes behind it (invariant 4).
         unsafe { self.header.as_ptr().add(1).cast() }
     }
 
@@ -150,7 +203,14 @@ impl Buffer {
             return Err(out_of_memory(len));
         };
         // SAFETY: the memory is large enough and aligned for the header.
-        unsafe { header.write(Header { count: AtomicUsize::new(1), len }) };
+        unsafe {
+            header.write(Header {
+                count: AtomicUsize::new(1),
+                len,
+                ledger: AtomicPtr::new(null_mut()),
+                uses: AtomicU32::new(0),
+            });
+        }
         Ok(Self { header })
     }
 }
@@ -171,8 +231,93 @@ impl Drop for Buffer {
         // After the last decrement, because otherwise another thread's reads could come later.
         fence(Ordering::Acquire);
         let layout = layout(self.header().len);
-        // SAFETY: this was the last reference, and the layout is the allocation's (invariant 3).
+        let ledger = self.header().ledger.load(Ordering::Acquire);
+        if !ledger.is_null() {
+            // SAFETY: it came from `Arc::into_raw` and is given back once, here.
+            drop(unsafe { Arc::from_raw(ledger) });
+        }
+        // SAFETY: this was the last reference, and the layout is the allocation's (invariant 4).
         unsafe { dealloc(self.header.as_ptr().cast(), layout) };
+    }
+}
+
+/// A buffer that a caller holds.
+pub struct Held(Buffer);
+
+impl Held {
+    /// Hands a buffer to a caller of the store that keeps `ledger`.
+    pub fn new(buffer: Buffer, ledger: &Arc<Ledger>) -> Self {
+        buffer.set_ledger(ledger);
+        Self::lend(buffer)
+    }
+
+    /// Hands out a buffer that is part of no store's account: a text.
+    pub fn detached(buffer: Buffer) -> Self {
+        Self::lend(buffer)
+    }
+
+    fn lend(buffer: Buffer) -> Self {
+        if buffer.header().uses.fetch_add(1, Ordering::AcqRel) == 0 {
+            buffer.account(true);
+        }
+        Self(buffer)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
+    /// Turns it into a pointer for a C struct, to be given to [`Held::from_raw`].
+    pub fn into_raw(self) -> *mut std::ffi::c_void {
+        let raw = self.0.header.as_ptr().cast();
+        std::mem::forget(self);
+        raw
+    }
+
+    /// Takes back what [`Held::into_raw`] gave away.
+    ///
+    /// # Safety
+    /// `raw` came from `into_raw` and is given back once.
+    pub unsafe fn from_raw(raw: NonNull<std::ffi::c_void>) -> Self {
+        Self(Buffer { header: raw.cast() })
+    }
+}
+
+impl Clone for Held {
+    fn clone(&self) -> Self {
+        Self::lend(self.0.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.0.header().uses.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.account(false);
+        }
+    }
+}
+
+/// Marks a buffer as being in the hot tier, as long as it exists.
+pub struct Resident(Buffer);
+
+impl Resident {
+    /// The buffer enters hot.
+    pub fn new(buffer: Buffer) -> Self {
+        let before = buffer.header().uses.fetch_or(RESIDENT, Ordering::AcqRel);
+        if before & RESIDENT == 0 && before != 0 {
+            buffer.account(false);
+        }
+        Self(buffer)
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        let before = self.0.header().uses.fetch_and(!RESIDENT, Ordering::AcqRel);
+        if before & !RESIDENT != 0 {
+            self.0.account(true);
+        }
     }
 }
 
@@ -214,10 +359,33 @@ mod tests {
     #[test]
     fn a_raw_pointer_keeps_the_bytes() {
         let buffer = Buffer::from_parts(&[b"kept"]).unwrap();
-        let raw = NonNull::new(buffer.into_raw()).unwrap();
+        let held = Held::new(buffer, &Arc::new(Ledger::default()));
+        let raw = NonNull::new(held.into_raw()).unwrap();
         // SAFETY: the pointer was just made and is given back once.
-        let back = unsafe { Buffer::from_raw(raw) };
+        let back = unsafe { Held::from_raw(raw) };
         assert_eq!(back.bytes(), b"kept");
+    }
+
+    #[test]
+    fn memory_is_in_the_ledger_while_callers_hold_it_and_hot_does_not() {
+        let ledger = Arc::new(Ledger::default());
+        let buffer = Buffer::from_parts(&[&[7; 100]]).unwrap();
+        let bytes = buffer.memory_bytes() as u64;
+        let resident = Resident::new(buffer.clone());
+        let first = Held::new(buffer.clone(), &ledger);
+        let second = first.clone();
+        assert_eq!(ledger.bytes(), 0);
+        drop(resident);
+        assert_eq!(ledger.bytes(), bytes);
+        drop(first);
+        assert_eq!(ledger.bytes(), bytes);
+        let resident = Resident::new(buffer.clone());
+        assert_eq!(ledger.bytes(), 0);
+        drop(resident);
+        std::thread::spawn(move || drop(second)).join().unwrap();
+        assert_eq!(ledger.bytes(), 0);
+        drop(buffer);
+        assert_eq!(Arc::strong_count(&ledger), 1);
     }
 
     #[test]

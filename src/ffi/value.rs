@@ -3,7 +3,7 @@
 //! The bytes are in a shared buffer; the struct owns one reference to it, in `owner`. It needs
 //! nothing of the store, so that it outlives close, and a forked child may release it.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Held};
 use crate::error::Result;
 use crate::ffi::boundary::Outcome;
 use crate::ffi::fence::fence;
@@ -69,7 +69,8 @@ impl hotcold_value_t {
     pub(super) fn of_bytes(bytes: &[u8]) -> Result<Self> {
         let buffer = Buffer::from_parts(&[bytes])?;
         let data = buffer.bytes().as_ptr();
-        Ok(Self { data, len: bytes.len(), owner: buffer.into_raw(), ..Self::EMPTY })
+        let held = Held::detached(buffer);
+        Ok(Self { data, len: bytes.len(), owner: held.into_raw(), ..Self::EMPTY })
     }
 }
 
@@ -77,11 +78,11 @@ impl From<Value> for hotcold_value_t {
     fn from(value: Value) -> Self {
         let (version, expires_at) = (value.version(), value.expires_at());
         let tier = value.tier() as i32;
-        let (buffer, range) = value.into_buffer();
+        let (held, range) = value.into_buffer();
         let len = range.len();
         // Not NULL even for no bytes: it points behind the buffer's header.
-        let data = buffer.bytes()[range].as_ptr();
-        Self { data, len, version, expires_at, tier, owner: buffer.into_raw(), ..Self::EMPTY }
+        let data = held.bytes()[range].as_ptr();
+        Self { data, len, version, expires_at, tier, owner: held.into_raw(), ..Self::EMPTY }
     }
 }
 
@@ -117,11 +118,11 @@ pub unsafe extern "C" fn hotcold_value_release(v: *mut hotcold_value_t) {
     if v.is_null() {
         return;
     }
-    // SAFETY: the caller's value; its owner came from `Buffer::into_raw` and is given back once.
+    // SAFETY: the caller's value; its owner came from `Held::into_raw` and is given back once.
     unsafe {
         if let Some(owner) = NonNull::new((*v).owner) {
             v.write(hotcold_value_t::EMPTY);
-            let released = fence(|| drop(Buffer::from_raw(owner)));
+            let released = fence(|| drop(Held::from_raw(owner)));
             drop(released);
         }
     }

@@ -5,6 +5,7 @@
 
 use super::budget::Room;
 use super::entry::{Entry, Probe};
+use crate::buffer::Resident;
 use crate::time::Instant;
 
 /// An entry in its place, with what the tier keeps beside it.
@@ -14,6 +15,8 @@ pub(super) struct Slot {
     pub(super) stamp: u64,
     /// When it was stored or promoted; residency counts from here.
     pub(super) since: Instant,
+    /// Accounts for the buffer as hot's as long as the slot exists.
+    pub(super) resident: Resident,
 }
 
 impl Slot {

@@ -15,6 +15,7 @@ use super::entry::{Entry, Probe};
 use super::order::{Order, Slot};
 use super::state::State;
 use super::terms::{Departure, Found, Terms};
+use crate::buffer::Resident;
 use crate::key::Key;
 use crate::time::{Clock, Instant};
 use parking_lot::{Mutex, MutexGuard};
@@ -75,7 +76,8 @@ impl<'a> ShardGuard<'a> {
         }
         reservation.room.sub(room);
         let stamp = self.state.insert_stamp(self.budget.next_tick());
-        self.attach(Slot { entry, stamp, since: now });
+        let resident = Resident::new(entry.buffer().clone());
+        self.attach(Slot { entry, stamp, since: now, resident });
         replaced
     }
 

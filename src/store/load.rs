@@ -12,7 +12,7 @@ use super::state::State;
 use super::stats::Tier;
 use super::value::{Answer, Value};
 use super::write::{StoreOptions, Stored};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Held};
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
@@ -102,7 +102,8 @@ impl State {
         let (version, survived) = stored.map_or((0, None), |answer| match answer.value {
             Stored::Version(version) | Stored::Conflict(version) => (version, answer.survived),
         });
-        let value = Value::whole(buffer, version, expires_at, Tier::Hot);
+        let held = Held::new(buffer, &self.ledger);
+        let value = Value::whole(held, version, expires_at, Tier::Hot);
         Ok(Answer { value: Some(value), survived })
     }
 

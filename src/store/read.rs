@@ -69,12 +69,16 @@ impl State {
     pub(super) fn look_up(&self, key: &[u8]) -> Result<Option<Value>> {
         let key = self.key(key)?;
         let cold = match (self.peek_hot(&key), &self.cold) {
-            (HotSays::Has(entry), _) => return Ok(Some(Value::of(&entry, Tier::Hot))),
+            (HotSays::Has(entry), _) => {
+                return Ok(Some(Value::of(&entry, Tier::Hot, &self.ledger)));
+            }
             (HotSays::Nothing, Some(cold)) => cold,
             (HotSays::Nothing | HotSays::Gone, _) => return Ok(None),
         };
         let found = cold.read(&key)?.filter(|(record, _)| !self.has_expired(record.expires_at));
-        Ok(found.and_then(|(record, _)| entry_of(record)).map(|e| Value::of(&e, Tier::Cold)))
+        Ok(found
+            .and_then(|(record, _)| entry_of(record))
+            .map(|e| Value::of(&e, Tier::Cold, &self.ledger)))
     }
 
     fn find(
@@ -85,14 +89,14 @@ impl State {
     ) -> Result<Answer<Option<Value>>> {
         let found = match (self.find_hot(key, options.no_recency, effects), &self.cold) {
             (HotSays::Has(entry), _) => {
-                return Ok(Answer::of(Some(Value::of(&entry, Tier::Hot))));
+                return Ok(Answer::of(Some(Value::of(&entry, Tier::Hot, &self.ledger))));
             }
             (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
             (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
         };
         match found {
             Ok(Some((entry, held))) => {
-                let value = Value::of(&entry, Tier::Cold);
+                let value = Value::of(&entry, Tier::Cold, &self.ledger);
                 if !options.no_promote && !options.no_recency {
                     self.promote(key, entry, &held, effects);
                 }

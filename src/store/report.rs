@@ -34,6 +34,7 @@ impl State {
         let mut memory = MemoryStats {
             hot: self.hot.used_bytes(),
             buffers: self.events.memory_bytes() as u64,
+            held: self.ledger.bytes(),
             ..MemoryStats::default()
         };
         if let Some(cold) = &self.cold {

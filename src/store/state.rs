@@ -14,6 +14,7 @@ use super::loads::Loads;
 use super::options::{Options, Policy};
 use super::stats::{Counter, Counters, Tier};
 use super::work::Work;
+use crate::buffer::Ledger;
 use crate::cold::{Cold, Few};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Departure, Entry, Found, Hot};
@@ -39,6 +40,7 @@ pub struct State {
     pub(super) events: Arc<Events>,
     pub(super) work: Work,
     pub(super) loads: Loads,
+    pub(super) ledger: Arc<Ledger>,
     stripes: Box<[Mutex<()>]>,
     versions: AtomicU64,
     failed: AtomicBool,
@@ -96,6 +98,7 @@ impl State {
             events: Arc::new(Events::new()),
             work: Work::new(),
             loads: Loads::new(),
+            ledger: Arc::new(Ledger::default()),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             versions: AtomicU64::new(1),
             failed: AtomicBool::new(false),

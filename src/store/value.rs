@@ -1,15 +1,16 @@
 //! What calls give back: a value that shares its bytes, and an answer with what was survived.
 
 use super::stats::Tier;
-use crate::buffer::Buffer;
+use crate::buffer::{Held, Ledger};
 use crate::error::Error;
 use crate::hot::Entry;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A reference to bytes that never change. Cloning shares them; they outlive the store.
 #[derive(Clone)]
 pub struct Value {
-    buffer: Buffer,
+    buffer: Held,
     range: Range<usize>,
     version: u64,
     expires_at: u64,
@@ -18,9 +19,9 @@ pub struct Value {
 
 impl Value {
     /// The value of an entry, said to come from `tier`.
-    pub(crate) fn of(entry: &Entry, tier: Tier) -> Self {
+    pub(crate) fn of(entry: &Entry, tier: Tier, ledger: &Arc<Ledger>) -> Self {
         Self {
-            buffer: entry.buffer().clone(),
+            buffer: Held::new(entry.buffer().clone(), ledger),
             range: entry.value_range(),
             version: entry.version(),
             expires_at: entry.expiry().ms(),
@@ -29,7 +30,7 @@ impl Value {
     }
 
     /// A value that is a whole buffer.
-    pub(crate) fn whole(buffer: Buffer, version: u64, expires_at: u64, tier: Tier) -> Self {
+    pub(crate) fn whole(buffer: Held, version: u64, expires_at: u64, tier: Tier) -> Self {
         let range = 0..buffer.bytes().len();
         Self { buffer, range, version, expires_at, tier }
     }
@@ -55,7 +56,7 @@ impl Value {
     }
 
     /// The shared buffer, and where in it the value lies.
-    pub fn into_buffer(self) -> (Buffer, Range<usize>) {
+    pub fn into_buffer(self) -> (Held, Range<usize>) {
         (self.buffer, self.range)
     }
 }
