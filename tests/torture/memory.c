@@ -31,10 +31,10 @@ static void check(uint64_t before) {
   if (stats.memory_total != stats.memory_hot + stats.memory_keydir + stats.memory_buffers + stats.memory_held)
     fail("round %" PRIu64 ": the parts of memory do not add up", run.round);
   if (used > stats.memory_total + stats.memory_total / 10 + SLACK)
-    fail("round %" PRIu64 ": the process takes %" PRIu64 " MiB, and accounts for %" PRIu64 " (hot %" PRIu64 ", keydir %" PRIu64
+    fail("round %" PRIu64 ": the process takes %" PRIu64 " KiB, and accounts for %" PRIu64 " (hot %" PRIu64 ", keydir %" PRIu64
          ", buffers %" PRIu64 ", held %" PRIu64 ")",
-         run.round, used >> 20, stats.memory_total >> 20, stats.memory_hot >> 20, stats.memory_keydir >> 20, stats.memory_buffers >> 20,
-         stats.memory_held >> 20);
+         run.round, used >> 10, stats.memory_total >> 10, stats.memory_hot >> 10, stats.memory_keydir >> 10, stats.memory_buffers >> 10,
+         stats.memory_held >> 10);
   if (used > stats.memory_total && used - stats.memory_total > run.worst) run.worst = used - stats.memory_total;
 }
 

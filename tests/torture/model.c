@@ -20,8 +20,6 @@ static struct {
   size_t      version_count;
 } m;
 
-#define wrong(...) (fprintf(stderr, "sequence seed %" PRIu64 ", step %" PRIu64 ", options %s\n", m.seed, m.step, m.settings), fail(__VA_ARGS__))
-
 static size_t length_of(uint64_t id) {
   uint64_t r = mix(id ^ m.seed);
   switch (r % 16) {
@@ -53,13 +51,15 @@ static life_t life_of(uint64_t key, uint64_t before_ms, uint64_t after_ms) {
 static void agree(uint64_t key, bool there, uint64_t before_ms, const char *what) {
   life_t life = life_of(key, before_ms, wall_ms());
   if ((life == LIVE && !there) || (life == DEAD && there))
-    wrong("%s: key %" PRIu64 " is %s and should not be", what, key, there ? "there" : "gone");
+    fail("%s: key %" PRIu64 " is %s and should not be (it is %s; expires %" PRId64 " to %" PRId64 " ms from now)", what, key,
+          there ? "there" : "gone", m.keys[key].life == EXPIRING ? "expiring" : "not expiring", (int64_t)(m.keys[key].from_ms - wall_ms()),
+          (int64_t)(m.keys[key].until_ms - wall_ms()));
   if (!there) m.keys[key].life = DEAD;
 }
 
 static void new_version(uint64_t version) {
   for (size_t i = 0; i < m.version_count; i++)
-    if (m.versions[i] == version) wrong("version %" PRIu64 " was given before", version);
+    if (m.versions[i] == version) fail("version %" PRIu64 " was given before", version);
   m.versions[m.version_count++] = version;
 }
 
@@ -74,11 +74,11 @@ static void has_stored(uint64_t key, uint64_t id, uint64_t version, uint64_t ttl
 
 static void check_value(uint64_t key, const hotcold_value_t *v, const char *what) {
   if (v->data == NULL || !value_is(v->data, v->len, key, m.keys[key].id, length_of(m.keys[key].id)))
-    wrong("%s: key %" PRIu64 " holds %zu bytes, should be %zu of store %" PRIu64 ", is of store %" PRIu64, what, key, v->len,
+    fail("%s: key %" PRIu64 " holds %zu bytes, should be %zu of store %" PRIu64 ", is of store %" PRIu64, what, key, v->len,
           length_of(m.keys[key].id), m.keys[key].id, v->data ? value_id(v->data, v->len, key) : 0);
   if (m.keys[key].version == 0) new_version(m.keys[key].version = v->version);
-  if (v->version != m.keys[key].version) wrong("%s: key %" PRIu64 " changed its version without a store", what, key);
-  if ((v->expires_at != 0) != m.keys[key].ttl) wrong("%s: key %" PRIu64 " has expires_at %" PRIu64, what, key, v->expires_at);
+  if (v->version != m.keys[key].version) fail("%s: key %" PRIu64 " changed its version without a store", what, key);
+  if ((v->expires_at != 0) != m.keys[key].ttl) fail("%s: key %" PRIu64 " has expires_at %" PRIu64, what, key, v->expires_at);
 }
 
 /* ---- the steps ----------------------------------------------------------------------------- */
@@ -149,17 +149,17 @@ static void step_retrieve(uint64_t key) {
                        &error, "retrieve") == HOTCOLD_OK;
   agree(key, there, before, "retrieve");
   if (!there) {
-    if (v.data != NULL || v.len != 0) wrong("retrieve: NOT_FOUND with a value");
+    if (v.data != NULL || v.len != 0) fail("retrieve: NOT_FOUND with a value");
     return;
   }
   check_value(key, &v, "retrieve");
-  if (m.path == NULL && v.tier != HOTCOLD_TIER_HOT) wrong("retrieve: from cold, and there is none");
-  if (m.hot_capacity == 0 && v.tier != HOTCOLD_TIER_COLD) wrong("retrieve: from hot, and there is none");
+  if (m.path == NULL && v.tier != HOTCOLD_TIER_HOT) fail("retrieve: from cold, and there is none");
+  if (m.hot_capacity == 0 && v.tier != HOTCOLD_TIER_COLD) fail("retrieve: from hot, and there is none");
   if (m.path && m.hot_ttl_ms && chance(&m.d, 10) && m.keys[key].life == LIVE) { /* residency over: still in cold */
     sleep_us((m.hot_ttl_ms + 2) * 1000);
     expect(hotcold_retrieve(m.store, name.data, name.len, &again, &error), HOTCOLD_OK, &error, "retrieve after residency");
     check_value(key, &again, "retrieve after residency");
-    if (again.tier != HOTCOLD_TIER_COLD) wrong("retrieve: from hot after its residency");
+    if (again.tier != HOTCOLD_TIER_COLD) fail("retrieve: from hot after its residency");
     hotcold_value_release(&again);
   }
   hotcold_value_release(&v);
@@ -175,8 +175,8 @@ static void step_into(uint64_t key) {
   agree(key, s != HOTCOLD_NOT_FOUND, before, "retrieve_into");
   if (s == HOTCOLD_NOT_FOUND) return;
   expect(s, room < need ? HOTCOLD_BUFFER_TOO_SMALL : HOTCOLD_OK, &error, "retrieve_into");
-  if (len != need) wrong("retrieve_into: length %zu, should be %zu", len, need);
-  if (s == HOTCOLD_OK && !value_is(buffer, len, key, m.keys[key].id, need)) wrong("retrieve_into: other bytes");
+  if (len != need) fail("retrieve_into: length %zu, should be %zu", len, need);
+  if (s == HOTCOLD_OK && !value_is(buffer, len, key, m.keys[key].id, need)) fail("retrieve_into: other bytes");
 }
 
 static void step_contains_or_delete(uint64_t key, bool remove) {
@@ -222,18 +222,18 @@ static void walk(const char *prefix) {
     uint64_t key = 0;
     while (key < KEYS && (name_of(key).len != shown.len || (shown.len && memcmp(name_of(key).data, shown.data, shown.len)))) key++;
     if (key == KEYS || seen[key] || shown.len < strlen(prefix) || memcmp(shown.data, prefix, strlen(prefix)) != 0)
-      wrong("cursor: key %" PRIu64 " is unknown, shown twice or without the prefix", key);
+      fail("cursor: key %" PRIu64 " is unknown, shown twice or without the prefix", key);
     seen[key] = true;
     if (expect2(hotcold_cursor_value(c, &v, &error), HOTCOLD_OK, HOTCOLD_NOT_FOUND, &error, "cursor_value") == HOTCOLD_OK)
       check_value(key, &v, "cursor_value");
-    else if (m.keys[key].life == LIVE) wrong("cursor_value: NOT_FOUND for a live key");
+    else if (m.keys[key].life == LIVE) fail("cursor_value: NOT_FOUND for a live key");
     hotcold_value_release(&v);
-    if (life_of(key, before, before) == DEAD) wrong("cursor: shows key %" PRIu64 ", which is gone", key);
+    if (life_of(key, before, before) == DEAD) fail("cursor: shows key %" PRIu64 ", which is gone", key);
   }
   for (uint64_t key = 0; key < KEYS; key++) {
     hotcold_slice_t name = name_of(key);
     bool fits = name.len >= strlen(prefix) && (*prefix == 0 || memcmp(name.data, prefix, strlen(prefix)) == 0);
-    if (fits && !seen[key] && life_of(key, before, wall_ms()) == LIVE) wrong("cursor: leaves out key %" PRIu64, key);
+    if (fits && !seen[key] && life_of(key, before, wall_ms()) == LIVE) fail("cursor: leaves out key %" PRIu64 " (%s)", key, m.keys[key].life == EXPIRING ? "expiring" : "not expiring");
   }
   hotcold_cursor_close(c);
 }
@@ -248,14 +248,14 @@ static void step_tiers(uint64_t key) {
   if (m.path == NULL) return; /* leaving hot would lose entries */
   if (chance(&m.d, 2)) {
     expect(hotcold_warm_up(m.store, &name, 1, &count, &error), HOTCOLD_OK, &error, "warm_up");
-    if (count > 1 || (count == 1 && life_of(key, before, before) == DEAD)) wrong("warm_up: loaded %zu", count);
+    if (count > 1 || (count == 1 && life_of(key, before, before) == DEAD)) fail("warm_up: loaded %zu", count);
     return;
   }
   expect(hotcold_optimize_hot(m.store, 0, &count, &error), HOTCOLD_OK, &error, "optimize_hot");
   expect(hotcold_stats(m.store, &stats, sizeof stats, &error), HOTCOLD_OK, &error, "stats");
-  if (stats.hot_entries != 0) wrong("optimize_hot(0): %" PRIu64 " entries are still hot", stats.hot_entries);
+  if (stats.hot_entries != 0) fail("optimize_hot(0): %" PRIu64 " entries are still hot", stats.hot_entries);
   if (hotcold_retrieve(m.store, name.data, name.len, &v, &error) == HOTCOLD_OK && v.tier != HOTCOLD_TIER_COLD)
-    wrong("optimize_hot(0): key %" PRIu64 " is still hot", key);
+    fail("optimize_hot(0): key %" PRIu64 " is still hot", key);
   hotcold_value_release(&v);
 }
 
@@ -274,9 +274,9 @@ static void step_stats(void) {
     if (m.keys[key].life == EXPIRING) return;
     live += m.keys[key].life == LIVE;
   }
-  if (stats.hot_bytes > m.hot_capacity) wrong("stats: hot takes %" PRIu64 " of %" PRIu64 " bytes", stats.hot_bytes, m.hot_capacity);
-  if (m.path && stats.cold_entries < live) wrong("stats: %" PRIu64 " cold entries of %" PRIu64, stats.cold_entries, live);
-  if (stats.cold_corrupt_records != 0) wrong("stats: %" PRIu64 " corrupt records", stats.cold_corrupt_records);
+  if (stats.hot_bytes > m.hot_capacity) fail("stats: hot takes %" PRIu64 " of %" PRIu64 " bytes", stats.hot_bytes, m.hot_capacity);
+  if (m.path && stats.cold_entries < live) fail("stats: %" PRIu64 " cold entries of %" PRIu64, stats.cold_entries, live);
+  if (stats.cold_corrupt_records != 0) fail("stats: %" PRIu64 " corrupt records", stats.cold_corrupt_records);
 }
 
 static void step_care(void) {
@@ -286,7 +286,7 @@ static void step_care(void) {
   uint64_t        records, damaged;
   if (m.path == NULL) return;
   expect(hotcold_verify(m.store, &records, &damaged, &error), HOTCOLD_OK, &error, "verify");
-  if (damaged != 0) wrong("verify: %" PRIu64 " damaged records of %" PRIu64, damaged, records);
+  if (damaged != 0) fail("verify: %" PRIu64 " damaged records of %" PRIu64, damaged, records);
   expect(hotcold_backup(m.store, copy, &error), HOTCOLD_OK, &error, "backup");
   m.store = open_store(copy, "hot_capacity=1MiB");
   walk("");
@@ -330,7 +330,7 @@ static void sequence(uint64_t seed) {
   static char              path[300];
   snprintf(path, sizeof path, "%s/store", torture.dir);
   memset(&m, 0, sizeof m);
-  m.seed         = seed;
+  m.seed = torture.seed = seed;
   m.d            = (dice_t){mix(seed)};
   m.path         = chance(&m.d, 5) ? NULL : path;
   m.hot_capacity = m.path ? HOT[below(&m.d, LENGTH(HOT))] : 64 << 20;
@@ -338,7 +338,11 @@ static void sequence(uint64_t seed) {
   snprintf(m.settings, sizeof m.settings, "hot_capacity=%" PRIu64 " hot_ttl=%" PRIu64 "ms compression=%s durability=%s write_mode=%s",
            m.hot_capacity, m.hot_ttl_ms, COMPRESSION[below(&m.d, LENGTH(COMPRESSION))], chance(&m.d, 8) ? "sync" : "process", "through");
   m.store = open_store(m.path, m.settings);
-  for (m.step = 0; m.step < STEPS; m.step++) step();
+  for (m.step = 0; m.step < STEPS; m.step++) {
+    snprintf(torture.context, sizeof torture.context, ", step %" PRIu64 ", %.200s", m.step, m.settings);
+    m.d = (dice_t){mix(seed ^ mix(m.step + 1))}; /* a step's choices are its own, so that leaving out others does not change them */
+    step();
+  }
   walk("");
   if (m.path) {
     step_reopen();
@@ -351,7 +355,7 @@ static void sequence(uint64_t seed) {
 int main(int argc, char **argv) {
   torture_begin("model", argc, argv);
   uint64_t sequences = torture.is_long ? 20000 : 300;
-  for (uint64_t i = 0; i < sequences; i++) sequence(torture.seed + i);
+  for (uint64_t i = 0, first = torture.seed; i < sequences; i++) sequence(first + i);
   printf("model: %" PRIu64 " sequences of %d steps\n", sequences, STEPS);
   return torture_end();
 }

@@ -35,7 +35,8 @@ static struct {
   const char *name; /* of the program */
   bool        is_long;
   uint64_t    seed;
-  char        dir[256]; /* scratch; removed by torture_end */
+  char        dir[256];     /* scratch; removed by torture_end */
+  char        context[300]; /* what was being done: a violation says it */
 } torture;
 
 /* ---- failing ------------------------------------------------------------------------------- */
@@ -46,7 +47,7 @@ __attribute__((noreturn, format(printf, 1, 2), unused)) static void fail(const c
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  fprintf(stderr, "%s: VIOLATION (seed %" PRIu64 "): %s\n", torture.name, torture.seed, text);
+  fprintf(stderr, "%s: VIOLATION (seed %" PRIu64 "%s): %s\n", torture.name, torture.seed, torture.context, text);
   _exit(1);
 }
 
