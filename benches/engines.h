@@ -41,18 +41,19 @@ static inline void die(const char *who, const char *what) {
 static inline void hc(hotcold_status_t status, const hotcold_error_t *error) {
   if (status != HOTCOLD_OK) die("hotcold", status < 0 ? error->message : hotcold_status_name(status));
 }
-static inline void *hc_open_with(const char *dir, const char *hot_capacity, const char *compression) {
+static inline void *hc_open_with(const char *dir, const char *hot_capacity, const char *compression, const char *sync_interval) {
   hotcold_options_t *o = hotcold_options_new();
   hotcold_error_t    error;
   hotcold_t         *s;
   if (hot_capacity) hc(hotcold_options_set(o, "hot_capacity", hot_capacity, &error), &error);
   if (compression) hc(hotcold_options_set(o, "compression", compression, &error), &error);
+  if (sync_interval) hc(hotcold_options_set(o, "sync_interval", sync_interval, &error), &error);
   hc(hotcold_open(dir, o, &s, &error), &error);
   hotcold_options_free(o);
   return s;
 }
 static inline void *hc_open(const char *dir, how_t how, bool deflate) {
-  return hc_open_with(dir, how == COLD ? "0" : how == HOT ? "4GiB" : NULL, deflate ? "deflate:6" : "none");
+  return hc_open_with(dir, how == COLD ? "0" : how == HOT ? "4GiB" : NULL, deflate ? "deflate:6" : "none", NULL);
 }
 static inline void hc_put(void *db, const char *key, const void *value, size_t len) {
   hotcold_error_t error;
