@@ -7,10 +7,11 @@
 //! | 12 | 4 | version | of the format: 1 |
 //! | 16 | 8 | id | the number in the file's name |
 //! | 24 | 8 | seed | of the key hash; the same in all files of a store |
-//! | 32 | 8 | kind | 1 log: records in the order of writing; 2 frozen: moved by compaction |
+//! | 32 | 4 | kind | 1 log: records in the order of writing; 2 frozen: moved by compaction |
+//! | 36 | 4 | previous | of a log: id of the log segment before it; 0 if that had been synced |
 //! | 40 | 8 | created | milliseconds since the epoch |
 //! | 48 | 8 | sequence floor | no sequence given out later is below it |
-//! | 56 | 8 | reserved | 0 |
+//! | 56 | 8 | previous end | length of the previous log segment |
 //!
 //! The checksum, the magic and the version keep their places in every version to come.
 
@@ -45,6 +46,9 @@ pub struct SegmentHeader {
     pub created_ms: u64,
     /// No sequence given out later is below it.
     pub sequence_floor: u64,
+    /// Id and length of the log segment before this one, unless that had been synced when this
+    /// was made: then its bytes need not be asked for to know that they reached the disk.
+    pub previous: Option<(u32, u64)>,
 }
 
 impl SegmentHeader {
@@ -55,7 +59,10 @@ impl SegmentHeader {
         put(&mut bytes, 12, &FORMAT_VERSION.to_le_bytes());
         put(&mut bytes, 16, &self.id.to_le_bytes());
         put(&mut bytes, 24, &self.seed.to_le_bytes());
-        put(&mut bytes, 32, &(self.kind as u64).to_le_bytes());
+        put(&mut bytes, 32, &(self.kind as u32).to_le_bytes());
+        let (id, end) = self.previous.unwrap_or((0, 0));
+        put(&mut bytes, 36, &id.to_le_bytes());
+        put(&mut bytes, 56, &end.to_le_bytes());
         put(&mut bytes, 40, &self.created_ms.to_le_bytes());
         put(&mut bytes, 48, &self.sequence_floor.to_le_bytes());
         let sum = checksum(&[&bytes[4..]]);
@@ -76,7 +83,7 @@ impl SegmentHeader {
         if u32_at(&copy, 12) != FORMAT_VERSION {
             return if intact { Decoded::Newer(u32_at(&copy, 12)) } else { Decoded::Damaged };
         }
-        let kind = match u64_at(&copy, 32) {
+        let kind = match u32_at(&copy, 32) {
             1 => SegmentKind::Log,
             2 => SegmentKind::Frozen,
             _ => return Decoded::Damaged,
@@ -87,6 +94,7 @@ impl SegmentHeader {
             kind,
             created_ms: u64_at(&copy, 40),
             sequence_floor: u64_at(&copy, 48),
+            previous: Some((u32_at(&copy, 36), u64_at(&copy, 56))).filter(|(id, _)| *id != 0),
         })
     }
 }
@@ -101,6 +109,7 @@ mod tests {
         kind: SegmentKind::Frozen,
         created_ms: 9,
         sequence_floor: 10,
+        previous: Some((6, 4096)),
     };
 
     #[test]

@@ -7,10 +7,11 @@
 //!    otherwise one that is about to live would be taken for dead.
 //! 2. Walk it, and write what lives to the output. Of a record that is damaged, a *lost* record
 //!    with its hash is written, so that its key goes on answering that it is corrupt.
-//! 3. Sync the output, its name, and the log: the dead are dead because of records in the log,
+//! 3. About every megabyte, write what has gathered, and point the keydir to the copies, each only
+//!    if it still points to the original.
+//! 4. Sync the output, its name, and the log: the dead are dead because of records in the log,
 //!    which must not be lost after the dead are gone.
-//! 4. Point the keydir to the copies, each only if it still points to the original.
-//! 5. Remove the file.
+//! 5. Remove the file, and make that durable, before anything relies on its absence.
 //!
 //! A crash between any two steps leaves records that are there twice, with the same sequence.
 //!
@@ -28,7 +29,6 @@ use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Expiry;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Output is written in pieces of this many bytes.
@@ -117,9 +117,6 @@ impl Compactor {
         } else if parts.sync {
             parts.log.sync()?;
         }
-        if let Some(output) = &mut self.output {
-            output.publish(parts);
-        }
         if input.live().0 > 0 {
             let sentence = format!("{} still holds live records after it was moved", input.name());
             return Err(Error::new(ErrorKind::Internal, sentence));
@@ -148,7 +145,6 @@ impl Compactor {
         all: &[Arc<Segment>],
     ) -> Result<Option<u64>> {
         let mut scanner = Scanner::new(input, 0, input.end())?;
-        let mut met = HashSet::new();
         let mut bytes = 0;
         let mut pause = 0;
         while let Some(step) = scanner.next()? {
@@ -170,7 +166,6 @@ impl Compactor {
             if !lives {
                 continue;
             }
-            met.insert(offset);
             if !intact && header.kind != Kind::Lost {
                 bytes += self.lose(parts, Some(from), header.hash, header.sequence)?;
                 continue;
@@ -193,13 +188,10 @@ impl Compactor {
                 None => self.copy_long(parts, keeps, header, input, offset)?,
             };
         }
-        bytes += self.lose_unreadable(parts, input, &met)?;
-        self.flush()?;
+        self.flush(parts)?;
+        bytes += self.lose_unreadable(parts, input)?;
+        self.sync_output(parts)?;
         if parts.sync {
-            if let Some(output) = &self.output {
-                output.segment.file().sync()?;
-                parts.disk.sync_names()?;
-            }
             parts.log.sync()?;
         }
         Ok(Some(bytes))
@@ -240,7 +232,9 @@ impl Compactor {
             output.buffer.extend_from_slice(part);
         }
         output.finish_record(Move { header, from, to, expires_at });
-        self.flush_if_long()?;
+        if output.buffer.len() >= CHUNK_BYTES {
+            output.flush(parts)?;
+        }
         Ok(header.record_bytes())
     }
 
@@ -258,7 +252,7 @@ impl Compactor {
         let to = output.next(&header);
         let head = header.encode(output.segment.place(to.offset()));
         output.buffer.extend_from_slice(&head);
-        output.flush()?;
+        output.flush(parts)?;
         let mut at = HEADER_BYTES as u64;
         let end = header.record_bytes();
         let mut piece = vec![0; CHUNK_BYTES];
@@ -310,36 +304,29 @@ impl Compactor {
         self.copy(parts, from, header, &[0; HEADER_BYTES], 0)
     }
 
-    /// Lets go on those keydir entries whose records could not even be told apart.
-    fn lose_unreadable(
-        &mut self,
-        parts: &Parts<'_>,
-        input: &Segment,
-        met: &HashSet<u64>,
-    ) -> Result<u64> {
-        if input.live().0 <= met.len() as u64 {
-            return Ok(0);
-        }
+    /// Lets those keydir entries go on that still point to `input` when all that could be told
+    /// apart was moved.
+    fn lose_unreadable(&mut self, parts: &Parts<'_>, input: &Segment) -> Result<u64> {
         let mut bytes = 0;
-        for shard in 0..SHARDS {
-            let unmet: Vec<_> = parts
+        for shard in (0..SHARDS).filter(|_| input.live().0 > 0) {
+            let unread: Vec<_> = parts
                 .keydir
                 .lock(shard)
                 .iter()
-                .filter(|(_, at)| at.slot() == input.slot() && !met.contains(&at.offset()))
+                .filter(|(_, location)| location.slot() == input.slot())
                 .collect();
-            for (hash, at) in unmet {
+            for (hash, at) in unread {
                 // Nothing tells its sequence any more; the segment's greatest cannot be too low.
                 bytes += self.lose(parts, Some(at), hash, input.tally().max_sequence)?;
             }
         }
+        self.flush(parts)?;
         Ok(bytes)
     }
 
     fn output_for(&mut self, parts: &Parts<'_>, bytes: u64) -> Result<&mut Output> {
-        let is_full =
-            |output: &Output| output.offset + bytes > parts.segment_bytes_max && output.offset > 64;
-        if self.output.as_ref().is_some_and(is_full) {
+        let is_full = |output: &Output| output.end() + bytes > parts.segment_bytes_max;
+        if self.output.as_ref().is_some_and(|output| !output.is_empty() && is_full(output)) {
             self.end_output(parts)?;
         }
         let output = match self.output.take() {
@@ -349,31 +336,26 @@ impl Compactor {
         Ok(self.output.insert(output))
     }
 
-    /// A full output is published at once: what it took over is on disk before the next begins.
+    /// What a full output took over is on disk before the next begins.
     fn end_output(&mut self, parts: &Parts<'_>) -> Result<()> {
-        self.flush()?;
-        if let Some(output) = &self.output
-            && parts.sync
-        {
-            output.segment.file().sync()?;
-            parts.disk.sync_names()?;
-        }
-        if let Some(output) = &mut self.output {
-            output.publish(parts);
-        }
+        self.flush(parts)?;
+        self.sync_output(parts)?;
         self.seal_output();
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.output.as_mut().map_or(Ok(()), Output::flush)
-    }
-
-    fn flush_if_long(&mut self) -> Result<()> {
-        match &mut self.output {
-            Some(output) if output.buffer.len() >= CHUNK_BYTES => output.flush(),
+    fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
+        match &self.output {
+            Some(output) if parts.sync => {
+                output.segment.file().sync()?;
+                parts.disk.sync_names()
+            }
             _ => Ok(()),
         }
+    }
+
+    fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
+        self.output.as_mut().map_or(Ok(()), |output| output.flush(parts))
     }
 
     /// Forgets what was copied but not published, and its bytes.

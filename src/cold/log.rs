@@ -10,8 +10,8 @@
 //! 2. Pending bytes stand right behind the last written ones, and tickets are written in order.
 //! 3. After a failed write nothing of it, nor of what was pending behind it, stays in the file;
 //!    where it cannot be cut off the log is poisoned.
-//! 4. While `sync_on_roll` is set, a segment is made only after all earlier ones were synced. So a
-//!    segment's existence proves that those before it were whole.
+//! 4. A segment names the one before it and that one's length, unless that was synced before. So
+//!    recovery can tell whether a power loss has taken the end of one and left the next.
 
 use super::draft::{Appended, Draft, Few, encode};
 use super::location::{Location, OFFSET_LIMIT};
@@ -54,6 +54,7 @@ pub struct Log {
     poison: Arc<Poison>,
     segment_bytes_max: u64,
     sync_on_roll: bool,
+    unsynced_bytes_max: u64,
     seed: u64,
     pending: Mutex<Pending>,
     writer: Mutex<Writer>,
@@ -64,6 +65,8 @@ pub struct Log {
 struct Pending {
     active: Option<Arc<Segment>>,
     offset: u64,
+    /// Id and length of the last segment that was sealed and may not be synced.
+    previous: Option<(u32, u64)>,
     ticket: u64,
     bytes: Vec<u8>,
     /// Of the first record in `bytes`.
@@ -99,6 +102,8 @@ pub struct LogOptions {
     pub segment_bytes_max: u64,
     /// Whether a segment is synced before the next is made.
     pub sync_on_roll: bool,
+    /// Bytes that may wait for a sync when a new segment is made.
+    pub unsynced_bytes_max: u64,
     /// The segment to go on with, sealed otherwise.
     pub active: Option<Arc<Segment>>,
 }
@@ -123,10 +128,12 @@ impl Log {
             poison,
             segment_bytes_max: options.segment_bytes_max,
             sync_on_roll: options.sync_on_roll,
+            unsynced_bytes_max: options.unsynced_bytes_max,
             seed: options.seed,
             pending: Mutex::new(Pending {
                 active,
                 offset,
+                previous: None,
                 ticket: 1,
                 bytes: Vec::new(),
                 first_sequence: 0,
@@ -314,13 +321,20 @@ impl Log {
 
     /// Seals the active segment and begins a new one, unless `bytes` fit by now.
     fn roll(&self, bytes: u64) -> Result<()> {
-        let mut synced = self.synced.lock();
+        if self.unsynced_bytes() > self.unsynced_bytes_max {
+            // Whoever writes faster than the disk takes it waits here.
+            self.sync()?;
+        }
         let mut writer = self.writer.lock();
-        let mut pending = self.pending.lock();
+        let pending = self.pending.lock();
         if self.fitting(&pending, bytes).is_some() {
             return Ok(());
         }
-        pending = self.seal(&mut synced, &mut writer, pending)?;
+        let mut pending = self.seal(&mut writer, pending);
+        if self.sync_on_roll {
+            self.sync_files(writer.take_unsynced())?;
+            pending.previous = None;
+        }
         self.sequences.extend(&*self.disk, self.clock.wall())?;
         let header = SegmentHeader {
             id: 0,
@@ -328,6 +342,7 @@ impl Log {
             kind: SegmentKind::Log,
             created_ms: self.clock.wall().0,
             sequence_floor: self.sequences.next(),
+            previous: pending.previous.take(),
         };
         let segment = self.segments.create(&*self.disk, header)?;
         writer.unsynced.names = true;
@@ -336,25 +351,23 @@ impl Log {
         Ok(())
     }
 
-    /// Ends the active segment, if there is one with records, so that all there is can be frozen.
+    /// Ends the active segment, if there is one, so that all there is can be frozen.
     ///
     /// # Errors
-    /// As [`Log::sync`], where segments are synced when they end.
+    /// `ReadOnly` once poisoned.
     pub fn seal_active(&self) -> Result<()> {
         self.poison.check()?;
-        let mut synced = self.synced.lock();
         let mut writer = self.writer.lock();
         let pending = self.pending.lock();
-        self.seal(&mut synced, &mut writer, pending).map(drop)
+        drop(self.seal(&mut writer, pending));
+        Ok(())
     }
 
     fn seal<'a>(
         &'a self,
-        synced: &mut u64,
         writer: &mut Writer,
-        pending: MutexGuard<'a, Pending>,
-    ) -> Result<MutexGuard<'a, Pending>> {
-        let mut pending = pending;
+        mut pending: MutexGuard<'a, Pending>,
+    ) -> MutexGuard<'a, Pending> {
         // In a loop, because others may add to the pending bytes while they are written.
         while !pending.bytes.is_empty() {
             let (taken, guard) = self.take_pending(writer, pending);
@@ -362,15 +375,13 @@ impl Log {
             self.write_out(writer, taken, &[]);
             pending = self.pending.lock();
         }
-        if self.sync_on_roll {
-            self.sync_files(writer.take_unsynced())?;
-            *synced = writer.written;
-        }
         if let Some(active) = pending.active.take() {
             active.seal();
+            let id = u32::try_from(active.id()).unwrap_or(0);
+            pending.previous = Some((id, pending.offset));
         }
         pending.offset = 0;
-        Ok(pending)
+        pending
     }
 
     /// Makes everything that was appended before survive power loss.

@@ -18,6 +18,7 @@ pub mod log;
 pub mod read;
 pub mod scan;
 pub mod checkpoint;
+pub mod walk;
 pub mod recovery;
 pub mod choice;
 pub mod output;

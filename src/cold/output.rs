@@ -6,7 +6,7 @@ use super::location::Location;
 use super::log::Log;
 use super::segment::{Segment, Segments};
 use crate::codec::record::Header;
-use crate::codec::segment::{SegmentHeader, SegmentKind};
+use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::error::Result;
 use crate::io::files::Disk;
 use crate::time::Clock;
@@ -68,6 +68,7 @@ impl Output {
             kind: SegmentKind::Frozen,
             created_ms: parts.clock.wall().0,
             sequence_floor: parts.log.sequences().next(),
+            previous: None,
         };
         let segment = parts.segments.create(parts.disk, header)?;
         Ok(Self { offset: segment.end(), segment, buffer: Vec::new(), moves: Vec::new() })
@@ -75,8 +76,7 @@ impl Output {
 
     /// Where the next record will stand.
     pub fn next(&self, header: &Header) -> Location {
-        let offset = self.offset + self.buffer.len() as u64;
-        Location::new(self.segment.slot(), offset, header.record_bytes())
+        Location::new(self.segment.slot(), self.end(), header.record_bytes())
     }
 
     /// Adds the padding of a record whose bytes are in the buffer.
@@ -86,21 +86,32 @@ impl Output {
         self.moves.push(moved);
     }
 
-    /// Writes what is in the buffer.
+    /// Bytes that it has, those that are not in the file yet included.
+    pub fn end(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
+    }
+
+    /// True if it has no records.
+    pub fn is_empty(&self) -> bool {
+        self.end() == SEGMENT_HEADER_BYTES as u64
+    }
+
+    /// Writes what is in the buffer, and publishes what was copied.
     ///
     /// # Errors
-    /// `NoSpace`, `Io`.
-    pub fn flush(&mut self) -> Result<()> {
+    /// `NoSpace`, `Io`: nothing of it is published.
+    pub fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
         if !self.buffer.is_empty() {
             self.segment.file().write_at(&[&self.buffer], self.offset)?;
             self.offset += self.buffer.len() as u64;
             self.buffer.clear();
         }
+        self.publish(parts);
         Ok(())
     }
 
     /// Points the keydir to the copies, each only if it still points to the original.
-    pub fn publish(&mut self, parts: &Parts<'_>) {
+    fn publish(&mut self, parts: &Parts<'_>) {
         for Move { header, from, to, expires_at } in self.moves.drain(..) {
             self.segment.note(&header, to, expires_at);
             let Some(from) = from else { continue };

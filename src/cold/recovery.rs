@@ -7,23 +7,18 @@
 //!    its position. Without a checkpoint that is everything.
 //! 4. For each hash the newest record wins.
 //! 5. Cut off the torn tail of the last segment, and go on behind it.
-//!
-//! # What is a torn tail
-//! In the last log segment, what follows the last whole record, unless the files show that it had
-//! reached the disk: the checkpoint's position or a *synced* record lies behind it. A batch whose
-//! last record is missing is part of the tail. Damage that is followed by whole records is damage
-//! (its key answers `Corrupt`) - but for a block of zeros that nothing vouches for, which is what
-//! a power loss leaves of writes that came out of order: the log ends there.
 
 use super::checkpoint::{self, CHECKPOINT, Loaded};
 use super::keydir::Keydir;
 use super::location::Location;
 use super::read::read_key;
-use super::scan::{Scanner, Step};
 use super::segment::{self, Segment, Segments, empty_tally};
 use super::sequences::{MANIFEST, RANGE};
+use super::walk::{
+    Candidate, Open, Walked, expected_end, known_end, meet, open_end, take_up, valid_end, whole_end,
+};
 use crate::codec::manifest::{MANIFEST_BYTES, Manifest};
-use crate::codec::record::{Header, Kind};
+use crate::codec::record::Kind;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::codec::version::Decoded;
 use crate::error::Result;
@@ -56,15 +51,6 @@ pub struct Recovered {
     pub corrupt_records: u64,
     /// Derived files that were damaged or missing.
     pub rebuilt_files: u64,
-}
-
-/// A record that was met, as far as choosing the newest needs it.
-struct Candidate {
-    hash: u64,
-    sequence: u64,
-    location: Location,
-    kind: Kind,
-    collides: bool,
 }
 
 /// True if the directory has files of a store.
@@ -183,6 +169,7 @@ impl Recovered {
                 kind: SegmentKind::Frozen,
                 created_ms: 0,
                 sequence_floor: 0,
+                previous: None,
             });
             let segment = self.segments.add(header, file)?;
             by_id.insert(id, segment);
@@ -198,34 +185,55 @@ impl Recovered {
         writable: bool,
     ) -> Result<Vec<Candidate>> {
         let all = self.segments.all();
-        let is_log = |segment: &&Arc<Segment>| segment.header().kind == SegmentKind::Log;
-        let last_log = all.iter().rfind(is_log).map(|segment| segment.id());
+        let accounted = loaded.map_or(0, |loaded| loaded.head.sequence);
         let mut candidates = Vec::new();
         for segment in &all {
             let tally = loaded.and_then(|loaded| loaded.tallies.get(&segment.id()));
-            let mut known = tally.map_or(0, |tally| tally.end);
             segment.set_tally(tally.copied().unwrap_or_else(empty_tally));
-            if let Some(Loaded { head, .. }) = loaded.filter(|l| l.head.log_segment == segment.id())
+        }
+        let open = open_end(&all, loaded)?;
+        for segment in &all {
+            let known = known_end(segment, loaded);
+            if segment.file().len()? <= known || open.iter().any(|o| o.segment.id() == segment.id())
             {
-                known = head.log_offset;
+                continue;
             }
-            let is_last = last_log == Some(segment.id());
-            let length = segment.file().len()?;
-            if length > known || is_last {
-                let accounted = loaded.map_or(0, |loaded| loaded.head.sequence);
-                let walk = Walk { known, is_last, accounted };
-                let walked = walk_segment(segment, &walk, &mut candidates)?;
-                self.finish(disk, segment, known, &walked, writable && is_last)?;
-                if writable && length > known {
-                    // It may be relied on from now on, so it must be on disk.
-                    segment.file().sync()?;
-                }
+            let met = meet(segment, known)?;
+            let end = met.length;
+            let walked = take_up(segment, &met, end, accounted, &mut candidates);
+            self.note_walk(known, &walked);
+            if writable {
+                // It may be relied on from now on, so it must be on disk.
+                segment.file().sync()?;
+            }
+        }
+        let mut is_lost = false;
+        for (index, Open { segment, known, met }) in open.iter().enumerate().rev() {
+            let next = index.checked_sub(1).and_then(|index| open.get(index));
+            let end = match next {
+                _ if is_lost => SEGMENT_HEADER_BYTES as u64,
+                Some(next) => whole_end(segment, met, *known, &next.segment)?,
+                None => valid_end(segment, met, *known)?,
+            };
+            is_lost |= end < expected_end(segment, next.map(|next| &*next.segment));
+            let walked = take_up(segment, met, end, accounted, &mut candidates);
+            self.note_walk(*known, &walked);
+            if writable {
+                self.finish(disk, segment, *known, &walked, next.is_none() && !is_lost)?;
             }
         }
         Ok(candidates)
     }
 
-    /// Takes note of a walk, and cuts off or goes on behind the end of the last log segment.
+    fn note_walk(&mut self, known: u64, walked: &Walked) {
+        self.scanned_bytes += walked.length.saturating_sub(known);
+        self.corrupt_records += walked.damaged;
+        self.torn_bytes += walked.length.saturating_sub(walked.end);
+        self.clear_sequence = self.clear_sequence.max(walked.clear_sequence);
+        self.sequence_floor = self.sequence_floor.max(walked.max_sequence + 1);
+    }
+
+    /// Cuts off what is not valid, and goes on behind the end of the last log segment.
     fn finish(
         &mut self,
         disk: &dyn Disk,
@@ -234,23 +242,16 @@ impl Recovered {
         walked: &Walked,
         is_active: bool,
     ) -> Result<()> {
-        self.scanned_bytes += walked.length.saturating_sub(known);
-        self.corrupt_records += walked.damaged;
-        self.torn_bytes += walked.length.saturating_sub(walked.end);
-        self.clear_sequence = self.clear_sequence.max(walked.clear_sequence);
-        self.sequence_floor = self.sequence_floor.max(walked.max_sequence + 1);
-        if !is_active {
-            return Ok(());
-        }
         if walked.length > walked.end {
             segment.file().set_len(walked.end)?;
         }
         // Nothing is appended to a segment that has lost bytes: what they held must not be taken
         // for overwritten, nor be covered by new records.
-        if walked.damaged == 0 && walked.end >= known.max(SEGMENT_HEADER_BYTES as u64) {
-            rewrite_tail(segment, known, walked.end)?;
+        let is_whole = walked.damaged == 0 && walked.end >= known.max(SEGMENT_HEADER_BYTES as u64);
+        if is_active && is_whole {
             self.active = Some(segment.clone());
         }
+        rewrite_tail(segment, known, walked.end)?;
         segment.file().sync()?;
         disk.sync_names()
     }
@@ -263,9 +264,9 @@ impl Recovered {
         }
         let clear_sequence = self.clear_sequence;
         candidates.retain(|c| c.kind != Kind::Clear && c.sequence > clear_sequence);
-        // A record that was being moved is there twice; slots are in the order of ids here, and
-        // the copy has the greater one.
-        candidates.sort_unstable_by_key(|c| (c.hash, c.sequence, c.location.slot()));
+        // A record that was being moved is there twice, and the copy may be torn. Of two whole ones
+        // the copy is taken: slots are in the order of ids here, and it has the greater one.
+        candidates.sort_unstable_by_key(|c| (c.hash, c.sequence, c.intact, c.location.slot()));
         for group in candidates.chunk_by(|a, b| a.hash == b.hash) {
             let (Some(newest), hash) = (group.last(), group[0].hash) else { continue };
             let mut shard = self.keydir.lock_for(hash);
@@ -295,110 +296,6 @@ impl Recovered {
             }
         }
     }
-}
-
-/// What a walk through one segment found, beside the candidates.
-struct Walked {
-    /// Length of the file.
-    length: u64,
-    /// Where valid records end.
-    end: u64,
-    damaged: u64,
-    clear_sequence: u64,
-    max_sequence: u64,
-}
-
-struct Met {
-    offset: u64,
-    header: Option<Header>,
-    intact: bool,
-    expires_at: u64,
-}
-
-/// How a segment is walked.
-struct Walk {
-    /// Offset up to which the checkpoint accounts for it.
-    known: u64,
-    /// It is the last log segment: what follows its last whole record may be a torn tail.
-    is_last: bool,
-    /// The checkpoint accounts for records with a lower sequence.
-    accounted: u64,
-}
-
-fn walk_segment(segment: &Segment, walk: &Walk, candidates: &mut Vec<Candidate>) -> Result<Walked> {
-    let is_frozen = segment.header().kind == SegmentKind::Frozen;
-    let mut scanner = Scanner::new(segment, walk.known, u64::MAX)?;
-    let length = segment.file().len()?;
-    let mut met = Vec::new();
-    while let Some(step) = scanner.next()? {
-        met.push(match step {
-            Step::Gap { offset } => Met { offset, header: None, intact: false, expires_at: 0 },
-            Step::Record { offset, header, intact } => {
-                let expires_at = scanner.record(&header).map_or(0, |r| header.expires_at(r));
-                Met { offset, header: Some(header), intact, expires_at }
-            }
-        });
-    }
-    let end = if walk.is_last { valid_end(&scanner, walk.known, &met)? } else { length };
-    let mut walked = Walked { length, end, damaged: 0, clear_sequence: 0, max_sequence: 0 };
-    for Met { offset, header, intact, expires_at } in met.iter().filter(|met| met.offset < end) {
-        walked.damaged += u64::from(!intact);
-        let Some(header) = header else { continue };
-        let location = Location::new(segment.slot(), *offset, header.record_bytes());
-        segment.note(header, location, *expires_at);
-        walked.max_sequence = walked.max_sequence.max(header.sequence);
-        // A deletion that was moved: the checkpoint has seen it, and what came after it.
-        let is_old = is_frozen && header.sequence < walk.accounted;
-        match header.kind {
-            Kind::Synced => continue,
-            Kind::Clear | Kind::Tombstone if is_old => continue,
-            Kind::Clear => walked.clear_sequence = walked.clear_sequence.max(header.sequence),
-            Kind::Value | Kind::Tombstone | Kind::Lost => {}
-        }
-        candidates.push(Candidate {
-            hash: header.hash,
-            sequence: header.sequence,
-            location,
-            kind: header.kind,
-            collides: header.collides,
-        });
-    }
-    let mut tally = segment.tally();
-    tally.end = end.max(SEGMENT_HEADER_BYTES as u64);
-    segment.set_tally(tally);
-    Ok(walked)
-}
-
-/// Where the torn tail begins, or the end of the file if there is none.
-fn valid_end(scanner: &Scanner<'_>, known: u64, met: &[Met]) -> Result<u64> {
-    let vouched = met
-        .iter()
-        .filter_map(|met| met.header.filter(|header| met.intact && header.kind == Kind::Synced))
-        .fold(known, |vouched, header| vouched.max(header.hash));
-    let mut end = batch_end(met, u64::MAX).max(vouched.min(scanner.end()));
-    for (index, flaw) in met.iter().enumerate().filter(|(_, met)| !met.intact) {
-        let next = met.get(index + 1).map_or(scanner.end(), |next| next.offset);
-        if flaw.offset >= vouched
-            && flaw.offset < end
-            && scanner.has_lost_block(flaw.offset, next)?
-        {
-            end = batch_end(met, flaw.offset).max(vouched);
-            break;
-        }
-    }
-    Ok(end)
-}
-
-/// The end of the last intact record, before `limit`, at which no batch is open.
-fn batch_end(met: &[Met], limit: u64) -> u64 {
-    met.iter()
-        .take_while(|met| met.offset < limit)
-        .filter_map(|met| Some((met, met.header?)))
-        .filter(|(met, header)| met.intact && !header.chained)
-        .last()
-        .map_or(met.first().map_or(0, |met| met.offset), |(met, header)| {
-            met.offset + header.record_bytes()
-        })
 }
 
 /// Writes the bytes again that are not known to have reached the disk. After a failed sync the

@@ -94,24 +94,6 @@ impl<'a> Scanner<'a> {
         self.buffer.get(start..start + HEADER_BYTES + header.body_bytes())
     }
 
-    /// True if a whole block between the offsets reads as zeros: what a power loss leaves of
-    /// bytes that had not reached the disk.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn has_lost_block(&self, from: u64, to: u64) -> Result<bool> {
-        let mut block = from.next_multiple_of(BLOCK_BYTES as u64);
-        let mut bytes = [0; BLOCK_BYTES];
-        while block + BLOCK_BYTES as u64 <= to {
-            let count = self.segment.file().read_at(&mut bytes, block)?;
-            if count == bytes.len() && bytes.iter().all(|byte| *byte == 0) {
-                return Ok(true);
-            }
-            block += BLOCK_BYTES as u64;
-        }
-        Ok(false)
-    }
-
     fn check_body(&mut self, offset: u64, header: &Header) -> Result<bool> {
         let bytes = HEADER_BYTES as u64 + header.body_bytes() as u64;
         if offset + bytes > self.end {
@@ -177,4 +159,22 @@ impl<'a> Scanner<'a> {
         self.buffer.truncate(got);
         Ok(())
     }
+}
+
+/// True if a whole block between the offsets reads as zeros: what a power loss leaves of bytes
+/// that had not reached the disk.
+///
+/// # Errors
+/// `Io`.
+pub fn has_lost_block(segment: &Segment, from: u64, to: u64) -> Result<bool> {
+    let mut block = from.next_multiple_of(BLOCK_BYTES as u64);
+    let mut bytes = [0; BLOCK_BYTES];
+    while block + BLOCK_BYTES as u64 <= to {
+        let count = segment.file().read_at(&mut bytes, block)?;
+        if count == bytes.len() && bytes.iter().all(|byte| *byte == 0) {
+            return Ok(true);
+        }
+        block += BLOCK_BYTES as u64;
+    }
+    Ok(false)
 }

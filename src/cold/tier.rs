@@ -16,6 +16,9 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Appended bytes may wait for a sync, while one is under way, up to this many.
+const UNSYNCED_BYTES_MAX: u64 = 512 << 20;
+
 /// How a cold tier is set up.
 #[derive(Clone, Debug)]
 pub struct ColdOptions {
@@ -25,6 +28,8 @@ pub struct ColdOptions {
     pub segment_bytes_max: u64,
     /// Whether anything is synced unasked.
     pub sync: bool,
+    /// Whether every append is synced.
+    pub sync_each: bool,
     /// Whether nothing may be written at all.
     pub read_only: bool,
     /// Whether a store is made where there is none.
@@ -91,7 +96,8 @@ impl Cold {
                 let options = LogOptions {
                     seed,
                     segment_bytes_max: options.segment_bytes_max,
-                    sync_on_roll: options.sync,
+                    sync_on_roll: options.sync_each,
+                    unsynced_bytes_max: if options.sync { UNSYNCED_BYTES_MAX } else { u64::MAX },
                     active: found.active,
                 };
                 let (disk, clock) = (disk.clone(), clock.clone());

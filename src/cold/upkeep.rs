@@ -208,11 +208,16 @@ impl Cold {
         let compactor = self.compactor.lock();
         let (segments, position) = self.snapshot();
         quiesce();
-        let end = |segment: &Segment| match position {
-            Some(position) if position.segment == segment.id() => position.offset,
-            _ => segment.end(),
-        };
-        let ends: Vec<_> = segments.into_iter().map(|s| (s.clone(), end(&s))).collect();
+        let mut ends = Vec::new();
+        for segment in segments {
+            let end = match position {
+                Some(position) if position.segment == segment.id() => position.offset,
+                // Its successor says how long it is, to the last byte.
+                _ if segment.header().kind == SegmentKind::Log => segment.file().len()?,
+                _ => segment.end(),
+            };
+            ends.push((segment, end));
+        }
         let next_sequence = match &self.log {
             Some(log) => log.sequences().next(),
             None => self.sequence_floor,

@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod clock;
+pub mod memory;
 pub mod fork;
 pub mod disk;
 pub mod lock;

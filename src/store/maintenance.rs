@@ -16,14 +16,14 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Writing goes on for at most this many bytes before they are synced, so that a sync is short.
-const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
-
 /// How often the thread looks around when nobody wakes it.
 const TICK: Duration = Duration::from_millis(250);
 
 /// After a failure of background work it rests for this long.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often memory is given back.
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Entries of one hot shard that are swept at a time.
 const SWEEP_ENTRIES: usize = 256;
@@ -34,6 +34,7 @@ pub(super) struct Maintenance<'a> {
     last_sync: Mutex<Instant>,
     resting_until: Mutex<Option<Instant>>,
     shard: AtomicU64,
+    trimmed: Mutex<(Instant, u64)>,
 }
 
 /// A key that compaction found expired.
@@ -50,6 +51,7 @@ impl<'a> Maintenance<'a> {
             last_sync: Mutex::new(Instant::now()),
             resting_until: Mutex::new(None),
             shard: AtomicU64::new(0),
+            trimmed: Mutex::new((Instant::now(), 0)),
         }
     }
 
@@ -63,6 +65,7 @@ impl<'a> Maintenance<'a> {
 
     fn round(&self) {
         self.sweep_hot();
+        self.trim();
         let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) else {
             return;
         };
@@ -99,20 +102,31 @@ impl<'a> Maintenance<'a> {
         self.resting_until.lock().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Syncs what was written, once the interval is over or much was written.
+    /// Syncs what was written, once the interval is over.
     fn sync_if_due(&self, cold: &Cold) {
         let options = &self.state.options;
         let bytes = cold.unsynced_bytes();
         let mut last = self.last_sync.lock();
         let is_due = last.elapsed() >= Duration::from_millis(options.sync_interval_ms);
-        let wanted = options.sync_interval_ms != 0 && (is_due || bytes >= UNSYNCED_BYTES_MAX);
-        if bytes == 0 || !wanted {
+        if bytes == 0 || options.sync_interval_ms == 0 || !is_due {
             return;
         }
         *last = Instant::now();
         drop(last);
         if let Err(error) = sync_and_vouch(cold, options.durability == Durability::Process) {
             self.state.tell_error(&error, &[]);
+        }
+    }
+
+    /// Gives memory back that calls have freed, at most once a second and only if there were calls.
+    fn trim(&self) {
+        let mut trimmed = self.trimmed.lock();
+        if trimmed.0.elapsed() >= TRIM_INTERVAL {
+            let calls = self.state.counters.calls();
+            if calls != trimmed.1 {
+                crate::io::memory::give_back();
+            }
+            *trimmed = (Instant::now(), calls);
         }
     }
 

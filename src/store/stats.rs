@@ -113,6 +113,14 @@ impl Counters {
         self.stripe().counts[counter as usize].fetch_add(n, Ordering::Relaxed);
     }
 
+    /// How many operations of the store there were, whatever they did.
+    pub fn calls(&self) -> u64 {
+        let of = |stripe: &Stripe| -> u64 {
+            stripe.operations.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        };
+        self.stripes.iter().map(of).sum()
+    }
+
     /// Counts an operation of the store as begun, and times it if it is its turn.
     pub fn start(&self, operation: Operation) -> Timer<'_> {
         self.stripe().start(operation as usize)
