@@ -34,6 +34,9 @@ use std::sync::Arc;
 /// Output is written in pieces of this many bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// What the state of a compressor takes.
+const COMPRESSOR_BYTES: u64 = 320 << 10;
+
 /// Beyond this the original is copied as it is: a compressed value is made in memory.
 const COMPRESSED_BYTES_MAX: usize = 64 << 20;
 
@@ -87,6 +90,13 @@ impl Compactor {
         let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output;
         let rewritable = all.iter().filter(may_go).cloned().collect();
         Field { rewritable, all, freezes: self.compressor.is_some() }
+    }
+
+    /// About how much memory rewriting takes: what is read, what is written, the moves between, and
+    /// the compressor.
+    pub fn working_bytes(&self) -> u64 {
+        let compressor = if self.compressor.is_some() { COMPRESSOR_BYTES } else { 0 };
+        4 * CHUNK_BYTES as u64 + compressor
     }
 
     /// Rewrites `input` and removes its file.

@@ -107,6 +107,8 @@ impl Output {
             self.buffer.clear();
         }
         self.publish(parts);
+        // A record that was very long is not to be paid for ever after.
+        self.buffer.shrink_to(2 << 20);
         Ok(())
     }
 

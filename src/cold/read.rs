@@ -10,15 +10,12 @@ use crate::key::{Key, KeyHasher};
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// A record up to this bound is read in one piece; of a longer one the header is read first, so
+/// A record up to this bound is read in one piece, into memory that the thread keeps; of a longer one the header is read first, so
 /// that what its class adds to its length is neither read nor allocated.
 const ONE_READ_BYTES: u64 = 64 << 10;
 
 /// What a read of a key alone takes with it: enough for most keys.
 const KEY_GUESS_BYTES: usize = 128;
-
-/// Compressed bytes are read into memory that the thread keeps, up to this much.
-const SCRATCH_BYTES_MAX: usize = 1 << 20;
 
 /// A value as it was found, in a buffer that has its key too.
 pub struct Found {
@@ -52,32 +49,57 @@ pub struct Known<'a> {
 /// `Corrupt` if the record is damaged: it is then taken for the key's own. `Io`, `OutOfMemory`.
 pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Result<Option<Found>> {
     let offset = location.offset();
-    let compressed = segment.header().kind == crate::codec::segment::SegmentKind::Frozen;
     if location.bytes_max() > ONE_READ_BYTES {
-        let mut head = [0; HEADER_BYTES];
-        let count = segment.file().read_at(&mut head, offset)?;
-        let header = header(segment, offset, &head[..count])?;
-        let length = usize::try_from(header.record_bytes()).unwrap_or(usize::MAX);
-        return whole(segment, offset, read_buffer(segment, offset, length)?, key);
+        return read_long(segment, offset, key);
     }
     let length = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
-    if !compressed {
-        return whole(segment, offset, read_buffer(segment, offset, length)?, key);
-    }
     with_scratch(length, |scratch| {
         let count = segment.file().read_at(scratch, offset)?;
-        let record = &scratch[..count];
-        let header = header(segment, offset, record)?;
-        let record = verified(segment, offset, &header, record)?;
+        let header = header(segment, offset, &scratch[..count])?;
+        let record = verified(segment, offset, &header, &scratch[..count])?;
         if is_other_key(&header, record, key) {
             return Ok(None);
         }
         if header.codec != 0 {
             return unpack(segment, offset, header, record).map(Some);
         }
-        let buffer = Buffer::from_parts(&[record])?;
-        Ok(Some(found(header, buffer)))
+        // A copy of just the length costs less than memory that is zeroed before and cut after.
+        let buffer = Buffer::from_parts(&[&record[header.key_start()..]])?;
+        let split = usize::from(header.key_len);
+        Ok(Some(Found {
+            key: 0..split,
+            value: split..buffer.bytes().len(),
+            expires_at: header.expires_at(record),
+            header,
+            buffer,
+        }))
     })
+}
+
+/// Reads a record that is too long to be copied.
+fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Found>> {
+    let mut head = [0; HEADER_BYTES];
+    let count = segment.file().read_at(&mut head, offset)?;
+    let header = header(segment, offset, &head[..count])?;
+    let mut buffer = Buffer::zeroed(HEADER_BYTES + header.body_bytes())?;
+    let count = match buffer.bytes_mut() {
+        Some(bytes) => segment.file().read_at(bytes, offset)?,
+        None => 0,
+    };
+    let record = verified(segment, offset, &header, &buffer.bytes()[..count])?;
+    if is_other_key(&header, record, key) {
+        return Ok(None);
+    }
+    if header.codec != 0 {
+        return unpack(segment, offset, header, record).map(Some);
+    }
+    Ok(Some(Found {
+        key: header.key_start()..header.value_start(),
+        value: header.value_start()..record.len(),
+        expires_at: header.expires_at(record),
+        header,
+        buffer,
+    }))
 }
 
 /// Reads what stands at `location` but for the value, and gives it to `use_it`; the key is verified
@@ -118,44 +140,6 @@ pub fn read_key<T>(
         return Err(damaged(segment, offset, "has another key than its hash says"));
     }
     Ok(use_it(Known { header, expires_at, key }))
-}
-
-fn read_buffer(segment: &Segment, offset: u64, length: usize) -> Result<Buffer> {
-    let mut buffer = Buffer::zeroed(length)?;
-    let count = match buffer.bytes_mut() {
-        Some(bytes) => segment.file().read_at(bytes, offset)?,
-        None => 0,
-    };
-    buffer.truncate(count);
-    Ok(buffer)
-}
-
-fn whole(
-    segment: &Segment,
-    offset: u64,
-    mut buffer: Buffer,
-    key: &Key<'_>,
-) -> Result<Option<Found>> {
-    let header = header(segment, offset, buffer.bytes())?;
-    let record = verified(segment, offset, &header, buffer.bytes())?;
-    if is_other_key(&header, record, key) {
-        return Ok(None);
-    }
-    if header.codec != 0 {
-        return unpack(segment, offset, header, record).map(Some);
-    }
-    buffer.truncate(HEADER_BYTES + header.body_bytes());
-    Ok(Some(found(header, buffer)))
-}
-
-fn found(header: Header, buffer: Buffer) -> Found {
-    Found {
-        expires_at: header.expires_at(buffer.bytes()),
-        key: header.key_start()..header.value_start(),
-        value: header.value_start()..HEADER_BYTES + header.body_bytes(),
-        header,
-        buffer,
-    }
 }
 
 fn header(segment: &Segment, offset: u64, bytes: &[u8]) -> Result<Header> {
@@ -222,6 +206,7 @@ fn path(segment: &Segment) -> String {
     segment.file().path().display().to_string()
 }
 
+/// Lends memory that the thread keeps, at most an eighth more than [`ONE_READ_BYTES`] of it.
 fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -230,10 +215,6 @@ fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
         if scratch.len() < length {
             scratch.resize(length, 0);
         }
-        let result = use_it(&mut scratch[..length]);
-        if scratch.len() > SCRATCH_BYTES_MAX {
-            *scratch = Vec::new();
-        }
-        result
+        use_it(&mut scratch[..length])
     })
 }

@@ -58,11 +58,6 @@ impl<'a> Scanner<'a> {
         Ok(Self { segment, offset, end, buffer: Vec::new(), buffer_start: 0, record: (0, 0) })
     }
 
-    /// Where the walk ends.
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
     /// The next step, or `None` at the end.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub struct Tallies {
     pub recovered_bytes: AtomicU64,
     /// Bytes written, by appending and by compaction.
     pub bytes_written: AtomicU64,
+    /// Bytes of memory that rewriting has, while it goes on.
+    pub working_bytes: AtomicU64,
     /// Segments that were rewritten.
     pub compactions: AtomicU64,
 }

@@ -105,7 +105,10 @@ impl Cold {
             segment_bytes_max: self.options.segment_bytes_max,
             sync: self.options.sync,
         };
-        let rewritten = compactor.rewrite(&parts, host, segment)?;
+        self.tallies.working_bytes.store(compactor.working_bytes(), Ordering::Relaxed);
+        let rewritten = compactor.rewrite(&parts, host, segment);
+        self.tallies.working_bytes.store(0, Ordering::Relaxed);
+        let rewritten = rewritten?;
         if let Some(rewritten) = &rewritten {
             self.wrote(rewritten.bytes_after);
             self.tallies.compactions.fetch_add(1, Ordering::Relaxed);
@@ -185,7 +188,8 @@ impl Cold {
         let mut gauges = Gauges {
             entries: self.keydir.len(),
             keydir_bytes: self.keydir.memory_bytes(),
-            buffer_bytes: self.log.as_ref().map_or(0, Log::memory_bytes),
+            buffer_bytes: self.log.as_ref().map_or(0, Log::memory_bytes)
+                + self.tallies.working_bytes.load(Ordering::Relaxed),
             ..Gauges::default()
         };
         for segment in self.segments.all() {

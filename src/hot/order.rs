@@ -16,7 +16,7 @@ pub(super) struct Slot {
     /// When it was stored or promoted; residency counts from here.
     pub(super) since: Instant,
     /// Accounts for the buffer as hot's as long as the slot exists.
-    pub(super) resident: Resident,
+    pub(super) _resident: Resident,
 }
 
 impl Slot {

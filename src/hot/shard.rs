@@ -77,7 +77,7 @@ impl<'a> ShardGuard<'a> {
         reservation.room.sub(room);
         let stamp = self.state.insert_stamp(self.budget.next_tick());
         let resident = Resident::new(entry.buffer().clone());
-        self.attach(Slot { entry, stamp, since: now, resident });
+        self.attach(Slot { entry, stamp, since: now, _resident: resident });
         replaced
     }
 
