@@ -16,3 +16,4 @@ pub mod record;
 pub mod segment;
 pub mod manifest;
 pub mod checkpoint;
+pub mod warm;

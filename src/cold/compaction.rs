@@ -45,12 +45,41 @@ pub trait Host {
     /// Returns once every write that had been appended when it was called is published.
     fn quiesce(&self);
 
-    /// The value of `key`, at `location`, has expired: takes it out of both tiers, unless the
+    /// The value of `key`, at `location`, is not kept: takes it out of both tiers, unless the
     /// keydir points elsewhere by now.
-    fn expired(&self, key: &[u8], location: Location, header: &Header, expires_at: u64);
+    fn departed(&self, key: &[u8], location: Location, departed: Departed);
 
     /// Called about every megabyte: false to give up.
     fn go_on(&self) -> bool;
+}
+
+/// A value that was not kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Departed {
+    /// Why.
+    pub why: Departure,
+    /// Its version.
+    pub version: u64,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+/// Why a value is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It has expired.
+    Expired,
+    /// Room is made, and nobody has read it since it was written or last spared.
+    Evicted,
+}
+
+/// What is done with values that live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are kept.
+    Keep,
+    /// Those that were read are kept once more, the others are not.
+    Evict,
 }
 
 /// What became of one rewriting.
@@ -108,13 +137,14 @@ impl Compactor {
         parts: &Parts<'_>,
         host: &dyn Host,
         input: &Arc<Segment>,
+        mode: Mode,
     ) -> Result<Option<Rewritten>> {
         host.quiesce();
         let all = parts.segments.all();
         let bytes_before = input.end();
         let mut bytes_after = 0;
         if input.live().0 > 0 || input.tally().tombstones > 0 {
-            match self.copy_live(parts, host, input, &all) {
+            match self.copy_live(parts, host, (input, mode), &all) {
                 Ok(Some(bytes)) => bytes_after = bytes,
                 Ok(None) => {
                     self.abandon()?;
@@ -151,7 +181,7 @@ impl Compactor {
         &mut self,
         parts: &Parts<'_>,
         host: &dyn Host,
-        input: &Arc<Segment>,
+        (input, mode): (&Arc<Segment>, Mode),
         all: &[Arc<Segment>],
     ) -> Result<Option<u64>> {
         let mut scanner = Scanner::new(input, 0, input.end())?;
@@ -166,33 +196,36 @@ impl Compactor {
                 }
             }
             let from = Location::new(input.slot(), offset, header.record_bytes());
-            let lives = match header.kind {
+            let held = match header.kind {
                 Kind::Value | Kind::Lost => {
-                    parts.keydir.lock_for(header.hash).index_of(header.hash, from).is_some()
+                    parts.keydir.lock_for(header.hash).at(header.hash, from)
                 }
-                Kind::Tombstone | Kind::Clear => intact && !can_drop(input, all, header.sequence),
-                Kind::Synced => false,
+                Kind::Tombstone | Kind::Clear => {
+                    Some(from).filter(|_| intact && !can_drop(input, all, header.sequence))
+                }
+                Kind::Synced => None,
             };
-            if !lives {
-                continue;
-            }
+            let Some(held) = held else { continue };
             if !intact && header.kind != Kind::Lost {
                 bytes += self.lose(parts, Some(from), header.hash, header.sequence)?;
                 continue;
             }
             let record = scanner.record(&header);
             let expires_at = record.map_or(0, |record| header.expires_at(record));
-            if let (Some(record), true) =
-                (record, Expiry::from_ms(expires_at).has_passed(parts.clock.wall()))
-            {
+            let has_expired = Expiry::from_ms(expires_at).has_passed(parts.clock.wall());
+            let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
+            if let (Some(record), true) = (record, has_expired || evicts) {
                 let key = &record[header.key_start()..header.value_start()];
-                host.expired(key, from, &header, expires_at);
+                let why = if has_expired { Departure::Expired } else { Departure::Evicted };
+                host.departed(key, from, Departed { why, version: header.sequence, expires_at });
                 if !can_drop(input, all, header.sequence) {
                     bytes += self.bury(parts, header, key)?;
                 }
                 continue;
             }
-            let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(from);
+            // One that is spared is not spared again unless it is read again.
+            let held = held.with_read(held.is_read() && mode == Mode::Keep);
+            let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
             bytes += match record {
                 Some(record) => self.copy(parts, keeps, header, record, expires_at)?,
                 None => self.copy_long(parts, keeps, header, input, offset)?,

@@ -144,6 +144,21 @@ impl Shard {
         self.group(hash).iter().position(|other| other.same_place(location))
     }
 
+    /// The entry that stands at `location`, with its mark.
+    pub fn at(&self, hash: u64, location: Location) -> Option<Location> {
+        self.group(hash).iter().find(|other| other.same_place(location))
+    }
+
+    /// Marks all entries of a hash as read.
+    pub fn mark_group(&mut self, hash: u64) {
+        for index in 0..self.group(hash).len() {
+            let found = self.group(hash).iter().nth(index).filter(|found| !found.is_read());
+            if let Some(found) = found {
+                self.replace(hash, index, found.with_read(true));
+            }
+        }
+    }
+
     /// Marks the entry at `location` as read, if it is still there.
     pub fn mark_read(&mut self, hash: u64, location: Location) {
         if let Some(index) = self.index_of(hash, location) {

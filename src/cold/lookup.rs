@@ -81,6 +81,11 @@ impl Cold {
         }
     }
 
+    /// As [`Cold::mark_read`], for a key that was served by hot.
+    pub fn mark_key_read(&self, key: &Key<'_>) {
+        self.keydir.lock_for(key.hash()).mark_group(key.hash());
+    }
+
     /// The places of at least `count` keys, unless there are fewer, from `hash` on, in the order
     /// of hashes and never a part of one hash's; and the hash to go on from, `None` at the end.
     pub fn keys_from(&self, hash: u64, count: usize) -> (Vec<Held>, Option<u64>) {

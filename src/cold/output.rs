@@ -48,7 +48,7 @@ pub struct Output {
 pub struct Move {
     /// The copy's header.
     pub header: Header,
-    /// The original, if a keydir entry may point to it.
+    /// The original, if a keydir entry may point to it, with the mark that the copy gets.
     pub from: Option<Location>,
     /// The copy.
     pub to: Location,
@@ -119,10 +119,7 @@ impl Output {
             let Some(from) = from else { continue };
             let mut shard = parts.keydir.lock_for(header.hash);
             let Some(index) = shard.index_of(header.hash, from) else { continue };
-            let was_read = shard.replace(header.hash, index, to).is_some_and(Location::is_read);
-            if was_read {
-                shard.replace(header.hash, index, to.with_read(true));
-            }
+            shard.replace(header.hash, index, to.with_read(from.is_read()));
             self.segment.add_live(to);
             if let Some(input) = parts.segments.get(from.slot()) {
                 input.remove_live(from);

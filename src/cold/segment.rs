@@ -119,6 +119,20 @@ impl Segment {
         }
     }
 
+    /// A value in here ends at that time.
+    pub fn note_expiry(&self, expires_at: u64) {
+        let mut tally = self.tally.lock();
+        tally.expiring += 1;
+        tally.soonest_expiry = tally.soonest_expiry.min(expires_at);
+    }
+
+    /// No value in here is known to end, until it is noted again.
+    pub fn forget_expiries(&self) {
+        let mut tally = self.tally.lock();
+        tally.expiring = 0;
+        tally.soonest_expiry = u64::MAX;
+    }
+
     /// A keydir entry now points to `location` in here.
     pub fn add_live(&self, location: Location) {
         self.live.fetch_add(1, Ordering::Relaxed);

@@ -2,12 +2,13 @@
 
 use super::backup;
 use super::checkpoint;
-use super::compaction::{Compactor, Host, Rewritten};
+use super::compaction::{Compactor, Host, Mode, Rewritten};
 use super::draft::Draft;
 use super::log::{Log, Position};
 use super::output::Parts;
 use super::scan::{Scanner, Step};
 use super::segment::Segment;
+use super::sweep;
 use super::tier::{Cold, ColdOptions};
 use crate::codec::checkpoint::Head;
 use crate::codec::compress::Compression;
@@ -23,6 +24,9 @@ use std::sync::atomic::Ordering;
 /// own length: opening after a crash then walks a second's worth at most, and writing checkpoints
 /// stays a small part of all writing.
 const CHECKPOINT_BYTES: u64 = 256 << 20;
+
+/// An active segment in which nothing lives is ended once it has this many bytes.
+const RETIRE_BYTES: u64 = 64 << 10;
 
 /// Sizes at one moment.
 #[derive(Clone, Copy, Default, Debug)]
@@ -64,6 +68,67 @@ impl Cold {
         }
     }
 
+    /// Takes out what has expired in the segment where something has for longest; false if there is
+    /// none.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn sweep_next(&self, host: &dyn Host) -> Result<bool> {
+        // Not while it is rewritten, which takes out what has expired too.
+        let _compactor = self.compactor.lock();
+        let now = self.clock.wall();
+        let Some(segment) = sweep::choose(&self.segments, now) else { return Ok(false) };
+        let lives = |hash, location| self.keydir.lock_for(hash).at(hash, location).is_some();
+        sweep::sweep(&segment, host, now, &lives)?;
+        Ok(true)
+    }
+
+    /// Ends the active segment if nothing in it lives, so that its space can be reclaimed.
+    ///
+    /// # Errors
+    /// `ReadOnly`.
+    pub fn retire_active(&self) -> Result<()> {
+        let log = self.log()?;
+        match log.active() {
+            Some(active) if active.live().0 == 0 && active.end() >= RETIRE_BYTES => {
+                log.seal_active()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops the oldest values until the files take less than `capacity`, but for those that were
+    /// read; gives each segment that went to `report`.
+    ///
+    /// # Errors
+    /// As [`Cold::compact_next`].
+    pub fn keep_within(
+        &self,
+        capacity: u64,
+        host: &dyn Host,
+        report: &mut dyn FnMut(&Rewritten),
+    ) -> Result<()> {
+        let mut compactor = self.compactor.lock();
+        while self.disk_bytes() > capacity / 16 * 15 && host.go_on() {
+            if compactor.field(&self.segments).rewritable.is_empty() {
+                compactor.seal_output();
+            }
+            let field = compactor.field(&self.segments);
+            let Some(oldest) = field.rewritable.first() else { return Ok(()) };
+            match self.rewrite_as(&mut compactor, host, oldest, Mode::Evict)? {
+                Some(rewritten) => report(&rewritten),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the segments' files and of two checkpoints.
+    pub fn disk_bytes(&self) -> u64 {
+        let segments: u64 = self.segments.all().iter().map(|segment| segment.end()).sum();
+        segments + 32 * self.keydir.len()
+    }
+
     /// Rewrites all sealed segments that are not compressed or hold anything dead, and gives each
     /// to `report`.
     ///
@@ -94,6 +159,16 @@ impl Cold {
         host: &dyn Host,
         segment: &Arc<Segment>,
     ) -> Result<Option<Rewritten>> {
+        self.rewrite_as(compactor, host, segment, Mode::Keep)
+    }
+
+    fn rewrite_as(
+        &self,
+        compactor: &mut Compactor,
+        host: &dyn Host,
+        segment: &Arc<Segment>,
+        mode: Mode,
+    ) -> Result<Option<Rewritten>> {
         self.poison.check()?;
         let parts = Parts {
             disk: &*self.disk,
@@ -106,7 +181,7 @@ impl Cold {
             sync: self.options.sync,
         };
         self.tallies.working_bytes.store(compactor.working_bytes(), Ordering::Relaxed);
-        let rewritten = compactor.rewrite(&parts, host, segment);
+        let rewritten = compactor.rewrite(&parts, host, segment, mode);
         self.tallies.working_bytes.store(0, Ordering::Relaxed);
         let rewritten = rewritten?;
         if let Some(rewritten) = &rewritten {

@@ -90,6 +90,8 @@ impl State {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<Option<u64>> {
+        let bytes = |op: &Op<'_>| (op.key.bytes().len() + op.value.map_or(0, <[u8]>::len)) as u64;
+        self.wait_for_room(ops.iter().map(bytes).sum());
         let stripes = self.stripes(ops.iter().map(|op| op.key.hash()));
         for op in ops.iter_mut() {
             let current = self.look(op)?;

@@ -10,7 +10,7 @@ use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::{Counter, Tier};
 use super::value::Answer;
-use crate::cold::{Cold, Header, Host, Location, Rewritten};
+use crate::cold::{Cold, Departed, Departure, Host, Location, Rewritten};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,9 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// After a failure of background work it rests for this long.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the hot keys are saved under `warm_start`.
+const WARM_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often memory is given back.
 const TRIM_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,13 +38,14 @@ pub(super) struct Maintenance<'a> {
     resting_until: Mutex<Option<Instant>>,
     shard: AtomicU64,
     trimmed: Mutex<(Instant, u64)>,
+    warm_saved: Mutex<Instant>,
+    sweep_after: Mutex<Instant>,
 }
 
-/// A key that compaction found expired.
-struct Expired {
+/// A key that left both tiers in the background.
+struct Gone {
     key: Vec<u8>,
-    version: u64,
-    expires_at: u64,
+    departed: Departed,
 }
 
 impl<'a> Maintenance<'a> {
@@ -52,11 +56,16 @@ impl<'a> Maintenance<'a> {
             resting_until: Mutex::new(None),
             shard: AtomicU64::new(0),
             trimmed: Mutex::new((Instant::now(), 0)),
+            warm_saved: Mutex::new(Instant::now()),
+            sweep_after: Mutex::new(Instant::now()),
         }
     }
 
     /// Works until the store is closed.
     pub(super) fn run(&self) {
+        if let Err(error) = self.state.load_warm() {
+            self.state.tell_error(&error, &[]);
+        }
         while !self.state.work.is_stopping() {
             self.state.work.wait(TICK);
             self.round();
@@ -82,7 +91,14 @@ impl<'a> Maintenance<'a> {
 
     fn work(&self, cold: &Cold) -> Result<()> {
         self.state.flush_unwritten()?;
+        cold.retire_active()?;
         while !self.state.work.is_stopping() {
+            self.sync_if_due(cold);
+            self.keep_within(cold)?;
+            self.sweep_cold(cold)?;
+            if cold.needs_checkpoint() {
+                cold.checkpoint(&|| self.state.quiesce())?;
+            }
             let host = Rewriting::new(self.state, Some(self));
             let rewritten = cold.compact_next(&host);
             host.tell();
@@ -90,12 +106,49 @@ impl<'a> Maintenance<'a> {
                 Some(rewritten) => self.state.tell_compacted(&rewritten),
                 None => break,
             }
-            self.sync_if_due(cold);
         }
-        if cold.needs_checkpoint() {
-            cold.checkpoint(&|| self.state.quiesce())?;
+        self.save_warm_if_due()
+    }
+
+    /// Drops the oldest values if the disk is bounded and full.
+    fn keep_within(&self, cold: &Cold) -> Result<()> {
+        let capacity = self.state.options.cold_capacity;
+        if capacity == 0 {
+            return Ok(());
+        }
+        let host = Rewriting::new(self.state, Some(self));
+        let mut all = Vec::new();
+        let kept = cold.keep_within(capacity, &host, &mut |rewritten| all.push(rewritten.clone()));
+        self.state.made_room();
+        host.tell();
+        all.iter().for_each(|rewritten| self.state.tell_compacted(rewritten));
+        kept
+    }
+
+    /// Takes out what has expired, one segment at a time. It reads whole segments, so it rests for
+    /// twenty times as long as it took.
+    fn sweep_cold(&self, cold: &Cold) -> Result<()> {
+        let started = Instant::now();
+        if started < *self.sweep_after.lock() {
+            return Ok(());
+        }
+        let host = Rewriting::new(self.state, Some(self));
+        let swept = cold.sweep_next(&host);
+        host.tell();
+        if swept? {
+            *self.sweep_after.lock() = Instant::now() + started.elapsed() * 20;
         }
         Ok(())
+    }
+
+    fn save_warm_if_due(&self) -> Result<()> {
+        let mut saved = self.warm_saved.lock();
+        if saved.elapsed() < WARM_INTERVAL {
+            return Ok(());
+        }
+        *saved = Instant::now();
+        drop(saved);
+        self.state.save_warm()
     }
 
     fn is_resting(&self) -> bool {
@@ -156,23 +209,23 @@ fn sync_and_vouch(cold: &Cold, vouch: bool) -> Result<()> {
 pub(super) struct Rewriting<'a> {
     state: &'a State,
     background: Option<&'a Maintenance<'a>>,
-    expired: Mutex<Vec<Expired>>,
+    gone: Mutex<Vec<Gone>>,
 }
 
 impl<'a> Rewriting<'a> {
     pub(super) fn new(state: &'a State, background: Option<&'a Maintenance<'a>>) -> Self {
-        Self { state, background, expired: Mutex::new(Vec::new()) }
+        Self { state, background, gone: Mutex::new(Vec::new()) }
     }
 
-    /// Tells what has expired, when no lock is held any more.
+    /// Tells what has left, when no lock is held any more.
     pub(super) fn tell(self) {
-        for expired in self.expired.into_inner() {
+        for Gone { key, departed } in self.gone.into_inner() {
             self.state.events.emit(&Event {
                 tier: Some(Tier::Cold),
-                key: &expired.key,
-                version: expired.version,
-                expires_at: expired.expires_at,
-                ..Event::of(EventKind::Expired)
+                key: &key,
+                version: departed.version,
+                expires_at: departed.expires_at,
+                ..Event::of(event_of(departed.why))
             });
         }
     }
@@ -183,14 +236,17 @@ impl Host for Rewriting<'_> {
         self.state.quiesce();
     }
 
-    fn expired(&self, key: &[u8], location: Location, header: &Header, expires_at: u64) {
+    fn departed(&self, key: &[u8], location: Location, departed: Departed) {
         if !self.state.forget(key, location) {
             return;
         }
-        self.state.counters.add(Counter::ColdExpirations, 1);
-        if self.state.events.wants(EventKind::Expired) {
-            let (key, version) = (key.to_vec(), header.sequence);
-            self.expired.lock().push(Expired { key, version, expires_at });
+        let counter = match departed.why {
+            Departure::Expired => Counter::ColdExpirations,
+            Departure::Evicted => Counter::ColdEvictions,
+        };
+        self.state.counters.add(counter, 1);
+        if self.state.events.wants(event_of(departed.why)) {
+            self.gone.lock().push(Gone { key: key.to_vec(), departed });
         }
     }
 
@@ -200,6 +256,13 @@ impl Host for Rewriting<'_> {
             return !self.state.work.is_stopping();
         }
         true
+    }
+}
+
+fn event_of(why: Departure) -> EventKind {
+    match why {
+        Departure::Expired => EventKind::Expired,
+        Departure::Evicted => EventKind::Evicted,
     }
 }
 
@@ -295,6 +358,7 @@ impl State {
                 Ok(()) => {
                     keep(self.flush_unwritten());
                     keep(cold.sync());
+                    keep(self.save_warm());
                     keep(cold.checkpoint(&|| self.quiesce()));
                 }
                 Err(error) => keep(Err(error)),

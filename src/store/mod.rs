@@ -11,6 +11,7 @@
 //! | `loads` | which keys are being loaded |
 //! | `unwritten` | what hot has and cold has not got yet |
 //! | `care` | verify and backup |
+//! | `warm` | which keys were hot, across close and crash |
 //! | `maintenance`, `work` | the background thread |
 
 pub mod options;
@@ -31,6 +32,7 @@ pub mod scan;
 pub mod load;
 pub mod report;
 pub mod care;
+pub mod warm;
 pub mod maintenance;
 
 pub use self::batch::Batch;

@@ -131,6 +131,9 @@ impl State {
             found => found.into(),
         };
         let is_hit = matches!(says, HotSays::Has(_));
+        if let (true, Some(cold)) = (is_hit && self.options.cold_capacity != 0, &self.cold) {
+            cold.mark_key_read(key);
+        }
         self.counters.add(if is_hit { Counter::HotHits } else { Counter::HotMisses }, 1);
         says
     }
@@ -220,7 +223,7 @@ impl State {
         Ok(Answer { value: count, survived })
     }
 
-    fn warm_up_one(&self, key: &Key<'_>, effects: &mut Effects) -> Result<()> {
+    pub(super) fn warm_up_one(&self, key: &Key<'_>, effects: &mut Effects) -> Result<()> {
         let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else {
             return Ok(());
         };

@@ -9,11 +9,11 @@
 //!
 //! Callbacks run, and evicted entries are freed, after all locks: [`Effects`] collects them.
 
-use super::events::{Event, EventKind, Events};
+use super::events::{Event, EventKind, Events, in_callback};
 use super::loads::Loads;
 use super::options::{Options, Policy};
 use super::stats::{Counter, Counters, Tier};
-use super::work::Work;
+use super::work::{Room, Work};
 use crate::buffer::Ledger;
 use crate::cold::{Cold, Few};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +41,7 @@ pub struct State {
     pub(super) work: Work,
     pub(super) loads: Loads,
     pub(super) ledger: Arc<Ledger>,
+    room: Room,
     stripes: Box<[Mutex<()>]>,
     versions: AtomicU64,
     failed: AtomicBool,
@@ -99,6 +100,7 @@ impl State {
             work: Work::new(),
             loads: Loads::new(),
             ledger: Arc::new(Ledger::default()),
+            room: Room::default(),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             versions: AtomicU64::new(1),
             failed: AtomicBool::new(false),
@@ -148,6 +150,25 @@ impl State {
             Some(cold) => cold.take_sequence(),
             None => Ok(self.versions.fetch_add(1, Ordering::Relaxed)),
         }
+    }
+
+    /// Waits while the disk is bounded and full, until the background thread has made room.
+    pub(super) fn wait_for_room(&self, bytes: u64) {
+        let (capacity, Some(cold)) = (self.options.cold_capacity, &self.cold) else { return };
+        // A callback may run on the thread that would have to make the room.
+        if capacity == 0 || in_callback() {
+            return;
+        }
+        self.room.wait(bytes, capacity / 32, &mut || {
+            self.work.wake();
+            let is_stuck = self.work.is_stopping() || self.is_read_only();
+            is_stuck || cold.disk_bytes() <= capacity
+        });
+    }
+
+    /// The background thread has made what room it could.
+    pub(super) fn made_room(&self) {
+        self.room.made();
     }
 
     /// Locks the stripe of a key.

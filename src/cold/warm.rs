@@ -1,0 +1,42 @@
+//! Keeping the list of hot keys in the directory, across close and crash.
+
+use super::sequences::replace_file;
+use super::tier::Cold;
+use crate::codec::warm;
+use crate::error::{Error, ErrorKind, Result};
+
+const WARM: &str = "WARM";
+const WARM_NEW: &str = "WARM.new";
+
+/// A list longer than this is not read: no store has written it.
+const WARM_BYTES_MAX: u64 = 64 << 20;
+
+impl Cold {
+    /// Saves keys, the most recently used first.
+    ///
+    /// # Errors
+    /// `Io`, `NoSpace`: the old list stays.
+    pub fn save_warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Result<()> {
+        replace_file(&*self.disk, WARM_NEW, WARM, &warm::encode(keys))
+    }
+
+    /// The keys that were saved; none if there is no list that can be read.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn load_warm(&self) -> Result<Vec<Vec<u8>>> {
+        if !self.disk.list()?.iter().any(|name| name == WARM) {
+            return Ok(Vec::new());
+        }
+        let file = self.disk.open(WARM, false)?;
+        let length = usize::try_from(file.len()?.min(WARM_BYTES_MAX)).unwrap_or(0);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).map_err(|_| {
+            Error::new(ErrorKind::OutOfMemory, "no memory for the list of keys that were hot")
+        })?;
+        bytes.resize(length, 0);
+        let count = file.read_at(&mut bytes, 0)?;
+        let keys = warm::decode(&bytes[..count]).unwrap_or_default();
+        Ok(keys.into_iter().map(<[u8]>::to_vec).collect())
+    }
+}
