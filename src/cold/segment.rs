@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::{Disk, File};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One file of records.
 pub struct Segment {
@@ -24,7 +24,8 @@ pub struct Segment {
     tally: Mutex<Tally>,
     live: AtomicU64,
     live_bytes: AtomicU64,
-    sealed: AtomicBool,
+    /// 0 while it is appended to; then its turn among those that were sealed.
+    sealed: AtomicU64,
     free_slots: Arc<Mutex<Vec<u32>>>,
 }
 
@@ -61,12 +62,19 @@ impl Segment {
 
     /// True once nothing is appended any more.
     pub fn is_sealed(&self) -> bool {
+        self.sealed_turn() != 0
+    }
+
+    /// When it was sealed, as a turn: greater is later. What was moved is as young as the segment
+    /// it was moved to, and that is as young as its last record.
+    pub fn sealed_turn(&self) -> u64 {
         self.sealed.load(Ordering::Acquire)
     }
 
     /// Ends appending.
     pub fn seal(&self) {
-        self.sealed.store(true, Ordering::Release);
+        static TURN: AtomicU64 = AtomicU64::new(1);
+        self.sealed.store(TURN.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
 
     /// What it holds, dead or alive.
@@ -221,7 +229,7 @@ impl Segments {
             tally: Mutex::new(empty_tally()),
             live: AtomicU64::new(0),
             live_bytes: AtomicU64::new(0),
-            sealed: AtomicBool::new(false),
+            sealed: AtomicU64::new(0),
             free_slots: self.free_slots.clone(),
         });
         let index = slot as usize;

@@ -114,7 +114,8 @@ impl Cold {
                 compactor.seal_output();
             }
             let field = compactor.field(&self.segments);
-            let Some(oldest) = field.rewritable.first() else { return Ok(()) };
+            let oldest = field.rewritable.iter().min_by_key(|segment| segment.sealed_turn());
+            let Some(oldest) = oldest else { return Ok(()) };
             match self.rewrite_as(&mut compactor, host, oldest, Mode::Evict)? {
                 Some(rewritten) => report(&rewritten),
                 None => return Ok(()),
