@@ -109,7 +109,7 @@ sub new {
     my $o = C_options_new();
     my $handle;
     my $is_open = eval {
-        _call(options_set => $o, $_, $options{$_}) for keys %options;
+        _call(options_set => $o, $_, $options{$_}) for CORE::keys %options;
         _call(open => $path, $o, \$handle);
     };
     my $error = $@;
@@ -189,12 +189,14 @@ sub compact { _call(compact => $_[0]{handle}); return }
 # Closes the store; any later call dies of MISUSE.
 sub close { _call(close => $_[0]{handle}); return }
 
-# Closed already is fine here: the handle is never given twice.
-sub DESTROY { C_close($_[0]{handle}, undef) }
+# Closed already is fine here: the handle is never given twice. When the whole program ends, the
+# functions may be gone before what they would free: the end of the process frees it then, and
+# only under write_mode=back has a store to be closed before that.
+sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or C_close($_[0]{handle}, undef) }
 
 package Hotcold::Cursor;
 
-sub DESTROY { Hotcold::C_cursor_close(${ $_[0] }) }
+sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or Hotcold::C_cursor_close(${ $_[0] }) }
 
 # A bounded queue of events, made by $store->events.
 package Hotcold::EventQueue;
@@ -216,7 +218,7 @@ sub next {
 # How many events found the queue full.
 sub dropped { return Hotcold::C_event_queue_dropped(${ $_[0] }) }
 
-sub DESTROY { Hotcold::C_event_queue_close(${ $_[0] }) }
+sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or Hotcold::C_event_queue_close(${ $_[0] }) }
 
 # A failure: a number, its name, errno or 0, and words.
 package Hotcold::Error;
