@@ -103,6 +103,7 @@ static class HotcoldTest
             Check(S(again.Retrieve(B("user:2"))) == "Gr\0äce");
             again.Clear();
             Check(again.Retrieve(B("user:1")) == null);
+            Check(again.Stats().Contains("\"held\":0,")); // every value was given back
         }
         Console.WriteLine("ok");
     }

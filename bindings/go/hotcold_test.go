@@ -91,6 +91,11 @@ func TestStoredAndRetrieved(t *testing.T) {
 	has(t, s, "other", nil)
 	must(t, s.Clear())
 	has(t, s, "user:1", nil)
+	stats, err := s.Stats()
+	must(t, err)
+	if !bytes.Contains(stats, []byte(`"held":0,`)) { // every value was given back
+		t.Fatalf("%s", stats)
+	}
 	must(t, s.Close())
 }
 

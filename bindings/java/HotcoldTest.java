@@ -110,6 +110,7 @@ final class HotcoldTest {
             check(s(again.retrieve(b("user:2"))).equals("Gr\0\u00e4ce"));
             again.clear();
             check(again.retrieve(b("user:1")) == null);
+            check(again.stats().contains("\"held\":0,")); // every value was given back
         }
         System.out.println("ok");
     }

@@ -60,5 +60,6 @@ store = hotcold.open(path)
 assert(store:retrieve "user:2" == "Gr\0ace" and store:retrieve "other" == nil)
 store:clear()
 assert(store:retrieve "user:1" == nil)
+assert(store:stats():find '"held":0,') -- every value was given back
 store:close()
 print "ok"

@@ -64,6 +64,7 @@ async function main() {
   assert.deepEqual([...store.retrieve('user:2')], [71, 0, 255]);
   store.clear();
   assert.equal(store.retrieve('user:1'), null);
+  assert.equal(store.stats().memory.held, 0); // every value was given back
   store.close();
   console.log('ok');
 }

@@ -66,5 +66,6 @@ $store = Hotcold->new($path);
 check $store->retrieve('user:2') eq "Gr\0\xFF" && !defined $store->retrieve('other');
 $store->clear;
 check !defined $store->retrieve('user:1');
+check $store->stats->{memory}{held} == 0; # every value was given back
 $store->close;
 print "ok\n";

@@ -74,5 +74,6 @@ $store = new Store($path);
 check($store->retrieve('user:2') === "Gr\0ace" && $store->retrieve('other') === null);
 $store->clear();
 check($store->retrieve('user:1') === null);
+check($store->stats()['memory']['held'] === 0); // every value was given back
 $store->close();
 echo "ok\n";

@@ -64,5 +64,6 @@ Hotcold::Store.open(path) do |again|
   check again['user:2'] == "Gr\0\xFF".b && again['other'].nil?
   again.clear
   check again['user:1'].nil?
+  check again.stats[:memory][:held].zero? # every value was given back
 end
 puts 'ok'
