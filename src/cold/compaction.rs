@@ -205,7 +205,12 @@ impl Compactor {
                 }
                 Kind::Synced => None,
             };
-            let Some(held) = held else { continue };
+            let Some(held) = held else {
+                if intact {
+                    bytes += self.bury_swept(parts, &scanner, header, (input, all))?;
+                }
+                continue;
+            };
             if !intact && header.kind != Kind::Lost {
                 bytes += self.lose(parts, Some(from), header.hash, header.sequence)?;
                 continue;
@@ -313,6 +318,23 @@ impl Compactor {
         let expires_at = header.expires_at(&lead);
         output.moves.push(Move { header, from, to, expires_at });
         Ok(end)
+    }
+
+    /// Writes a tombstone in the place of a dead value that expires, if there is an older one to
+    /// keep from coming back: it may be dead because it was swept, and then nothing newer does.
+    fn bury_swept(
+        &mut self,
+        parts: &Parts<'_>,
+        scanner: &Scanner<'_>,
+        header: Header,
+        (input, all): (&Segment, &[Arc<Segment>]),
+    ) -> Result<u64> {
+        let Some(record) = scanner.record(&header).filter(|_| header.expires) else { return Ok(0) };
+        let expiry = Expiry::from_ms(header.expires_at(record));
+        if !expiry.has_passed(parts.clock.wall()) || can_drop(input, all, header.sequence) {
+            return Ok(0);
+        }
+        self.bury(parts, header, &record[header.key_start()..header.value_start()])
     }
 
     /// Writes a tombstone in the place of an expired value, which kept older ones from coming back.

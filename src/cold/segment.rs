@@ -134,6 +134,12 @@ impl Segment {
         tally.soonest_expiry = tally.soonest_expiry.min(expires_at);
     }
 
+    /// A value in here was swept: until its record goes it keeps older ones from coming back, and
+    /// is to be walked over like a tombstone.
+    pub fn note_swept(&self) {
+        self.tally.lock().tombstones += 1;
+    }
+
     /// No value in here is known to end, until it is noted again.
     pub fn forget_expiries(&self) {
         let mut tally = self.tally.lock();

@@ -56,6 +56,7 @@ pub fn sweep(
         }
         let key = &record[header.key_start()..header.value_start()];
         let why = Departure::Expired;
+        segment.note_swept();
         host.departed(key, location, Departed { why, version: header.sequence, expires_at });
     }
     Ok(())
