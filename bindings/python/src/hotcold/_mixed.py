@@ -174,7 +174,8 @@ class MixedStorage:
                 self._trigger_callbacks("after_retrieve", key, value)
             return value
         except Exception as error:
-            return self._failed("retrieve value", error)
+            self._failed("retrieve value", error)
+            return None
 
     def delete(self, key: str) -> None:
         """Removes a key; it need not be there."""

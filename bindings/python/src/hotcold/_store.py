@@ -154,9 +154,6 @@ class Batch(_native.Batch):
     Made by `Store.batch()` for a `with` block, or alone and written by `Store.write()`.
     """
 
-    def __new__(cls, store=None, *, sync=False):
-        return super().__new__(cls)
-
     def __init__(self, store=None, *, sync=False):
         self._store = store
         self._sync = sync
