@@ -1,20 +1,28 @@
 """Builds the extension, with the library inside it.
 
-The library is built by cargo from the repository that this folder is in, or taken from
-HOTCOLD_LIBRARY, the path of a libhotcold.a. It is linked into the extension, which shows none of
+The library is built by cargo from the repository that this folder is in (a source distribution
+brings what is needed of it in `library/`), or taken from HOTCOLD_LIBRARY, the path of a
+libhotcold.a. It is linked into the extension, which shows none of
 its symbols: the wheel needs nothing else, and does not meet another copy of the library in the
 same process.
 """
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE / "library" if (HERE / "library").exists() else HERE.parents[1]
+
+# What cargo needs of the repository. Targets that the manifest names are found by their folders.
+CRATE = ["Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "README.md", "LICENSE-MIT",
+         "LICENSE-APACHE", "src", "include"]
 
 
 def version() -> str:
@@ -39,12 +47,24 @@ class BuildWithLibrary(build_ext):
         super().build_extension(ext)
 
 
+class SdistWithLibrary(sdist):
+    def make_release_tree(self, base_dir, files):
+        super().make_release_tree(base_dir, files)
+        for name in CRATE:
+            origin, copy = ROOT / name, Path(base_dir) / "library" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if origin.is_dir():
+                shutil.copytree(origin, copy, dirs_exist_ok=True)
+            elif origin.exists():
+                shutil.copyfile(origin, copy)
+
+
 NATIVE = Path("native")
 NAMES = ["module", "value", "store", "many", "events"]
 
 setup(
     version=version(),
-    cmdclass={"build_ext": BuildWithLibrary},
+    cmdclass={"build_ext": BuildWithLibrary, "sdist": SdistWithLibrary},
     ext_modules=[
         Extension(
             "hotcold._native",

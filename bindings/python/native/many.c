@@ -14,7 +14,9 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
 }
 
 static void batch_dealloc(BatchObject *self) {
+  Py_BEGIN_ALLOW_THREADS
   hotcold_batch_free(self->batch);
+  Py_END_ALLOW_THREADS
   Py_TYPE(self)->tp_free(self);
 }
 
@@ -121,7 +123,9 @@ PyObject *cursor_open(StoreObject *store, PyObject *args) {
 }
 
 static void cursor_dealloc(CursorObject *self) {
+  Py_BEGIN_ALLOW_THREADS
   hotcold_cursor_close(self->cursor);
+  Py_END_ALLOW_THREADS
   Py_TYPE(self)->tp_free(self);
 }
 
@@ -158,8 +162,11 @@ static PyObject *cursor_value(CursorObject *self, PyObject *Py_UNUSED(ignored)) 
 
 static PyObject *cursor_close(CursorObject *self, PyObject *Py_UNUSED(ignored)) {
   if (self->busy) return raise_busy();
-  hotcold_cursor_close(self->cursor);
+  hotcold_cursor_t *cursor = self->cursor;
   self->cursor = NULL;
+  Py_BEGIN_ALLOW_THREADS
+  hotcold_cursor_close(cursor);
+  Py_END_ALLOW_THREADS
   Py_RETURN_NONE;
 }
 

@@ -90,8 +90,10 @@ static void store_dealloc(StoreObject *self) {
     Py_BEGIN_ALLOW_THREADS
     status = hotcold_close(self->store, &error);
     Py_END_ALLOW_THREADS
-    /* MISUSE is a forked child's, where the store is the parent's. */
-    if (status < 0 && status != HOTCOLD_MISUSE) {
+    /* MISUSE is a forked child's, where the store is the parent's. And what was removed together
+       with its directory is not missed. */
+    int is_removed = status == HOTCOLD_IO && error.os_code == ENOENT;
+    if (status < 0 && status != HOTCOLD_MISUSE && !is_removed) {
       raise_status(status, &error);
       PyErr_WriteUnraisable(NULL);
     }

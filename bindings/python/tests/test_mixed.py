@@ -3,6 +3,7 @@
 import gc
 import marshal
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -128,6 +129,32 @@ def test_nothing_keeps_a_forgotten_storage_open(tmp_path):
         hotcold.Store(tmp_path).close()
     finally:
         gc.enable()
+
+
+def test_a_directory_that_was_removed_is_made_again(tmp_path):
+    directory = tmp_path / "d"
+    first = MixedStorage(storage_directory=directory)
+    first.store("k", 1)
+    shutil.rmtree(directory)
+    second = MixedStorage(storage_directory=directory)
+    assert second.retrieve("k") is None
+    second.store("k", 2)
+    second.close()
+    with hotcold.Store(directory) as store:
+        assert store[b"k"] == b"2"
+
+
+def test_what_is_removed_with_its_directory_is_not_missed(tmp_path):
+    program = f"""
+import shutil
+from hotcold import MixedStorage
+for name in "ab":
+    storage = MixedStorage(storage_directory={str(tmp_path)!r} + name)
+    storage.store("k", "v")
+    shutil.rmtree({str(tmp_path)!r} + name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_stats_have_their_keys(mixed):

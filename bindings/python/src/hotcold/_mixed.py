@@ -72,6 +72,15 @@ class _SharedStore(Store):
     """The store of a directory, with those who use it."""
 
     users: "weakref.WeakSet[MixedStorage]"
+    identity: "tuple[int, int]"
+
+
+def _identity(path: str) -> "tuple[int, int]":
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 _shared: "weakref.WeakValueDictionary[str, _SharedStore]" = weakref.WeakValueDictionary()
@@ -143,9 +152,11 @@ class MixedStorage:
     def _open(self, path: str, options: Dict[str, Any]) -> _SharedStore:
         with _shared_lock:
             store = _shared.get(path)
-            if store is None or store.closed:
+            # A directory that was removed and made again is another one.
+            if store is None or store.closed or store.identity != _identity(path):
                 store = _SharedStore(path, **options)
                 store.users = weakref.WeakSet()
+                store.identity = _identity(path)
                 _shared[path] = store
             store.users.add(self)
             return store

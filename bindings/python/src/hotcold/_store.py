@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import enum
+import errno
 import json
+import traceback
 import weakref
 from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 
 from . import _native
-from ._errors import Error
+from ._errors import Error, MisuseError
 
 # The types are in _store.pyi: a base class from C and a mapping of bytes are said better there.
 
@@ -42,8 +44,11 @@ def _close_all():
     for store in list(_open_stores):
         try:
             store.close()
-        except Error:
-            pass  # nobody is left to be told; a forked child closes nothing of its parent's
+        except MisuseError:
+            pass  # a forked child closes nothing of its parent's
+        except Error as error:
+            if error.os_code != errno.ENOENT:  # removed together with its directory
+                traceback.print_exc()
 
 
 def _option(name, value):
