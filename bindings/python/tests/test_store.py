@@ -375,6 +375,65 @@ def test_memory_stays_level(store):
     assert resident() - before < 12 << 20
 
 
+def test_no_reference_is_left_behind(store):
+    """Every call, in success and in failure: what they allocate is gone afterwards."""
+    def attempt(call, *args, **kwargs):
+        try:
+            return call(*args, **kwargs)
+        except (hotcold.Error, TypeError, KeyError, ValueError, ZeroDivisionError):
+            return None
+
+    def turn():
+        key, value = bytearray(b"k"), memoryview(b"v" * 100)
+        for good in (key, "text", bytes(70_000)):
+            attempt(store.store, good, value, ttl=5)
+            attempt(store.store, good, "text")
+            attempt(store.store, good, value, if_version=1)
+            attempt(store.store, good, value, unknown=1)
+            attempt(store.__setitem__, good, value)
+            attempt(store.__getitem__, good)
+            attempt(store.get, good, good)
+            attempt(store.retrieve, good, promote=False)
+            attempt(store.entry, good, recency=False)
+            attempt(store.retrieve_into, good, bytearray(50))
+            attempt(store.retrieve_into, good, bytearray(200))
+            attempt(store.retrieve_many, [b"k", good, b"absent"])
+            attempt(store.retrieve_or_load, good, lambda key: (b"l", 5))
+            attempt(store.__delitem__, good)
+            attempt(store.retrieve_or_load, good, lambda key: 1 / 0)
+            attempt(store.retrieve_or_load, good, lambda key: (b"l", "text"))
+            attempt(store.warm_up, [b"k", good])
+            attempt(store.__contains__, good)
+            batch = hotcold.Batch()
+            attempt(batch.store, good, value, if_version=1)
+            attempt(batch.store, good, "text")
+            attempt(batch.delete, good)
+            attempt(store.write, batch)
+            attempt(store.cursor, good)
+            attempt(store.delete, good)
+        store[b"k"] = b"v"
+        cursor = store.cursor(b"")
+        next(cursor)
+        cursor.value().obj.view
+        with store.event_queue() as queue:
+            number = store.subscribe(lambda event: event.key)
+            store[b"k"] = b"v"
+            queue.next()
+            store.unsubscribe(number)
+        attempt(store.subscribe, 7)
+        attempt(hotcold.Store, hot_capacity="many")
+        store.stats()
+
+    for _ in range(20):
+        turn()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(100):
+        turn()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 100
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_is_told(store):
     store[b"k"] = b"v" * 100
