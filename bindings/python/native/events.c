@@ -95,10 +95,9 @@ PyObject *store_subscribe(StoreObject *self, PyObject *args) {
   hotcold_status_t status;
   uint64_t number;
   Py_INCREF(callback); /* on_drop gives it back, also if subscribing fails */
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_subscribe(self->store, mask, on_event, callback, on_drop, &number, &error);
-  Py_END_ALLOW_THREADS
-  if (status < 0) return raise_status(status, &error);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_subscribe(self->store, mask, on_event, callback, on_drop, &number, &error);
+  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
   return PyLong_FromUnsignedLongLong(number);
 }
 
@@ -107,18 +106,15 @@ PyObject *store_unsubscribe(StoreObject *self, PyObject *given) {
   if (PyErr_Occurred()) return NULL;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_unsubscribe(self->store, number, &error);
-  Py_END_ALLOW_THREADS
-  if (status < 0) return raise_status(status, &error);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_unsubscribe(self->store, number, &error);
+  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
   return PyBool_FromLong(status == HOTCOLD_OK);
 }
 
 /* ---- queue ------------------------------------------------------------------------------- */
 
 typedef struct EventQueueObject {
-  PyObject_HEAD
-  hotcold_event_queue_t *queue; /* NULL once closed */
+  PyObject_HEAD hotcold_event_queue_t *queue; /* NULL once closed */
   int busy;
 } EventQueueObject;
 
@@ -131,18 +127,16 @@ static uint64_t monotonic_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-PyObject *event_queue_open(StoreObject *store, PyObject *args) {
+PyObject *store_event_queue(StoreObject *store, PyObject *args) {
   unsigned int mask = HOTCOLD_EVENT_ALL;
   Py_ssize_t capacity = 1024;
   if (!PyArg_ParseTuple(args, "|In:event_queue", &mask, &capacity)) return NULL;
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_event_queue_t *queue;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_event_queue_open(store->store, mask, capacity > 0 ? (size_t)capacity : 0,
-                                    &queue, &error);
-  Py_END_ALLOW_THREADS
-  if (status < 0) return raise_status(status, &error);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_event_queue_open(
+      store->store, mask, capacity > 0 ? (size_t)capacity : 0, &queue, &error);
+  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
   EventQueueObject *self = PyObject_New(EventQueueObject, &EventQueueType);
   if (!self) {
     hotcold_event_queue_close(queue);
@@ -166,10 +160,8 @@ static PyObject *queue_next(EventQueueObject *self, PyObject *args) {
     const hotcold_event_t *event;
     uint64_t wait = left < WAIT_MS ? left : WAIT_MS, begun = monotonic_ms();
     self->busy = 1;
-    Py_BEGIN_ALLOW_THREADS
-    status = hotcold_event_queue_next(self->queue, wait, &event, &error);
-    Py_END_ALLOW_THREADS
-    self->busy = 0; /* with the GIL held until the event is copied */
+    Py_BEGIN_ALLOW_THREADS status = hotcold_event_queue_next(self->queue, wait, &event, &error);
+    Py_END_ALLOW_THREADS self->busy = 0; /* with the GIL held until the event is copied */
     if (status < 0) return raise_status(status, &error);
     if (status == HOTCOLD_OK) return event_new(event);
     left -= wait;
@@ -183,17 +175,13 @@ static PyObject *queue_close(EventQueueObject *self, PyObject *Py_UNUSED(ignored
   if (self->busy) return raise_busy();
   hotcold_event_queue_t *queue = self->queue;
   self->queue = NULL;
-  Py_BEGIN_ALLOW_THREADS
-  hotcold_event_queue_close(queue);
-  Py_END_ALLOW_THREADS
-  Py_RETURN_NONE;
+  Py_BEGIN_ALLOW_THREADS hotcold_event_queue_close(queue);
+  Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static void queue_dealloc(EventQueueObject *self) {
-  Py_BEGIN_ALLOW_THREADS
-  hotcold_event_queue_close(self->queue);
-  Py_END_ALLOW_THREADS
-  Py_TYPE(self)->tp_free(self);
+  Py_BEGIN_ALLOW_THREADS hotcold_event_queue_close(self->queue);
+  Py_END_ALLOW_THREADS Py_TYPE(self)->tp_free(self);
 }
 
 static PyObject *queue_enter(PyObject *self, PyObject *Py_UNUSED(ignored)) {
@@ -210,10 +198,10 @@ static PyObject *queue_get_dropped(EventQueueObject *self, void *Py_UNUSED(closu
 }
 
 static PyMethodDef queue_methods[] = {
-    {"next", (PyCFunction)queue_next, METH_VARARGS,
-     "next(timeout=None)\n\nThe oldest event, or None if none comes in so many seconds; without\n"
-     "a timeout it does not wait."},
-    {"close", (PyCFunction)queue_close, METH_NOARGS, "Ends the queue and forgets what it holds."},
+    METHOD(queue, next, METH_VARARGS, "timeout=None, /",
+           "The oldest event, or None if none comes in so many seconds.\n\nWithout a timeout it "
+           "does not wait."),
+    METHOD(queue, close, METH_NOARGS, "/", "Ends the queue and forgets what it holds."),
     {"__enter__", queue_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)queue_exit, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL}};

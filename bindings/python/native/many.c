@@ -14,10 +14,8 @@ static PyObject *batch_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
 }
 
 static void batch_dealloc(BatchObject *self) {
-  Py_BEGIN_ALLOW_THREADS
-  hotcold_batch_free(self->batch);
-  Py_END_ALLOW_THREADS
-  Py_TYPE(self)->tp_free(self);
+  Py_BEGIN_ALLOW_THREADS hotcold_batch_free(self->batch);
+  Py_END_ALLOW_THREADS Py_TYPE(self)->tp_free(self);
 }
 
 /* Counts what was added, or raises. */
@@ -44,9 +42,8 @@ static PyObject *batch_store(BatchObject *self, PyObject *const *args, Py_ssize_
   int was_busy = self->busy;
   if (!was_busy) {
     self->busy = 1;
-    Py_BEGIN_ALLOW_THREADS
-    status = hotcold_batch_store(self->batch, key.data, key.len, value.data, value.len, &options,
-                                 sizeof options, &error);
+    Py_BEGIN_ALLOW_THREADS status = hotcold_batch_store(
+        self->batch, key.data, key.len, value.data, value.len, &options, sizeof options, &error);
     Py_END_ALLOW_THREADS
   }
   bytes_done(&key);
@@ -61,10 +58,8 @@ static PyObject *batch_delete(BatchObject *self, PyObject *name) {
   hotcold_error_t error;
   hotcold_status_t status;
   self->busy = 1;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_batch_delete(self->batch, key.data, key.len, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_batch_delete(self->batch, key.data, key.len, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   return added(self, status, &error);
 }
 
@@ -73,11 +68,10 @@ static Py_ssize_t batch_length(BatchObject *self) { return self->len; }
 static PySequenceMethods batch_as_sequence = {.sq_length = (lenfunc)batch_length};
 
 static PyMethodDef batch_methods[] = {
-    {"store", (PyCFunction)(void (*)(void))batch_store, METH_FASTCALL | METH_KEYWORDS,
-     "store(key, value, *, ttl=None, if_version=None, cold_only=False, sync=False)\n\n"
-     "Adds a store; nothing is written yet."},
-    {"delete", (PyCFunction)batch_delete, METH_O,
-     "delete(key)\n\nAdds a delete; the key need not be there."},
+    METHOD(batch, store, FAST,
+           "key, value, /, *, ttl=None, if_version=None, cold_only=False, sync=False",
+           "Adds a store; nothing is written yet."),
+    METHOD(batch, delete, METH_O, "key, /", "Adds a delete; the key need not be there."),
     {NULL, NULL, 0, NULL}};
 
 PyTypeObject BatchType = {
@@ -94,12 +88,11 @@ PyTypeObject BatchType = {
 /* ---- cursor ------------------------------------------------------------------------------ */
 
 typedef struct CursorObject {
-  PyObject_HEAD
-  hotcold_cursor_t *cursor; /* NULL once closed */
+  PyObject_HEAD hotcold_cursor_t *cursor; /* NULL once closed */
   int busy;
 } CursorObject;
 
-PyObject *cursor_open(StoreObject *store, PyObject *args) {
+PyObject *store_cursor(StoreObject *store, PyObject *args) {
   PyObject *given = NULL;
   bytes_arg prefix = {0};
   if (!PyArg_ParseTuple(args, "|O:cursor", &given)) return NULL;
@@ -107,10 +100,9 @@ PyObject *cursor_open(StoreObject *store, PyObject *args) {
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_cursor_t *cursor;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_cursor_open(store->store, prefix.data, prefix.len, &cursor, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&prefix);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_cursor_open(store->store, prefix.data, prefix.len, &cursor, &error);
+  Py_END_ALLOW_THREADS bytes_done(&prefix);
   if (status < 0) return raise_status(status, &error);
   CursorObject *self = PyObject_New(CursorObject, &CursorType);
   if (!self) {
@@ -123,10 +115,8 @@ PyObject *cursor_open(StoreObject *store, PyObject *args) {
 }
 
 static void cursor_dealloc(CursorObject *self) {
-  Py_BEGIN_ALLOW_THREADS
-  hotcold_cursor_close(self->cursor);
-  Py_END_ALLOW_THREADS
-  Py_TYPE(self)->tp_free(self);
+  Py_BEGIN_ALLOW_THREADS hotcold_cursor_close(self->cursor);
+  Py_END_ALLOW_THREADS Py_TYPE(self)->tp_free(self);
 }
 
 static PyObject *cursor_next(CursorObject *self) {
@@ -136,10 +126,8 @@ static PyObject *cursor_next(CursorObject *self) {
   hotcold_status_t status;
   hotcold_slice_t key;
   self->busy = 1;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_cursor_next(self->cursor, &key, &error);
-  Py_END_ALLOW_THREADS
-  self->busy = 0; /* with the GIL held until the key is copied */
+  Py_BEGIN_ALLOW_THREADS status = hotcold_cursor_next(self->cursor, &key, &error);
+  Py_END_ALLOW_THREADS self->busy = 0; /* with the GIL held until the key is copied */
   if (status < 0) return raise_status(status, &error);
   if (status != HOTCOLD_OK) return NULL;
   return PyBytes_FromStringAndSize(key.data, (Py_ssize_t)key.len);
@@ -151,10 +139,8 @@ static PyObject *cursor_value(CursorObject *self, PyObject *Py_UNUSED(ignored)) 
   hotcold_status_t status;
   hotcold_value_t value;
   self->busy = 1;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_cursor_value(self->cursor, &value, &error);
-  Py_END_ALLOW_THREADS
-  self->busy = 0;
+  Py_BEGIN_ALLOW_THREADS status = hotcold_cursor_value(self->cursor, &value, &error);
+  Py_END_ALLOW_THREADS self->busy = 0;
   if (status == HOTCOLD_OK) return value_view(&value);
   if (status < 0) return raise_status(status, &error);
   Py_RETURN_NONE;
@@ -164,16 +150,14 @@ static PyObject *cursor_close(CursorObject *self, PyObject *Py_UNUSED(ignored)) 
   if (self->busy) return raise_busy();
   hotcold_cursor_t *cursor = self->cursor;
   self->cursor = NULL;
-  Py_BEGIN_ALLOW_THREADS
-  hotcold_cursor_close(cursor);
-  Py_END_ALLOW_THREADS
-  Py_RETURN_NONE;
+  Py_BEGIN_ALLOW_THREADS hotcold_cursor_close(cursor);
+  Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyMethodDef cursor_methods[] = {
-    {"value", (PyCFunction)cursor_value, METH_NOARGS,
-     "The value of the key that came last as a memoryview, not promoted; None if it is gone."},
-    {"close", (PyCFunction)cursor_close, METH_NOARGS, "Ends the walk."},
+    METHOD(cursor, value, METH_NOARGS, "/",
+           "The value of the key that came last, not promoted; None if it is gone."),
+    METHOD(cursor, close, METH_NOARGS, "/", "Ends the walk."),
     {NULL, NULL, 0, NULL}};
 
 PyTypeObject CursorType = {

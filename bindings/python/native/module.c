@@ -138,9 +138,8 @@ static int add_type(PyObject *module, const char *name, PyTypeObject *type) {
   return PyModule_AddObject(module, name, (PyObject *)type);
 }
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "hotcold._native", .m_doc = "The C side of hotcold.",
-    .m_size = -1};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "hotcold._native",
+                                        .m_doc = "The C side of hotcold.", .m_size = -1};
 
 PyMODINIT_FUNC PyInit__native(void) {
   PyObject *errors = PyImport_ImportModule("hotcold._errors");

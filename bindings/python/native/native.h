@@ -18,6 +18,14 @@
 
 #include "hotcold.h"
 
+/* A row of a method table: PREFIX_NAME(), how it is called, its arguments as Python shows them in
+   the signature, and what it does. */
+#define METHOD(prefix, name, flags, arguments, text)           \
+  {#name, (PyCFunction)(void (*)(void))prefix##_##name, flags, \
+   #name "($self, " arguments ")\n--\n\n" text}
+#define FAST (METH_FASTCALL | METH_KEYWORDS)
+#define KEYWORDS (METH_VARARGS | METH_KEYWORDS)
+
 /* Bytes that an argument gave. They stay valid without the GIL until bytes_done(). */
 typedef struct bytes_arg {
   const void *data;
@@ -75,22 +83,20 @@ PyObject *value_view(hotcold_value_t *value);
 PyObject *value_bytes(hotcold_value_t *value);
 
 typedef struct StoreObject {
-  PyObject_HEAD
-  hotcold_t *store; /* NULL until it was opened */
+  PyObject_HEAD hotcold_t *store; /* NULL until it was opened */
   int is_closed;
 } StoreObject;
 
 typedef struct BatchObject {
-  PyObject_HEAD
-  hotcold_batch_t *batch;
+  PyObject_HEAD hotcold_batch_t *batch;
   Py_ssize_t len;
   int busy;
 } BatchObject;
 
 extern PyTypeObject ValueType, StoreType, BatchType, CursorType, EventQueueType;
 
-PyObject *cursor_open(StoreObject *self, PyObject *args);
-PyObject *event_queue_open(StoreObject *self, PyObject *args);
+PyObject *store_cursor(StoreObject *self, PyObject *args);
+PyObject *store_event_queue(StoreObject *self, PyObject *args);
 PyObject *store_subscribe(StoreObject *self, PyObject *args);
 PyObject *store_unsubscribe(StoreObject *self, PyObject *number);
 

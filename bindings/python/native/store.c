@@ -55,11 +55,10 @@ static int store_init(StoreObject *self, PyObject *args, PyObject *kwargs) {
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_t *store = NULL;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_open(encoded ? PyBytes_AS_STRING(encoded) : NULL, options, &store, &error);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_open(encoded ? PyBytes_AS_STRING(encoded) : NULL, options, &store, &error);
   hotcold_options_free(options);
-  Py_END_ALLOW_THREADS
-  Py_XDECREF(encoded);
+  Py_END_ALLOW_THREADS Py_XDECREF(encoded);
   if (status != HOTCOLD_OK) {
     raise_status(status, &error);
     return -1;
@@ -73,10 +72,9 @@ static PyObject *store_close(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
   hotcold_error_t error;
   hotcold_status_t status;
   self->is_closed = 1; /* before others can run, so that one thread closes */
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_close(self->store, &error);
-  Py_END_ALLOW_THREADS
-  if (status == HOTCOLD_MISUSE) self->is_closed = 0; /* from a callback: it stays open */
+  Py_BEGIN_ALLOW_THREADS status = hotcold_close(self->store, &error);
+  Py_END_ALLOW_THREADS if (status == HOTCOLD_MISUSE) self->is_closed =
+      0; /* from a callback: it stays open */
   if (status < 0) return raise_status(status, &error);
   Py_RETURN_NONE;
 }
@@ -87,12 +85,11 @@ static void store_dealloc(StoreObject *self) {
     PyErr_Fetch(&type, &value, &trace);
     hotcold_error_t error;
     hotcold_status_t status;
-    Py_BEGIN_ALLOW_THREADS
-    status = hotcold_close(self->store, &error);
+    Py_BEGIN_ALLOW_THREADS status = hotcold_close(self->store, &error);
     Py_END_ALLOW_THREADS
-    /* MISUSE is a forked child's, where the store is the parent's. And what was removed together
-       with its directory is not missed. */
-    int is_removed = status == HOTCOLD_IO && error.os_code == ENOENT;
+        /* MISUSE is a forked child's, where the store is the parent's. And what was removed
+           together with its directory is not missed. */
+        int is_removed = status == HOTCOLD_IO && error.os_code == ENOENT;
     if (status < 0 && status != HOTCOLD_MISUSE && !is_removed) {
       raise_status(status, &error);
       PyErr_WriteUnraisable(NULL);
@@ -122,11 +119,10 @@ static PyObject *store_store(StoreObject *self, PyObject *const *args, Py_ssize_
   hotcold_error_t error;
   hotcold_status_t status;
   uint64_t version;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_store_with(self->store, key.data, key.len, value.data, value.len,
-                              names ? &options : NULL, sizeof options, &version, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_store_with(self->store, key.data, key.len, value.data, value.len,
+                         names ? &options : NULL, sizeof options, &version, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   bytes_done(&value);
   if (status == HOTCOLD_OK) return PyLong_FromUnsignedLongLong(version);
   if (status != HOTCOLD_CONFLICT) return raise_status(status, &error);
@@ -150,14 +146,13 @@ static int store_assign(StoreObject *self, PyObject *name, PyObject *data) {
   }
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  if (data) {
+  Py_BEGIN_ALLOW_THREADS if (data) {
     status = hotcold_store(self->store, key.data, key.len, value.data, value.len, &error);
-  } else {
+  }
+  else {
     status = hotcold_delete(self->store, key.data, key.len, &error);
   }
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   bytes_done(&value);
   if (status == HOTCOLD_NOT_FOUND) PyErr_SetObject(PyExc_KeyError, name);
   if (status < 0) raise_status(status, &error);
@@ -170,10 +165,9 @@ static int find(StoreObject *self, PyObject *name, uint32_t flags, hotcold_value
   if (bytes_take(name, &key) < 0) return -1;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_retrieve_with(self->store, key.data, key.len, flags, value, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_retrieve_with(self->store, key.data, key.len, flags, value, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   if (status < 0) raise_status(status, &error);
   return status == HOTCOLD_OK ? 1 : status < 0 ? -1 : 0;
 }
@@ -247,11 +241,9 @@ static PyObject *store_retrieve_into(StoreObject *self, PyObject *args) {
   hotcold_error_t error;
   hotcold_status_t status;
   size_t len;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_retrieve_into(self->store, key.data, key.len, buffer.buf, (size_t)buffer.len,
-                                 &len, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_retrieve_into(self->store, key.data, key.len, buffer.buf,
+                                                        (size_t)buffer.len, &len, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   PyBuffer_Release(&buffer);
   if (status == HOTCOLD_OK) return PyLong_FromSize_t(len);
   if (status < 0) return raise_status(status, &error);
@@ -263,10 +255,8 @@ static int store_contains(StoreObject *self, PyObject *name) {
   if (bytes_take(name, &key) < 0) return -1;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_contains(self->store, key.data, key.len, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_contains(self->store, key.data, key.len, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   if (status < 0) raise_status(status, &error);
   return status == HOTCOLD_OK ? 1 : status < 0 ? -1 : 0;
 }
@@ -276,10 +266,8 @@ static PyObject *store_delete(StoreObject *self, PyObject *name) {
   if (bytes_take(name, &key) < 0) return NULL;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_delete(self->store, key.data, key.len, &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_delete(self->store, key.data, key.len, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   if (status < 0) return raise_status(status, &error);
   return PyBool_FromLong(status == HOTCOLD_OK);
 }
@@ -325,11 +313,9 @@ static PyObject *store_retrieve_or_load(StoreObject *self, PyObject *const *args
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_value_t value;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_retrieve_or_load(self->store, key.data, key.len, run_load, &call, &value,
-                                    &error);
-  Py_END_ALLOW_THREADS
-  bytes_done(&key);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_retrieve_or_load(self->store, key.data, key.len, run_load, &call, &value, &error);
+  Py_END_ALLOW_THREADS bytes_done(&key);
   if (call.type) { /* this thread's own load raised: its exception says more */
     hotcold_value_release(&value);
     PyErr_Restore(call.type, call.value, call.trace);
@@ -374,11 +360,11 @@ static PyObject *store_retrieve_many(StoreObject *self, PyObject *iterable) {
   if (values && statuses) {
     hotcold_error_t error;
     hotcold_status_t status;
-    Py_BEGIN_ALLOW_THREADS
-    status = hotcold_retrieve_many(self->store, keys.slices, keys.len, values, statuses, &error);
-    Py_END_ALLOW_THREADS
-    result = status == HOTCOLD_OK ? many_result(values, statuses, keys.len, &error)
-                                  : raise_status(status, &error);
+    Py_BEGIN_ALLOW_THREADS status =
+        hotcold_retrieve_many(self->store, keys.slices, keys.len, values, statuses, &error);
+    Py_END_ALLOW_THREADS result = status == HOTCOLD_OK
+                                      ? many_result(values, statuses, keys.len, &error)
+                                      : raise_status(status, &error);
   } else {
     PyErr_NoMemory();
   }
@@ -394,10 +380,9 @@ static PyObject *store_warm_up(StoreObject *self, PyObject *iterable) {
   hotcold_error_t error;
   hotcold_status_t status;
   size_t loaded;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_warm_up(self->store, keys.slices, keys.len, &loaded, &error);
-  Py_END_ALLOW_THREADS
-  keys_done(&keys);
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_warm_up(self->store, keys.slices, keys.len, &loaded, &error);
+  Py_END_ALLOW_THREADS keys_done(&keys);
   return status < 0 ? raise_status(status, &error) : PyLong_FromSize_t(loaded);
 }
 
@@ -413,10 +398,9 @@ static PyObject *store_write(StoreObject *self, PyObject *args, PyObject *kwargs
   hotcold_error_t error;
   hotcold_status_t status;
   batch->busy = 1;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_write(self->store, batch->batch, is_sync ? HOTCOLD_WRITE_SYNC : 0, &error);
-  Py_END_ALLOW_THREADS
-  batch->busy = 0;
+  Py_BEGIN_ALLOW_THREADS status =
+      hotcold_write(self->store, batch->batch, is_sync ? HOTCOLD_WRITE_SYNC : 0, &error);
+  Py_END_ALLOW_THREADS batch->busy = 0;
   if (status != HOTCOLD_OK) return raise_status(status, &error);
   Py_RETURN_NONE;
 }
@@ -426,8 +410,7 @@ static Py_ssize_t store_length(StoreObject *self) {
   hotcold_error_t error;
   hotcold_status_t status;
   Py_ssize_t count = 0;
-  Py_BEGIN_ALLOW_THREADS
-  hotcold_cursor_t *cursor;
+  Py_BEGIN_ALLOW_THREADS hotcold_cursor_t *cursor;
   hotcold_slice_t key;
   status = hotcold_cursor_open(self->store, NULL, 0, &cursor, &error);
   while (status == HOTCOLD_OK) {
@@ -435,8 +418,7 @@ static Py_ssize_t store_length(StoreObject *self) {
     if (status == HOTCOLD_OK) count++;
   }
   hotcold_cursor_close(cursor);
-  Py_END_ALLOW_THREADS
-  if (status >= 0) return count;
+  Py_END_ALLOW_THREADS if (status >= 0) return count;
   raise_status(status, &error);
   return -1;
 }
@@ -447,10 +429,8 @@ static PyObject *whole(StoreObject *self,
                        hotcold_status_t (*call)(hotcold_t *, hotcold_error_t *)) {
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = call(self->store, &error);
-  Py_END_ALLOW_THREADS
-  if (status < 0) return raise_status(status, &error);
+  Py_BEGIN_ALLOW_THREADS status = call(self->store, &error);
+  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
   Py_RETURN_NONE;
 }
 
@@ -475,10 +455,9 @@ static PyObject *store_optimize_hot(StoreObject *self, PyObject *args, PyObject 
   hotcold_error_t error;
   hotcold_status_t status;
   size_t demoted;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_optimize_hot(self->store, target, &demoted, &error);
-  Py_END_ALLOW_THREADS
-  return status < 0 ? raise_status(status, &error) : PyLong_FromSize_t(demoted);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_optimize_hot(self->store, target, &demoted, &error);
+  Py_END_ALLOW_THREADS return status < 0 ? raise_status(status, &error)
+                                         : PyLong_FromSize_t(demoted);
 }
 
 static PyObject *store_backup(StoreObject *self, PyObject *path) {
@@ -486,10 +465,8 @@ static PyObject *store_backup(StoreObject *self, PyObject *path) {
   if (!PyUnicode_FSConverter(path, &encoded)) return NULL;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_backup(self->store, PyBytes_AS_STRING(encoded), &error);
-  Py_END_ALLOW_THREADS
-  Py_DECREF(encoded);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_backup(self->store, PyBytes_AS_STRING(encoded), &error);
+  Py_END_ALLOW_THREADS Py_DECREF(encoded);
   if (status < 0) return raise_status(status, &error);
   Py_RETURN_NONE;
 }
@@ -498,10 +475,8 @@ static PyObject *store_verify(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
   hotcold_error_t error;
   hotcold_status_t status;
   uint64_t records, damaged;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_verify(self->store, &records, &damaged, &error);
-  Py_END_ALLOW_THREADS
-  if (status < 0) return raise_status(status, &error);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_verify(self->store, &records, &damaged, &error);
+  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
   return Py_BuildValue("KK", (unsigned long long)records, (unsigned long long)damaged);
 }
 
@@ -514,61 +489,58 @@ static PyObject *store_stats_text(StoreObject *self, PyObject *args) {
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_value_t text;
-  Py_BEGIN_ALLOW_THREADS
-  status = hotcold_stats_text(self->store, format, &text, &error);
-  Py_END_ALLOW_THREADS
-  if (status < 0) return raise_status(status, &error);
+  Py_BEGIN_ALLOW_THREADS status = hotcold_stats_text(self->store, format, &text, &error);
+  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
   PyObject *result = PyUnicode_DecodeUTF8((const char *)text.data, (Py_ssize_t)text.len, "replace");
   hotcold_value_release(&text);
   return result;
 }
 
-/* What a method does for a user is told in hotcold/_store.pyi and the README, not twice. */
-#define FAST (METH_FASTCALL | METH_KEYWORDS)
-#define METHOD(name, flags, doc) {#name, (PyCFunction)(void (*)(void))store_##name, flags, doc}
 static PyMethodDef store_methods[] = {
-    METHOD(close, METH_NOARGS, "Writes back, syncs and closes. Closing again does nothing."),
-    METHOD(store, FAST,
-           "store(key, value, *, ttl=None, if_version=None, cold_only=False, sync=False)\n\n"
-           "Stores a value and returns its version. ttl is in seconds. With if_version the key\n"
-           "must have that version, 0 for absent; otherwise ConflictError, and its version tells."),
-    METHOD(retrieve, FAST,
-           "retrieve(key, *, promote=True, recency=True)\n\n"
+    METHOD(store, close, METH_NOARGS, "/",
+           "Writes back, syncs and closes. Closing again does nothing."),
+    METHOD(store, store, FAST,
+           "key, value, /, *, ttl=None, if_version=None, cold_only=False, sync=False",
+           "Stores a value and returns its version; ttl is in seconds.\n\nWith if_version the key "
+           "must have that version, 0 for absent; otherwise\nConflictError, whose version is the "
+           "one that it has."),
+    METHOD(store, retrieve, FAST, "key, /, *, promote=True, recency=True",
            "The value as a memoryview that is not copied, or None."),
-    METHOD(entry, FAST,
-           "entry(key, *, promote=True, recency=True)\n\n"
+    METHOD(store, entry, FAST, "key, /, *, promote=True, recency=True",
            "The Value of a key, with version, expires_at and tier, or None."),
-    METHOD(get, METH_FASTCALL, "get(key, default=None)\n\nA copy of the value, or default."),
-    METHOD(retrieve_into, METH_VARARGS,
-           "retrieve_into(key, buffer)\n\nCopies the value into a writable buffer and returns its\n"
-           "length, or None if the key is absent; BufferTooSmallError if it does not fit."),
-    METHOD(retrieve_or_load, METH_FASTCALL,
-           "retrieve_or_load(key, load)\n\n"
-           "The value as a memoryview; on a miss what load(key) returns is stored and given to\n"
-           "all who ask: bytes, (bytes, ttl in seconds), or None for no value."),
-    METHOD(retrieve_many, METH_O,
-           "retrieve_many(keys)\n\nA list of memoryviews, None where a key is absent."),
-    METHOD(delete, METH_O, "delete(key)\n\nRemoves a key; tells whether it was there."),
-    METHOD(clear, METH_NOARGS, "Removes every key."),
-    METHOD(write, METH_VARARGS | METH_KEYWORDS,
-           "write(batch, *, sync=False)\n\nWrites a batch: all of it or nothing."),
-    METHOD(warm_up, METH_O, "warm_up(keys)\n\nLoads keys into hot; how many are hot then."),
-    METHOD(optimize_hot, METH_VARARGS | METH_KEYWORDS,
-           "optimize_hot(target_bytes=0)\n\nDemotes until hot holds so much; how many left."),
-    METHOD(subscribe, METH_VARARGS,
-           "subscribe(callback, mask=EventKind.ALL)\n\n"
-           "Calls callback(event) on the thread where the event happens; returns a number for\n"
-           "unsubscribe(). What the callback raises goes to sys.unraisablehook."),
-    METHOD(unsubscribe, METH_O, "unsubscribe(number)\n\nEnds a subscription."),
-    {"event_queue", (PyCFunction)event_queue_open, METH_VARARGS,
-     "event_queue(mask=EventKind.ALL, capacity=1024)\n\nThe same events, to be pulled."},
-    {"cursor", (PyCFunction)cursor_open, METH_VARARGS,
-     "cursor(prefix=b'')\n\nA walk over the keys: an iterator."},
-    METHOD(sync, METH_NOARGS, "Makes everything acknowledged survive power loss."),
-    METHOD(compact, METH_NOARGS, "Compresses all and gives back all dead space, and waits."),
-    METHOD(backup, METH_O, "backup(path)\n\nA consistent copy, while in use."),
-    METHOD(verify, METH_NOARGS, "Checks every record: (records, damaged)."),
-    METHOD(stats_text, METH_VARARGS, "stats_text(format='json')\n\nOr 'prometheus'."),
+    METHOD(store, get, METH_FASTCALL, "key, default=None, /", "A copy of the value, or default."),
+    METHOD(store, retrieve_into, METH_VARARGS, "key, buffer, /",
+           "Copies the value into a buffer and returns its length, or None.\n\nBufferTooSmallError "
+           "if it does not fit."),
+    METHOD(store, retrieve_or_load, METH_FASTCALL, "key, load, /",
+           "The value as a memoryview; on a miss load(key) makes it.\n\nWhat it returns is stored "
+           "and given to all who ask: bytes, (bytes, ttl in\nseconds), or None for no value. What "
+           "it raises is raised."),
+    METHOD(store, retrieve_many, METH_O, "keys, /",
+           "A list of memoryviews, None where a key is absent."),
+    METHOD(store, delete, METH_O, "key, /", "Removes a key; tells whether it was there."),
+    METHOD(store, clear, METH_NOARGS, "/", "Removes every key."),
+    METHOD(store, write, KEYWORDS, "batch, *, sync=False", "Writes a batch: all of it or nothing."),
+    METHOD(store, warm_up, METH_O, "keys, /",
+           "Loads keys into hot; returns how many are hot then."),
+    METHOD(store, optimize_hot, KEYWORDS, "target_bytes=0",
+           "Demotes until hot holds so much; returns how many left."),
+    METHOD(store, subscribe, METH_VARARGS, "callback, mask=0x7fffffff, /",
+           "Has callback(event) called on the thread where the event happens.\n\nReturns a number "
+           "for unsubscribe(). mask is bits of EventKind. What the\ncallback raises goes to "
+           "sys.unraisablehook."),
+    METHOD(store, unsubscribe, METH_O, "number, /",
+           "Ends a subscription; tells whether there was one."),
+    METHOD(store, event_queue, METH_VARARGS, "mask=0x7fffffff, capacity=1024, /",
+           "The same events, to be pulled."),
+    METHOD(store, cursor, METH_VARARGS, "prefix=b'', /", "A walk over the keys: an iterator."),
+    METHOD(store, sync, METH_NOARGS, "/", "Makes everything acknowledged survive power loss."),
+    METHOD(store, compact, METH_NOARGS, "/",
+           "Compresses all and gives back all dead space, and waits."),
+    METHOD(store, backup, METH_O, "path, /", "Makes a consistent copy, while in use."),
+    METHOD(store, verify, METH_NOARGS, "/", "Checks every record: (records, damaged)."),
+    METHOD(store, stats_text, METH_VARARGS, "format='json', /",
+           "The stats as text: 'json' or 'prometheus'."),
     {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef store_getset[] = {

@@ -5,14 +5,12 @@
 enum { LARGE_BYTES = 1 << 20 };
 
 typedef struct ValueObject {
-  PyObject_HEAD
-  hotcold_value_t value;
+  PyObject_HEAD hotcold_value_t value;
 } ValueObject;
 
 static void value_dealloc(ValueObject *self) {
   if (self->value.len >= LARGE_BYTES) {
-    Py_BEGIN_ALLOW_THREADS
-    hotcold_value_release(&self->value);
+    Py_BEGIN_ALLOW_THREADS hotcold_value_release(&self->value);
     Py_END_ALLOW_THREADS
   } else {
     hotcold_value_release(&self->value);
@@ -91,15 +89,15 @@ static PyGetSetDef value_getset[] = {
 
 static PyObject *value_repr(ValueObject *self) {
   return PyUnicode_FromFormat("<hotcold.Value of %zd bytes, version %llu>",
-                              (Py_ssize_t)self->value.len,
-                              (unsigned long long)self->value.version);
+                              (Py_ssize_t)self->value.len, (unsigned long long)self->value.version);
 }
 
 PyTypeObject ValueType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "hotcold.Value",
-    .tp_doc = "A value with its version, expiry and tier. The bytes are read in place, through\n"
-              "the buffer protocol, and stay valid as long as this lives, also when the key is\n"
-              "stored again or the store is closed.",
+    .tp_doc =
+        "A value with its version, expiry and tier. The bytes are read in place, through\n"
+        "the buffer protocol, and stay valid as long as this lives, also when the key is\n"
+        "stored again or the store is closed.",
     .tp_basicsize = sizeof(ValueObject),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_dealloc = (destructor)value_dealloc,

@@ -2,6 +2,7 @@
 
 import collections.abc
 import gc
+import inspect
 import os
 import random
 import subprocess
@@ -462,3 +463,10 @@ store[b"k"] = b"v"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
     assert hotcold.Store(tmp_path)[b"k"] == b"v"
+
+
+def test_every_method_says_what_it_does():
+    for kind in (hotcold.Store, hotcold.Batch, hotcold.Cursor, hotcold.EventQueue):
+        for name, method in inspect.getmembers(kind, callable):
+            if not name.startswith("_"):
+                assert inspect.getdoc(method) and inspect.signature(method), name

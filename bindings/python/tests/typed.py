@@ -14,7 +14,8 @@ def use(directory: str) -> None:
         copy: bytes = store[b"k"]
         view: Optional[memoryview] = store.retrieve(b"k")
         entry: Optional[hotcold.Value] = store.entry(bytearray(b"k"), promote=False)
-        assert view is not None and bytes(view) == copy and entry is not None and entry.tier in ("hot", "cold")
+        assert view is not None and bytes(view) == copy
+        assert entry is not None and entry.tier in ("hot", "cold")
         version: int = store.store(b"k", memoryview(b"w"), ttl=1.5, if_version=entry.version)
         kinds: list[int] = []
         store.subscribe(lambda event: kinds.append(event.kind), hotcold.EventKind.ITEM_STORED)
