@@ -78,7 +78,13 @@ fn tags(header: &str) -> String {
         if let Some((tag, rest)) = struct_tag(line) {
             // Where a function has the tag's name, C++ warns that one hides the other.
             let tag = if header.contains(&format!(" {tag}(")) { format!("{tag}_t") } else { tag };
-            format!("typedef struct {tag} {rest}\n")
+            let line = format!("typedef struct {tag} {rest}\n");
+            // In C++ `hotcold` is the namespace of hotcold.hpp, and cannot be a tag, too.
+            if tag == "hotcold" {
+                unlike_cpp("typedef struct hotcold_t hotcold_t;\n", &line)
+            } else {
+                line
+            }
         } else if line.starts_with("typedef enum ") {
             format!("{}\n", line.trim_start_matches("typedef "))
         } else if line.starts_with("} hotcold_") && !line.ends_with("_t;") {
@@ -88,6 +94,11 @@ fn tags(header: &str) -> String {
         }
     });
     lines.collect()
+}
+
+/// A line for C++ and another for C.
+fn unlike_cpp(cpp: &str, c: &str) -> String {
+    format!("#ifdef __cplusplus\n{cpp}#else\n{c}#endif\n")
 }
 
 /// `typedef struct hotcold_x_t rest` as `hotcold_x` and `rest`.

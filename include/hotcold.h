@@ -314,7 +314,11 @@ typedef struct hotcold_options hotcold_options_t;
  * An open store. The pointer is a number that stands for it, not an address: it is never given
  * twice in a process, and after hotcold_close() every call with it answers HOTCOLD_MISUSE.
  */
+#ifdef __cplusplus
+typedef struct hotcold_t hotcold_t;
+#else
 typedef struct hotcold hotcold_t;
+#endif
 
 /**
  * What a call answers: one of `enum hotcold_status`. 0 is fine, above 0 an ordinary outcome,
