@@ -244,12 +244,15 @@ private:
     std::unique_ptr<hotcold_options_t, detail::Free<hotcold_options_free>> raw_;
 };
 
+/// Stands for no condition; no key has it.
+inline constexpr std::uint64_t any_version = UINT64_MAX;
+
 /// How to store one key.
 struct StoreOptions {
     /// Until expiry; 0: never. A time below 0 is over at once.
     Milliseconds ttl{0};
     /// Store only if the key has this version; 0: only if it is absent.
-    std::optional<std::uint64_t> if_version{};
+    std::uint64_t if_version = any_version;
     /// Do not enter hot.
     bool cold_only = false;
     /// Durable when the call returns.
@@ -259,8 +262,8 @@ struct StoreOptions {
         hotcold_store_options_t raw = {};
         // The shortest time there is, because 0 would be for ever.
         raw.ttl = ttl.count() < 0 ? 1 : static_cast<std::uint64_t>(ttl.count());
-        raw.if_version = if_version.value_or(0);
-        raw.flags = bit(if_version.has_value(), HOTCOLD_STORE_IF_VERSION) |
+        raw.if_version = if_version == any_version ? 0 : if_version;
+        raw.flags = bit(if_version != any_version, HOTCOLD_STORE_IF_VERSION) |
                     bit(cold_only, HOTCOLD_STORE_COLD_ONLY) | bit(sync, HOTCOLD_STORE_SYNC);
         return raw;
     }
