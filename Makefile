@@ -1,11 +1,12 @@
 # What people type. The building itself is cargo's and CMake's.
 
-.PHONY: help demo test install soak bench fmt clean
+.PHONY: help demo test test-packages install soak bench fmt clean
 
 help:
 	@echo 'make demo      builds the release library and runs it on real files'
 	@echo 'make test      everything that must pass, in a few minutes'
 	@echo 'make install   installs library, header, CMake and pkg-config files (PREFIX=/usr/local)'
+	@echo 'make test-packages  packages and every way to link: made, installed, used'
 	@echo 'make soak      the long tests: crashes, faults, many threads'
 	@echo 'make bench     the measurements'
 	@echo 'make clean     removes what was built'
@@ -28,6 +29,10 @@ install:
 		-DHOTCOLD_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
 	cmake --build build/install
 	cmake --install build/install
+
+test-packages:
+	@scripts/setup packages
+	@packaging/test
 
 soak:
 	@scripts/setup test
