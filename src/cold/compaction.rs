@@ -147,11 +147,11 @@ impl Compactor {
             match self.copy_live(parts, host, (input, mode), &all) {
                 Ok(Some(bytes)) => bytes_after = bytes,
                 Ok(None) => {
-                    self.abandon()?;
+                    self.abandon(parts)?;
                     return Ok(None);
                 }
                 Err(error) => {
-                    self.abandon().and(Err(error))?;
+                    self.abandon(parts).and(Err(error))?;
                 }
             }
         } else if parts.sync {
@@ -161,11 +161,13 @@ impl Compactor {
             let sentence = format!("{} still holds live records after it was moved", input.name());
             return Err(Error::new(ErrorKind::Internal, sentence));
         }
-        parts.segments.remove(input);
+        // First the file: as long as it is there, it must be known for what it holds.
         parts.disk.remove(&input.name())?;
+        parts.segments.remove(input);
         if parts.sync {
-            // Before a tombstone goes because of this file's absence, it must be absent for good.
-            parts.disk.sync_names()?;
+            // Before a tombstone goes because of this file's absence, or a checkpoint leaves it
+            // out, it must be absent for good.
+            parts.disk.sync_names().inspect_err(|error| parts.poison.set(error))?;
         }
         Ok(Some(Rewritten { segment: input.name(), bytes_before, bytes_after }))
     }
@@ -201,7 +203,7 @@ impl Compactor {
                     parts.keydir.lock_for(header.hash).at(header.hash, from)
                 }
                 Kind::Tombstone | Kind::Clear => {
-                    Some(from).filter(|_| intact && !can_drop(input, all, header.sequence))
+                    Some(from).filter(|_| !can_drop(input, all, header.sequence))
                 }
                 Kind::Synced => None,
             };
@@ -211,8 +213,12 @@ impl Compactor {
                 }
                 continue;
             };
-            if !intact && header.kind != Kind::Lost {
-                bytes += self.lose(parts, Some(from), header.hash, header.sequence)?;
+            if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
+                bytes += match header.kind {
+                    Kind::Value => self.lose(parts, Some(from), header.hash, header.sequence)?,
+                    // Of its key the hash is left, which is enough to go on deleting.
+                    _ => self.bury(parts, header, &[])?,
+                };
                 continue;
             }
             let record = scanner.record(&header);
@@ -337,10 +343,12 @@ impl Compactor {
         self.bury(parts, header, &record[header.key_start()..header.value_start()])
     }
 
-    /// Writes a tombstone in the place of an expired value, which kept older ones from coming back.
+    /// Writes a tombstone in the place of an expired value, which kept older ones from coming back,
+    /// or of a damaged one.
     fn bury(&mut self, parts: &Parts<'_>, header: Header, key: &[u8]) -> Result<u64> {
-        let header =
-            Header { kind: Kind::Tombstone, codec: 0, expires: false, stored_len: 0, ..header };
+        let key_len = u16::try_from(key.len()).unwrap_or(u16::MAX);
+        let kind = Kind::Tombstone;
+        let header = Header { kind, key_len, codec: 0, expires: false, stored_len: 0, ..header };
         let mut record = vec![0; HEADER_BYTES];
         record.extend_from_slice(key);
         self.copy(parts, None, header, &record, 0)
@@ -412,8 +420,9 @@ impl Compactor {
     fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
         match &self.output {
             Some(output) if parts.sync => {
-                output.segment.file().sync()?;
-                parts.disk.sync_names()
+                // The keydir points to it already, and so would a checkpoint.
+                let synced = output.segment.file().sync().and_then(|()| parts.disk.sync_names());
+                synced.inspect_err(|error| parts.poison.set(error))
             }
             _ => Ok(()),
         }
@@ -423,16 +432,15 @@ impl Compactor {
         self.output.as_mut().map_or(Ok(()), |output| output.flush(parts))
     }
 
-    /// Forgets what was copied but not published, and its bytes.
-    fn abandon(&mut self) -> Result<()> {
+    /// Forgets what was copied but not published, and its bytes. If they may come back writing
+    /// ends, because later deletions would not be known to be newer.
+    fn abandon(&mut self, parts: &Parts<'_>) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
         output.buffer.clear();
         output.moves.clear();
         output.offset = output.segment.end();
         let cut = output.segment.file().set_len(output.offset);
-        if cut.is_err() {
-            self.seal_output();
-        }
-        cut
+        cut.inspect_err(|error| parts.poison.set(error))?;
+        self.sync_output(parts)
     }
 }

@@ -24,7 +24,8 @@ pub struct Draft<'a> {
     pub expires_at: u64,
     /// Another live key has the same hash.
     pub collides: bool,
-    /// The sequence that was taken for it earlier, or 0 to take one now.
+    /// The sequence that was taken for it earlier, or 0 to take one now; for `Synced` the id of the
+    /// segment it vouches for.
     pub sequence: u64,
     /// The next draft belongs to the same batch.
     pub chained: bool,

@@ -31,6 +31,9 @@ pub mod change;
 pub mod upkeep;
 pub mod warm;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::change::{Change, Located};
 pub use self::compaction::{Departed, Departure, Host, Rewritten};
 pub use self::draft::{Draft, Few};

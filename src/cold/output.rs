@@ -4,6 +4,7 @@
 use super::keydir::Keydir;
 use super::location::Location;
 use super::log::Log;
+use super::poison::Poison;
 use super::segment::{Segment, Segments};
 use crate::codec::record::Header;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
@@ -22,6 +23,8 @@ pub struct Parts<'a> {
     pub keydir: &'a Keydir,
     /// The log.
     pub log: &'a Log,
+    /// Whether writing has ended.
+    pub poison: &'a Poison,
     /// Where the time comes from.
     pub clock: &'a dyn Clock,
     /// Seed of the key hash.

@@ -27,6 +27,9 @@ use crate::key::KeyHasher;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Ranges of sequences that are left out when the manifest is lost.
+const RANGES_SKIPPED: u64 = 256;
+
 /// What was found in the directory.
 pub struct Recovered {
     /// All segments.
@@ -91,7 +94,9 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
     };
     found.rebuilt_files += u64::from(has_checkpoint && loaded.is_none());
     found.rebuilt_files += u64::from(!has_manifest && !by_id.is_empty());
-    if let Some(Loaded { head, .. }) = &loaded {
+    if let Some(Loaded { head, tallies }) = &loaded {
+        // Of a segment that is gone by now; a new one under its id would be taken for it.
+        tallies.keys().for_each(|id| found.segments.spend_id(*id));
         found.seed = found.seed.or(Some(head.seed));
         found.sequence_floor = found.sequence_floor.max(head.sequence);
         found.clear_sequence = head.clear_sequence;
@@ -101,7 +106,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         checkpoint::remove_leftover(disk, &names)?;
     }
     let candidates = found.walk(disk, loaded.as_ref(), writable)?;
-    found.merge(candidates);
+    found.merge(candidates, loaded.as_ref().map_or(0, |loaded| loaded.head.sequence));
     found.count_live();
     for segment in found.segments.all() {
         if found.active.as_ref().is_none_or(|active| active.id() != segment.id()) {
@@ -109,8 +114,8 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         }
     }
     if !has_manifest {
-        // Nobody knows how far the last range had been used.
-        found.sequence_floor += RANGE;
+        // Nobody knows how many ranges were taken since the last record that is left.
+        found.sequence_floor += RANGES_SKIPPED * RANGE;
     }
     Ok(found)
 }
@@ -257,7 +262,8 @@ impl Recovered {
     }
 
     /// For each hash lets the newest candidate win over the others and over the checkpoint.
-    fn merge(&mut self, mut candidates: Vec<Candidate>) {
+    /// The checkpoint accounts for records with a lower sequence than `accounted`.
+    fn merge(&mut self, mut candidates: Vec<Candidate>, accounted: u64) {
         let loaded_is_cleared = candidates.iter().any(|candidate| candidate.kind == Kind::Clear);
         if loaded_is_cleared {
             self.keydir.lock_all().iter_mut().for_each(|shard| drop(shard.take()));
@@ -271,7 +277,10 @@ impl Recovered {
             let (Some(newest), hash) = (group.last(), group[0].hash) else { continue };
             let mut shard = self.keydir.lock_for(hash);
             let before: Vec<Location> = shard.group(hash).iter().collect();
-            let after = if before.len() > 1 || group.iter().any(|c| c.collides) {
+            // What was only moved is not newer than what the checkpoint has, and may be torn.
+            let is_moved = |c: &Candidate| !c.intact || c.sequence < accounted;
+            let is_mixed = !before.is_empty() && group.iter().any(is_moved);
+            let after = if before.len() > 1 || is_mixed || group.iter().any(|c| c.collides) {
                 resolve(&self.segments, self.seed.unwrap_or(0), &before, group)
             } else {
                 Vec::from_iter((newest.kind != Kind::Tombstone).then_some(newest.location))
@@ -334,10 +343,16 @@ fn resolve(
         live.push((known.map(|(key, _)| key), sequence, *location));
     }
     for candidate in group {
+        // A torn copy of a record that is still where it was.
+        if !candidate.intact && live.iter().any(|(_, other, _)| *other == candidate.sequence) {
+            continue;
+        }
         let key = key_at(candidate.location).map(|(key, _)| key);
-        // Without the mark it was the hash's only key when it was written.
+        // Without the mark it was the hash's only key when it was written. What has the same
+        // sequence is the same record, which was moved.
         live.retain(|(other, sequence, _)| {
-            *sequence > candidate.sequence || (candidate.collides && *other != key)
+            *sequence > candidate.sequence
+                || (*sequence < candidate.sequence && candidate.collides && *other != key)
         });
         if candidate.kind != Kind::Tombstone {
             live.push((key, candidate.sequence, candidate.location));

@@ -15,8 +15,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// A record longer than this is checked piece by piece and not held in memory.
 pub const HELD_BYTES_MAX: u64 = 64 << 20;
 
-/// File systems lose whole blocks of at least this size, which then read as zeros.
-const BLOCK_BYTES: usize = 4_096;
+/// What a disk writes as a whole or not at all, in bytes; what it lost reads as zeros.
+const SECTOR_BYTES: u64 = 512;
 
 /// One step of the walk.
 pub enum Step {
@@ -156,20 +156,30 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// True if a whole block between the offsets reads as zeros: what a power loss leaves of bytes
-/// that had not reached the disk.
+/// True if, between the offsets, a sector reads as zeros, the first one from `from` on: what a power
+/// loss leaves of bytes that had not reached the disk. A record stands at `from`, so that zeros
+/// there cannot be what was written.
 ///
 /// # Errors
 /// `Io`.
-pub fn has_lost_block(segment: &Segment, from: u64, to: u64) -> Result<bool> {
-    let mut block = from.next_multiple_of(BLOCK_BYTES as u64);
-    let mut bytes = [0; BLOCK_BYTES];
-    while block + BLOCK_BYTES as u64 <= to {
-        let count = segment.file().read_at(&mut bytes, block)?;
-        if count == bytes.len() && bytes.iter().all(|byte| *byte == 0) {
-            return Ok(true);
+pub fn has_lost_sector(segment: &Segment, from: u64, to: u64) -> Result<bool> {
+    let mut bytes = vec![0; CHUNK_BYTES];
+    let mut at = from;
+    while at < to {
+        let count = segment.file().read_at(&mut bytes, at)?;
+        let mut rest = &bytes[..count];
+        while at < to {
+            let end = (at + 1).next_multiple_of(SECTOR_BYTES);
+            let length = usize::try_from(end - at).unwrap_or(usize::MAX);
+            let Some((sector, behind)) = rest.split_at_checked(length) else { break };
+            if end <= to && sector.iter().all(|byte| *byte == 0) {
+                return Ok(true);
+            }
+            (rest, at) = (behind, end);
         }
-        block += BLOCK_BYTES as u64;
+        if rest.len() == count {
+            break;
+        }
     }
     Ok(false)
 }

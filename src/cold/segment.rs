@@ -221,7 +221,7 @@ impl Segments {
     /// # Errors
     /// `Unsupported` when all slots are taken.
     pub fn add(&self, header: SegmentHeader, file: Arc<dyn File>) -> Result<Arc<Segment>> {
-        self.next_id.fetch_max(header.id + 1, Ordering::Relaxed);
+        self.spend_id(header.id);
         let mut slots = self.slots.write();
         let free = self.free_slots.lock().pop();
         let slot = free.or_else(|| u32::try_from(slots.len()).ok()).filter(|s| *s <= SLOT_MAX);
@@ -259,6 +259,11 @@ impl Segments {
             return Err(disk.remove(&name).err().unwrap_or(error));
         }
         self.add(header, file)
+    }
+
+    /// Keeps the id, and those below, from being given out: something still refers to it.
+    pub fn spend_id(&self, id: u64) {
+        self.next_id.fetch_max(id.saturating_add(1), Ordering::Relaxed);
     }
 
     /// The segment in that slot.

@@ -176,6 +176,7 @@ impl Cold {
             segments: &self.segments,
             keydir: &self.keydir,
             log: self.log()?,
+            poison: &self.poison,
             clock: &*self.clock,
             seed: self.hasher.seed(),
             segment_bytes_max: self.options.segment_bytes_max,
@@ -243,7 +244,9 @@ impl Cold {
         if log.active().is_none_or(|active| active.id() != position.segment) {
             return Ok(());
         }
-        let appended = log.append(&[Draft::marker(Kind::Synced, position.offset)])?;
+        // It may come to stand in the next segment, and then vouches for nothing there.
+        let marker = Draft::marker(Kind::Synced, position.offset);
+        let appended = log.append(&[Draft { sequence: position.segment, ..marker }])?;
         for (header, location) in &appended.records {
             appended.segment.note(header, *location, 0);
         }

@@ -4,16 +4,16 @@
 //! In the last log segment, what follows the last whole record, unless the files show that it had
 //! reached the disk: the checkpoint's position or a *synced* record lies behind it. A batch whose
 //! last record is missing is part of the tail. Damage that is followed by whole records is damage
-//! (its key answers `Corrupt`) - but for a block of zeros that nothing vouches for, which is what
+//! (its key answers `Corrupt`) - but for a sector of zeros that nothing vouches for, which is what
 //! a power loss leaves of writes that came out of order: the log ends there.
 //!
 //! The same holds for the log segments before it that may not have been synced. Each names the one
-//! before it and its length; where that one lacks something at its end, or a block in it was lost,
+//! before it and its length; where that one lacks something at its end, or a sector in it was lost,
 //! the log ends there, and what later segments have is dropped: what is left is a prefix.
 
 use super::checkpoint::Loaded;
 use super::location::Location;
-use super::scan::{Scanner, Step, has_lost_block};
+use super::scan::{Scanner, Step, has_lost_sector};
 use super::segment::Segment;
 use crate::codec::record::{Header, Kind};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentKind};
@@ -93,10 +93,9 @@ pub fn open_end(all: &[Arc<Segment>], loaded: Option<&Loaded>) -> Result<Vec<Ope
         }
         let known = known_end(segment, loaded);
         let met = meet(segment, known)?;
-        let vouches = |step: &MetStep| step.intact && step.is_kind(Kind::Synced);
         let is_end = segment.id() == log_segment
             || segment.header().previous.is_none()
-            || met.steps.iter().any(vouches);
+            || met.steps.iter().any(|step| step.vouches_for(segment));
         open.push(Open { segment: segment.clone(), known, met });
         if is_end {
             break;
@@ -172,7 +171,7 @@ pub fn take_up(
 
 /// Where the records of the last log segment end, and the torn tail begins.
 pub fn valid_end(segment: &Segment, met: &Met, known: u64) -> Result<u64> {
-    let vouched = vouched_end(met, known);
+    let vouched = vouched_end(segment, met, known);
     let end = batch_end(&met.steps, u64::MAX).max(vouched.min(met.length));
     Ok(lost_from(segment, met, vouched, end)?.unwrap_or(end))
 }
@@ -181,7 +180,7 @@ pub fn valid_end(segment: &Segment, met: &Met, known: u64) -> Result<u64> {
 /// took some of it and left the successor.
 pub fn whole_end(segment: &Segment, met: &Met, known: u64, next: &Segment) -> Result<u64> {
     let expected = expected_end(segment, Some(next));
-    let vouched = vouched_end(met, known);
+    let vouched = vouched_end(segment, met, known);
     let end = match met.length < expected {
         true => batch_end(&met.steps, u64::MAX).max(vouched.min(met.length)),
         false => met.length,
@@ -197,28 +196,34 @@ pub fn expected_end(segment: &Segment, next: Option<&Segment>) -> u64 {
 }
 
 /// Up to where it is certain that the bytes had reached the disk.
-fn vouched_end(met: &Met, known: u64) -> u64 {
-    let marks = met.steps.iter().filter(|step| step.intact && step.is_kind(Kind::Synced));
+fn vouched_end(segment: &Segment, met: &Met, known: u64) -> u64 {
+    let marks = met.steps.iter().filter(|step| step.vouches_for(segment));
     marks.filter_map(|step| step.header).fold(known, |vouched, mark| vouched.max(mark.hash))
 }
 
-/// Where a block begins, behind `vouched` and before `end`, that never reached the disk; moved to
+/// Where something begins, behind `vouched` and before `end`, that never reached the disk; moved to
 /// the end of the last batch before it.
 fn lost_from(segment: &Segment, met: &Met, vouched: u64, end: u64) -> Result<Option<u64>> {
-    let steps = &met.steps;
-    for (index, flaw) in steps.iter().enumerate().filter(|(_, step)| !step.intact) {
-        let next = steps.get(index + 1).map_or(met.length, |next| next.offset);
-        let is_asked = flaw.offset >= vouched && flaw.offset < end;
-        if is_asked && has_lost_block(segment, flaw.offset, next)? {
-            return Ok(Some(batch_end(steps, flaw.offset).max(vouched)));
+    let mut rest = &met.steps[..];
+    while let Some(first) = rest.iter().position(|step| !step.intact) {
+        // What was lost goes over several records, and begins or ends within some.
+        let flaws = rest[first..].iter().take_while(|step| !step.intact).count();
+        let start = rest[first].offset;
+        rest = &rest[first + flaws..];
+        let next = rest.first().map_or(met.length, |next| next.offset);
+        let is_asked = start >= vouched && start < end;
+        if is_asked && has_lost_sector(segment, start, next)? {
+            return Ok(Some(batch_end(&met.steps, start).max(vouched)));
         }
     }
     Ok(None)
 }
 
 impl MetStep {
-    fn is_kind(&self, kind: Kind) -> bool {
-        self.header.is_some_and(|header| header.kind == kind)
+    /// True if it says that the segment had been synced before it.
+    fn vouches_for(&self, segment: &Segment) -> bool {
+        let is_mark = |mark: Header| mark.kind == Kind::Synced && mark.sequence == segment.id();
+        self.intact && self.header.is_some_and(is_mark)
     }
 }
 

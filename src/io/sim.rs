@@ -1,9 +1,9 @@
 //! A disk in memory that a test can crash, tear, fill and damage.
 //!
 //! It promises what a real disk promises, and no more. Bytes are durable after `sync` of their
-//! file, names after `sync_names`. When the power goes, of all else each sector of each write, each
-//! change of a length and each change of a name is there or not as the test's choice has it, in
-//! any combination. After a failed sync the bytes it was for stay uncertain, whatever is synced
+//! file, names after `sync_names`. When the power goes, of all else each sector of each write and
+//! each change of a length is there or not as the test's choice has it, in any combination; names
+//! change in order, as journals have it. After a failed sync the bytes it was for stay uncertain, whatever is synced
 //! later: Linux forgets that they were not written.
 //!
 //! # Invariants
@@ -92,10 +92,8 @@ impl SimDisk {
     pub fn crash(&self, mut choice: impl FnMut() -> bool) -> Self {
         let state = self.state.lock();
         let mut names = state.durable_names.clone();
-        for change in &state.name_changes {
-            if choice() {
-                change.apply(&mut names);
-            }
+        for change in state.name_changes.iter().take_while(|_| choice()) {
+            change.apply(&mut names);
         }
         let mut files = BTreeMap::new();
         for (name, id) in names {

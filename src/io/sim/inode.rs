@@ -58,7 +58,7 @@ impl Inode {
 
     /// Makes a change, which is not durable.
     pub fn change(&mut self, what: What) {
-        what.apply(&mut self.bytes, &mut || true);
+        what.apply(&mut self.bytes);
         self.changes.push(Change { what, fate: Fate::Pending });
     }
 
@@ -70,7 +70,7 @@ impl Inode {
         }
         if self.changes.iter().all(|change| change.fate == Fate::Durable) {
             for change in self.changes.drain(..) {
-                change.what.apply(&mut self.base, &mut || true);
+                change.what.apply(&mut self.base);
             }
         }
     }
@@ -82,13 +82,28 @@ impl Inode {
         self.changes.clear();
     }
 
-    /// The bytes after the power went: `choice` says of each thing not synced whether it survived.
+    /// The bytes after the power went: `choice` says, of each sector of each change not synced,
+    /// whether it was written back then. It was with all that had been made to it by then: within
+    /// a sector a later change does not survive without the earlier ones.
     pub fn crash(&self, choice: &mut impl FnMut() -> bool) -> Vec<u8> {
+        let mut seen = self.base.clone();
         let mut bytes = self.base.clone();
-        for change in &self.changes {
-            match change.fate {
-                Fate::Durable => change.what.apply(&mut bytes, &mut || true),
-                Fate::Pending | Fate::Uncertain => change.what.apply(&mut bytes, choice),
+        for Change { what, fate } in &self.changes {
+            what.apply(&mut seen);
+            let mut survives = || *fate == Fate::Durable || choice();
+            match what {
+                What::Length(len) if survives() => bytes.resize(index(*len), 0),
+                What::Length(_) => {}
+                What::Write { offset, bytes: written } => {
+                    let end = offset + written.len() as u64;
+                    let first = offset - offset % SECTOR_BYTES;
+                    for sector in (first..end).step_by(index(SECTOR_BYTES)).map(index) {
+                        let sector = sector..seen.len().min(sector + index(SECTOR_BYTES));
+                        if survives() {
+                            put(&mut bytes, sector.start, &seen[sector]);
+                        }
+                    }
+                }
             }
         }
         // The length may have got there without the bytes; zeros stand in their place then.
@@ -100,26 +115,10 @@ impl Inode {
 }
 
 impl What {
-    /// Makes those parts of the change that `choice` lets survive.
-    fn apply(&self, to: &mut Vec<u8>, choice: &mut impl FnMut() -> bool) {
+    fn apply(&self, to: &mut Vec<u8>) {
         match self {
-            Self::Length(len) => {
-                if choice() {
-                    to.resize(index(*len), 0);
-                }
-            }
-            Self::Write { offset, bytes } => {
-                let (mut at, mut rest) = (*offset, bytes.as_slice());
-                while !rest.is_empty() {
-                    let in_sector = index(SECTOR_BYTES - at % SECTOR_BYTES);
-                    let (sector, after) = rest.split_at(in_sector.min(rest.len()));
-                    if choice() {
-                        put(to, index(at), sector);
-                    }
-                    at += sector.len() as u64;
-                    rest = after;
-                }
-            }
+            Self::Length(len) => to.resize(index(*len), 0),
+            Self::Write { offset, bytes } => put(to, index(*offset), bytes),
         }
     }
 }

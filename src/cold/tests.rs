@@ -1,0 +1,13 @@
+//! The cold tier over a disk that is stopped, crashed, filled and damaged.
+//!
+//! `world` writes to a tier as the store does and has the model; each other file has promises.
+
+mod chain;
+mod collide;
+mod damage;
+mod full;
+mod kill;
+mod power;
+mod script;
+mod stories;
+mod world;

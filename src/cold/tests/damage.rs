@@ -1,0 +1,136 @@
+//! Bytes on the disk are changed, in one file or in two at once.
+
+use super::script::{Dice, after, run, script};
+use super::world::{Model, SETUPS, Setup, World, new_disk, without};
+use crate::cold::tests::script::keys;
+use crate::error::ErrorKind;
+use crate::io::clock::ManualClock;
+use crate::io::sim::SimDisk;
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// All values that each key ever had.
+type Past = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
+
+/// A store of a few segments with a checkpoint in the middle: its disk, what it holds, and the past.
+fn small_store(setup: Setup, seed: u64) -> (SimDisk, Arc<ManualClock>, Model, Past) {
+    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let world = World::open(&new_disk(), &clock, setup).unwrap();
+    let (mut model, mut past) = (Model::new(), Past::new());
+    let mut tag = 0;
+    for part in 0..3 {
+        for step in script(&mut Dice::new(seed * 3 + part), 12, &mut tag) {
+            model = after(&world, &step, &model);
+            run(&world, &step).unwrap();
+            for (key, (value, _)) in &model {
+                past.entry(key.clone()).or_default().insert(value.clone());
+            }
+        }
+        if part == 1 {
+            world.checkpoint().unwrap();
+        }
+    }
+    world.sync(true).unwrap();
+    let model = world.alive(&model);
+    (world.disk.kill(), clock, model, past)
+}
+
+/// Opens the disk and looks at all keys: none has a value that it never had. Gives how many do not
+/// have the newest.
+fn look(
+    disk: &SimDisk,
+    clock: &Arc<ManualClock>,
+    setup: Setup,
+    model: &Model,
+    past: &Past,
+) -> usize {
+    let world = World::open(disk, clock, setup).unwrap();
+    let mut wrong = 0;
+    for key in keys() {
+        match world.get(&key) {
+            Ok(found) => {
+                wrong += usize::from(found.as_ref() != model.get(&key));
+                if let Some((value, _)) = found {
+                    assert!(past[&key].contains(&value), "a value that was never stored");
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                wrong += 1;
+            }
+        }
+    }
+    // Whatever is damaged can be stored again, and then all is well.
+    if wrong > 0 {
+        for key in keys() {
+            world.put(&key, b"new").unwrap();
+        }
+        world.cold.seal_active().unwrap();
+        world.compact_all().unwrap();
+        let world = world.reopen(setup);
+        assert!(keys().iter().all(|key| world.get(key).unwrap().unwrap().0 == b"new"));
+    }
+    wrong
+}
+
+fn segments(disk: &SimDisk) -> Vec<(String, usize)> {
+    let files = disk.files().into_iter().filter(|(name, _)| name.ends_with(".seg"));
+    files.map(|(name, bytes)| (name, bytes.len())).collect()
+}
+
+#[test]
+fn a_flipped_byte_costs_one_key_also_when_the_keydir_is_made_anew() {
+    for (seed, setup) in (0..).zip(SETUPS) {
+        let (disk, clock, model, past) = small_store(setup, seed);
+        for base in [disk.clone(), without(&disk, "CHECKPOINT"), without(&disk, "MANIFEST")] {
+            for (name, len) in segments(&base) {
+                for at in (0..len).step_by(3) {
+                    let disk = base.kill();
+                    disk.flip(&name, at, 0x41);
+                    let wrong = look(&disk, &clock, setup, &model, &past);
+                    assert!(wrong <= 1, "{setup:?} {name} byte {at}: {wrong} keys");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn derived_files_that_are_damaged_together_cost_nothing() {
+    for (seed, setup) in (2..).zip(SETUPS) {
+        let (disk, clock, model, past) = small_store(setup, seed);
+        let len = disk.files()["CHECKPOINT"].len();
+        for at in 0..len {
+            let disk = disk.kill();
+            disk.flip("CHECKPOINT", at, 0xff);
+            disk.flip("MANIFEST", at % 48, 0xff);
+            assert_eq!(look(&disk, &clock, setup, &model, &past), 0, "byte {at}");
+            disk.cut("CHECKPOINT", at);
+            assert_eq!(look(&disk, &clock, setup, &model, &past), 0, "cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn sequences_go_on_when_the_manifest_is_lost() {
+    for setup in SETUPS {
+        let mut world = World::new(setup);
+        let mut last = 0;
+        for round in 0..30_u64 {
+            let key = super::world::key(round % 3);
+            let made = if round % 4 == 3 { world.delete(&key) } else { world.put(&key, b"v") };
+            for version in made.unwrap() {
+                assert!(version > last, "{version} after {last}");
+                last = version;
+            }
+            if round % 5 == 0 {
+                world.cold.seal_active().unwrap();
+                world.compact_all().unwrap();
+                world.checkpoint().unwrap();
+            }
+            let name = ["MANIFEST", "CHECKPOINT", "none"][usize::try_from(round % 3).unwrap()];
+            world = World::open(&without(&world.disk, name), &world.clock, setup).unwrap();
+        }
+    }
+}

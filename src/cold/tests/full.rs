@@ -1,0 +1,153 @@
+//! Disks that are full, that fail, and that fail to sync.
+
+use super::script::{Dice, Step, after, find, run, script, tell};
+use super::world::{Model, SETUPS, Setup, World, key, value};
+use crate::error::ErrorKind;
+use crate::io::sim::Op;
+
+/// Runs the script with so much room on the disk, and then again with enough of it.
+fn fill(setup: Setup, seed: u64, room: u64) -> bool {
+    let mut dice = Dice::new(seed);
+    let steps = script(&mut dice, 30, &mut 0);
+    let story = || format!("seed {seed}, {setup:?}, room for {room}: {}", tell(&steps));
+    let world = World::new(setup);
+    world.disk.fill_disk(Some(room));
+    let mut model = Model::new();
+    let mut was_full = false;
+    for step in &steps {
+        let next = after(&world, step, &model);
+        match run(&world, step) {
+            Ok(_) => model = next,
+            Err(error) => {
+                was_full = true;
+                assert_eq!(error.kind(), ErrorKind::NoSpace, "{step:?}: {error}\n{}", story());
+            }
+        }
+        find(&world, &[model.clone()], &story);
+    }
+    world.disk.fill_disk(None);
+    for step in script(&mut dice, 10, &mut 1_000) {
+        model = after(&world, &step, &model);
+        run(&world, &step).unwrap_or_else(|error| panic!("{step:?}: {error}\n{}", story()));
+        find(&world, &[model.clone()], &story);
+    }
+    find(&world.reopen(setup), &[model], &story);
+    was_full
+}
+
+#[test]
+fn a_full_disk_refuses_writes_whole_and_takes_them_again_when_there_is_room() {
+    for setup in SETUPS {
+        for seed in 0..12 {
+            let mut room = 0;
+            while fill(setup, seed, room) {
+                room += 97 + room / 8;
+            }
+        }
+    }
+}
+
+/// Every kind of operation fails once, at every point: an error is told, and nothing is lost.
+fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
+    let steps = script(&mut Dice::new(seed), 25, &mut 0);
+    let mut nth = 1;
+    loop {
+        let story = || format!("seed {seed}, {setup:?}, {op:?} {nth} fails: {}", tell(&steps));
+        let world = World::new(setup);
+        world.disk.fail_nth(op, nth, libc::EIO);
+        let mut models = vec![Model::new()];
+        let mut failures = 0;
+        for step in &steps {
+            let last = models.last().unwrap();
+            let next = after(&world, step, last);
+            match run(&world, step) {
+                Ok(_) => models = vec![next],
+                Err(error) => {
+                    failures += 1;
+                    let kind = if failures == 1 { ErrorKind::Io } else { ErrorKind::ReadOnly };
+                    assert_eq!(error.kind(), kind, "{step:?}: {error}\n{}", story());
+                    // Once writing has ended nobody can tell whether it is there after reopening.
+                    if failures == 1 && world.cold.poison().is_set() {
+                        models.insert(0, next);
+                    }
+                }
+            }
+            find(&world, &models[models.len() - 1..], &story);
+        }
+        find(&world.reopen(setup), &models, &story);
+        if failures == 0 {
+            break;
+        }
+        nth += 1;
+    }
+}
+
+#[test]
+fn an_operation_that_fails_once_is_told_once_and_costs_nothing() {
+    let changes = [Op::Create, Op::Rename, Op::Remove, Op::SyncNames, Op::Write, Op::Sync];
+    for setup in SETUPS {
+        for seed in 0..5 {
+            changes.iter().for_each(|op| fail_everywhere(setup, seed, *op));
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_ends_writing_and_not_reading() {
+    let world = World::new(SETUPS[0]);
+    world.put(&key(1), &value(1, 100)).unwrap();
+    world.disk.fail_sync_once();
+    assert_eq!(world.sync(false).unwrap_err().kind(), ErrorKind::Io);
+    let error = world.put(&key(1), &value(2, 100)).unwrap_err();
+    assert_eq!((error.kind(), error.os_code()), (ErrorKind::ReadOnly, libc::EIO));
+    for refused in [world.sync(false), world.checkpoint(), world.cold.seal_active()] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::ReadOnly);
+    }
+    assert_eq!(world.get(&key(1)).unwrap().unwrap().0, value(1, 100));
+    let world = world.reopen(SETUPS[0]);
+    assert_eq!(world.get(&key(1)).unwrap().unwrap().0, value(1, 100));
+    world.put(&key(1), &value(3, 100)).unwrap();
+}
+
+#[test]
+fn what_a_failed_sync_left_uncertain_is_durable_once_it_was_opened_again() {
+    let world = World::new(SETUPS[0]);
+    (0..20).for_each(|i| drop(world.put(&key(i), &value(i, 100)).unwrap()));
+    world.disk.fail_sync_once();
+    world.sync(false).unwrap_err();
+    let world = world.reopen(SETUPS[0]);
+    for toss in [false, true] {
+        let disk = world.disk.crash(|| toss);
+        let after = World::open(&disk, &world.clock, SETUPS[0]).unwrap();
+        assert_eq!(after.contents().unwrap().len(), 20);
+    }
+}
+
+#[test]
+fn threads_that_share_a_write_are_all_told_that_it_failed() {
+    for round in 0..40 {
+        let world = World::new(Setup { segment_bytes_max: 1 << 20, ..SETUPS[0] });
+        world.put(&key(0), b"before").unwrap();
+        world.disk.fail_nth(Op::Write, 1 + round % 7, libc::EIO);
+        let told: Vec<(u64, bool)> = std::thread::scope(|scope| {
+            let write = |thread: u64| {
+                let world = &world;
+                scope.spawn(move || {
+                    let keys = (1..6).map(move |i| thread * 100 + i);
+                    keys.map(|i| (i, world.put(&key(i), &value(i, 300)).is_ok())).collect()
+                })
+            };
+            let threads: Vec<_> = (1..5).map(write).collect();
+            threads.into_iter().flat_map(|thread| -> Vec<_> { thread.join().unwrap() }).collect()
+        });
+        assert!(told.iter().any(|(_, is_stored)| !is_stored));
+        let check = |world: &World| {
+            for (i, is_stored) in &told {
+                assert_eq!(world.get(&key(*i)).unwrap().is_some(), *is_stored, "key {i}");
+            }
+        };
+        check(&world);
+        world.put(&key(0), b"after").unwrap();
+        check(&world.reopen(SETUPS[0]));
+    }
+}

@@ -1,0 +1,67 @@
+//! The process is killed at every operation on the disk that changes something.
+
+use super::script::{Dice, Step, after, find, run, script, tell};
+use super::world::{Model, SETUPS, Setup, World, new_disk};
+use crate::io::clock::ManualClock;
+use crate::io::sim::SimDisk;
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// Runs the script until the disk stops; gives the models before and after what was in flight.
+fn run_until_stopped(
+    disk: &SimDisk,
+    setup: Setup,
+    steps: &[Step],
+) -> (Arc<ManualClock>, Vec<Model>) {
+    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let mut models = vec![Model::new()];
+    let Ok(world) = World::open(disk, &clock, setup) else { return (clock, models) };
+    for step in steps {
+        let next = after(&world, step, &models[0]);
+        if run(&world, step).is_err() {
+            models.push(next);
+            break;
+        }
+        models = vec![next];
+    }
+    (clock, models)
+}
+
+fn kill_everywhere(setup: Setup, seed: u64) {
+    let steps = script(&mut Dice::new(seed), 30, &mut 0);
+    let whole = new_disk();
+    run_until_stopped(&whole, setup, &steps);
+    for at in 0..whole.changes() {
+        let story = || format!("seed {seed}, {setup:?}, stopped after {at}: {}", tell(&steps));
+        let disk = new_disk();
+        disk.stop_after(at);
+        let (clock, models) = run_until_stopped(&disk, setup, &steps);
+        let disk = disk.kill();
+        let reader = World::open_with(&disk, &clock, setup, true).unwrap();
+        let found = find(&reader, &models, &story);
+        let model = &models[found..=found];
+        // Then it is killed while it recovers, at every operation; once in a while, for time's sake.
+        for again in (0..).take_while(|_| at % 8 == seed % 8) {
+            let disk = disk.kill();
+            disk.stop_after(again);
+            let stopped = World::open(&disk, &clock, setup).is_err();
+            let world = World::open(&disk.kill(), &clock, setup).unwrap();
+            find(&world, model, &|| format!("recovery stopped after {again}, {}", story()));
+            if !stopped {
+                break;
+            }
+        }
+        let world = World::open(&disk, &clock, setup).unwrap();
+        find(&world, model, &story);
+        find(&world.reopen(setup), model, &story);
+    }
+}
+
+#[test]
+fn killed_anywhere_a_store_has_all_that_was_acknowledged() {
+    for setup in SETUPS {
+        for seed in 0..20 {
+            kill_everywhere(setup, seed);
+        }
+    }
+}

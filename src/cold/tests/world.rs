@@ -1,0 +1,242 @@
+//! A cold tier on a simulated disk, written to as the store writes, on one thread; and the keys.
+
+use crate::codec::manifest::Manifest;
+use crate::cold::{Change, Cold, ColdOptions, Compression, Draft, Found, Header, Host, Kind};
+use crate::cold::{Few, Location};
+use crate::error::Result;
+use crate::io::clock::ManualClock;
+use crate::io::sim::SimDisk;
+use crate::time::{Clock, Expiry, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Seed of the key hash in all these tests, so that a run can be repeated.
+pub const SEED: u64 = 0x5EED;
+
+/// Keys with their values and expiries, 0 for never.
+pub type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
+
+/// What a write does to one key: a value and its expiry, or `None` to delete it.
+pub type Put = (Vec<u8>, Option<(Vec<u8>, u64)>);
+
+/// How a tier is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub compression: Compression,
+    pub segment_bytes_max: u64,
+    pub sync_each: bool,
+}
+
+/// The two set-ups that all tests run over.
+pub const SETUPS: [Setup; 2] = [
+    Setup { compression: Compression::None, segment_bytes_max: 4_096, sync_each: false },
+    Setup { compression: Compression::Deflate(1), segment_bytes_max: 6_000, sync_each: true },
+];
+
+/// The tier, its disk and its clock.
+pub struct World {
+    pub disk: SimDisk,
+    pub clock: Arc<ManualClock>,
+    pub cold: Cold,
+}
+
+/// A disk with a store that has no keys.
+pub fn new_disk() -> SimDisk {
+    let manifest = Manifest { seed: SEED, next_sequence: 1, time_ms: 0 };
+    SimDisk::from_files([("MANIFEST".to_owned(), manifest.encode().to_vec())].into())
+}
+
+/// The files without that one.
+pub fn without(disk: &SimDisk, name: &str) -> SimDisk {
+    let mut files = disk.files();
+    files.remove(name);
+    SimDisk::from_files(files)
+}
+
+/// A small key.
+pub fn key(index: u64) -> Vec<u8> {
+    format!("key{index}").into_bytes()
+}
+
+/// A value that tells which write it is from; a third each zeros, text and noise.
+pub fn value(tag: u64, len: usize) -> Vec<u8> {
+    let mut bytes = tag.to_le_bytes().to_vec();
+    let mut noise = tag;
+    bytes.resize_with(8 + len, || {
+        noise = noise.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ tag;
+        match tag % 3 {
+            0 => 0,
+            1 => b'a' + noise.to_le_bytes()[0] % 4,
+            _ => noise.to_le_bytes()[0],
+        }
+    });
+    bytes
+}
+
+impl World {
+    /// Opens the store on `disk`.
+    pub fn open(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup) -> Result<Self> {
+        Self::open_with(disk, clock, setup, false)
+    }
+
+    pub fn open_with(
+        disk: &SimDisk,
+        clock: &Arc<ManualClock>,
+        setup: Setup,
+        read_only: bool,
+    ) -> Result<Self> {
+        let options = ColdOptions {
+            compression: setup.compression,
+            segment_bytes_max: setup.segment_bytes_max,
+            sync: true,
+            sync_each: setup.sync_each,
+            read_only,
+            create: !read_only,
+        };
+        let cold = Cold::open(Arc::new(disk.clone()), clock.clone(), options)?;
+        Ok(Self { disk: disk.clone(), clock: clock.clone(), cold })
+    }
+
+    /// A new store on a new disk.
+    pub fn new(setup: Setup) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+        Self::open(&new_disk(), &clock, setup).unwrap()
+    }
+
+    /// The same disk, opened by the next process.
+    pub fn reopen(self, setup: Setup) -> Self {
+        let (disk, clock) = (self.disk.kill(), self.clock.clone());
+        drop(self);
+        Self::open(&disk, &clock, setup).unwrap()
+    }
+
+    /// Writes all keys at one instant, or none; gives the versions.
+    pub fn write(&self, puts: &[Put]) -> Result<Vec<u64>> {
+        let hasher = self.cold.hasher();
+        let keys: Vec<_> = puts.iter().map(|(key, _)| hasher.key(key).unwrap()).collect();
+        let shared = |hash| keys.iter().filter(|key| key.hash() == hash).count() > 1;
+        let mut drafts = Vec::new();
+        let mut places = Vec::new();
+        for (key, (_, put)) in keys.iter().zip(puts) {
+            let located = self.cold.locate(key, false);
+            if located.index.is_none() && put.is_none() {
+                continue;
+            }
+            let (value, expires_at) = put.as_ref().map_or((&[][..], 0), |(v, at)| (&v[..], *at));
+            drafts.push(Draft {
+                kind: if put.is_some() { Kind::Value } else { Kind::Tombstone },
+                key: key.bytes(),
+                hash: key.hash(),
+                value,
+                expires_at,
+                collides: located.collides || shared(key.hash()),
+                sequence: 0,
+                chained: true,
+            });
+            places.push(located.index);
+        }
+        let Some(last) = drafts.last_mut() else { return Ok(Vec::new()) };
+        last.chained = false;
+        let appended = self.cold.append(&drafts)?;
+        let records = drafts.iter().zip(&places).zip(&appended.records);
+        let mut changes: Few<Change> = records
+            .map(|((draft, index), (header, location))| Change {
+                header: *header,
+                location: *location,
+                expires_at: draft.expires_at,
+                index: *index,
+            })
+            .collect();
+        let versions = appended.records.iter().map(|(header, _)| header.sequence).collect();
+        self.cold.publish(&appended.segment, &mut changes);
+        Ok(versions)
+    }
+
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<Vec<u64>> {
+        self.write(&[(key.to_vec(), Some((value.to_vec(), 0)))])
+    }
+
+    pub fn delete(&self, key: &[u8]) -> Result<Vec<u64>> {
+        self.write(&[(key.to_vec(), None)])
+    }
+
+    pub fn clear(&self) -> Result<Vec<u64>> {
+        let appended = self.cold.append(&[Draft::marker(Kind::Clear, 0)])?;
+        let (header, at) = appended.records[0];
+        drop(self.cold.publish_clear(&appended.segment, &header, at));
+        Ok(vec![header.sequence])
+    }
+
+    pub fn sync(&self, vouch: bool) -> Result<()> {
+        let position = self.cold.position()?;
+        self.cold.sync()?;
+        if vouch { self.cold.vouch(position) } else { Ok(()) }
+    }
+
+    pub fn compact_all(&self) -> Result<()> {
+        self.cold.compact_all(&Alone(&self.cold), &mut |_| ())
+    }
+
+    pub fn compact_next(&self) -> Result<()> {
+        self.cold.compact_next(&Alone(&self.cold)).map(drop)
+    }
+
+    pub fn checkpoint(&self) -> Result<()> {
+        self.cold.checkpoint(&|| ())
+    }
+
+    /// The value of a key and its expiry, unless it has expired.
+    pub fn get(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u64)>> {
+        let found = self.cold.read(&self.cold.hasher().key(key)?)?;
+        Ok(found.and_then(|(found, _)| {
+            let Found { buffer, value, expires_at, .. } = found;
+            let is_over = Expiry::from_ms(expires_at).has_passed(self.clock.wall());
+            (!is_over).then(|| (buffer.bytes()[value].to_vec(), expires_at))
+        }))
+    }
+
+    /// Everything there is, as a walk finds it; each key once.
+    pub fn contents(&self) -> Result<Model> {
+        let mut model = Model::new();
+        let mut seen = Vec::new();
+        let mut from = Some(0);
+        while let Some(hash) = from {
+            let (places, next) = self.cold.keys_from(hash, 3);
+            for held in places {
+                let key = self.cold.read_key(&held, |known| known.key.to_vec())?;
+                if let Some(value) = self.get(&key)? {
+                    model.insert(key.clone(), value);
+                }
+                seen.push(key);
+            }
+            from = next;
+        }
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "a key was met twice");
+        Ok(model)
+    }
+
+    /// That part of `model` which has not expired.
+    pub fn alive(&self, model: &Model) -> Model {
+        let now = self.clock.wall();
+        let is_alive = |at: u64| !Expiry::from_ms(at).has_passed(now);
+        model.iter().filter(|(_, v)| is_alive(v.1)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+}
+
+/// The store around the tier, when nobody else writes.
+struct Alone<'a>(&'a Cold);
+
+impl Host for Alone<'_> {
+    fn quiesce(&self) {}
+
+    fn expired(&self, _: &[u8], location: Location, header: &Header, _: u64) {
+        self.0.forget(header.hash, location);
+    }
+
+    fn go_on(&self) -> bool {
+        true
+    }
+}
