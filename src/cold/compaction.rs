@@ -5,7 +5,7 @@
 //! # Steps of rewriting a segment
 //! 1. Wait until every record of it that was appended is published (`Host::quiesce`), because
 //!    otherwise one that is about to live would be taken for dead.
-//! 2. Walk it, and write what lives to the output. Of a record that is damaged, a *lost* record
+//! 2. Sync the log up to it. Walk it, and write what lives to the output. Of a record that is damaged, a *lost* record
 //!    with its hash is written, so that its key goes on answering that it is corrupt.
 //! 3. About every megabyte, write what has gathered, and point the keydir to the copies, each only
 //!    if it still points to the original.
@@ -140,6 +140,10 @@ impl Compactor {
         mode: Mode,
     ) -> Result<Option<Rewritten>> {
         host.quiesce();
+        if parts.sync {
+            // A copy must not survive a power loss that takes what was written before the original.
+            parts.log.sync()?;
+        }
         let all = parts.segments.all();
         let bytes_before = input.end();
         let mut bytes_after = 0;

@@ -54,6 +54,8 @@ pub struct Recovered {
     pub corrupt_records: u64,
     /// Derived files that were damaged or missing.
     pub rebuilt_files: u64,
+    /// Ids of segments whose first sector never reached the disk, and so nothing that was synced.
+    lost_ids: Vec<u64>,
 }
 
 /// True if the directory has files of a store.
@@ -84,6 +86,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         torn_bytes: 0,
         corrupt_records: 0,
         rebuilt_files: 0,
+        lost_ids: Vec::new(),
     };
     let has_manifest = found.read_manifest(disk, &names)?;
     let by_id = found.open_segments(disk, &names, writable)?;
@@ -105,6 +108,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
     if writable {
         checkpoint::remove_leftover(disk, &names)?;
     }
+    found.drop_lost(loaded.as_ref());
     let candidates = found.walk(disk, loaded.as_ref(), writable)?;
     found.merge(candidates, loaded.as_ref().map_or(0, |loaded| loaded.head.sequence));
     found.count_live();
@@ -153,6 +157,9 @@ impl Recovered {
             let file = disk.open(&segment::file_name(id), writable)?;
             let mut bytes = [0; SEGMENT_HEADER_BYTES];
             let count = file.read_at(&mut bytes, 0)?;
+            if bytes[..count].iter().all(|byte| *byte == 0) {
+                self.lost_ids.push(id);
+            }
             let header = match SegmentHeader::decode(&bytes[..count]) {
                 Decoded::Newer(version) => return Err(checkpoint::newer(&*file, version)),
                 Decoded::Valid(header) if header.id == id => Some(header),
@@ -180,6 +187,25 @@ impl Recovered {
             by_id.insert(id, segment);
         }
         Ok(by_id)
+    }
+
+    /// Drops segments at the end of the log whose headers never reached the disk. One that the
+    /// checkpoint knows, or that a log segment follows which does not name it, is only damaged.
+    fn drop_lost(&mut self, loaded: Option<&Loaded>) {
+        let zeroed = std::mem::take(&mut self.lost_ids);
+        // Id of the log segment that the later ones let expect, once there is one.
+        let mut expected = None;
+        for segment in self.segments.all().iter().rev() {
+            let is_known = loaded.is_some_and(|l| l.tallies.contains_key(&segment.id()));
+            let is_expected = expected.is_none_or(|id| id == Some(segment.id()));
+            if zeroed.contains(&segment.id()) && is_expected && !is_known {
+                self.lost_ids.push(segment.id());
+                self.segments.remove(segment);
+                expected = None;
+            } else if segment.header().kind == SegmentKind::Log {
+                expected = Some(segment.header().previous.map(|(id, _)| u64::from(id)));
+            }
+        }
     }
 
     /// Walks what the checkpoint does not account for.
@@ -215,6 +241,8 @@ impl Recovered {
         let mut is_lost = false;
         for (index, Open { segment, known, met }) in open.iter().enumerate().rev() {
             let next = index.checked_sub(1).and_then(|index| open.get(index));
+            let previous = segment.header().previous.map(|(id, _)| u64::from(id));
+            is_lost |= previous.is_some_and(|id| self.lost_ids.contains(&id));
             let end = match next {
                 _ if is_lost => SEGMENT_HEADER_BYTES as u64,
                 Some(next) => whole_end(segment, met, *known, &next.segment)?,
@@ -226,6 +254,10 @@ impl Recovered {
             if writable {
                 self.finish(disk, segment, *known, &walked, next.is_none() && !is_lost)?;
             }
+        }
+        // Last, because what follows them in the log is known for lost as long as they are there.
+        for id in self.lost_ids.iter().filter(|_| writable) {
+            disk.remove(&segment::file_name(*id))?;
         }
         Ok(candidates)
     }

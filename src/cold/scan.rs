@@ -163,13 +163,14 @@ impl<'a> Scanner<'a> {
 /// # Errors
 /// `Io`.
 pub fn has_lost_sector(segment: &Segment, from: u64, to: u64) -> Result<bool> {
+    let file_end = segment.file().len()?;
     let mut bytes = vec![0; CHUNK_BYTES];
     let mut at = from;
     while at < to {
         let count = segment.file().read_at(&mut bytes, at)?;
         let mut rest = &bytes[..count];
         while at < to {
-            let end = (at + 1).next_multiple_of(SECTOR_BYTES);
+            let end = (at + 1).next_multiple_of(SECTOR_BYTES).min(file_end.max(at + 1));
             let length = usize::try_from(end - at).unwrap_or(usize::MAX);
             let Some((sector, behind)) = rest.split_at_checked(length) else { break };
             if end <= to && sector.iter().all(|byte| *byte == 0) {
