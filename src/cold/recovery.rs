@@ -241,12 +241,13 @@ impl Recovered {
         let mut is_lost = false;
         for (index, Open { segment, known, met }) in open.iter().enumerate().rev() {
             let next = index.checked_sub(1).and_then(|index| open.get(index));
-            let previous = segment.header().previous.map(|(id, _)| u64::from(id));
-            is_lost |= previous.is_some_and(|id| self.lost_ids.contains(&id));
+            is_lost |= self.follows_lost(segment);
             let end = match next {
                 _ if is_lost => SEGMENT_HEADER_BYTES as u64,
-                Some(next) => whole_end(segment, met, *known, &next.segment)?,
-                None => valid_end(segment, met, *known)?,
+                Some(next) if !self.follows_lost(&next.segment) => {
+                    whole_end(segment, met, *known, &next.segment)?
+                }
+                _ => valid_end(segment, met, *known)?,
             };
             is_lost |= end < expected_end(segment, next.map(|next| &*next.segment));
             let walked = take_up(segment, met, end, accounted, &mut candidates);
@@ -260,6 +261,12 @@ impl Recovered {
             disk.remove(&segment::file_name(*id))?;
         }
         Ok(candidates)
+    }
+
+    /// True if the log segment before this one was dropped.
+    fn follows_lost(&self, segment: &Segment) -> bool {
+        let previous = segment.header().previous.map(|(id, _)| u64::from(id));
+        previous.is_some_and(|id| self.lost_ids.contains(&id))
     }
 
     fn note_walk(&mut self, known: u64, walked: &Walked) {
