@@ -223,6 +223,8 @@ impl Recovered {
             segment.set_tally(tally.copied().unwrap_or_else(empty_tally));
         }
         let open = open_end(&all, loaded)?;
+        let is_frozen = |segment: &&Arc<Segment>| segment.header().kind == SegmentKind::Frozen;
+        let last_frozen = all.iter().rfind(is_frozen).map(|segment| segment.id());
         for segment in &all {
             let known = known_end(segment, loaded);
             if segment.file().len()? <= known || open.iter().any(|o| o.segment.id() == segment.id())
@@ -234,7 +236,11 @@ impl Recovered {
             let walked = take_up(segment, &met, end, accounted, &mut candidates);
             self.note_walk(known, &walked);
             if writable {
-                // It may be relied on from now on, so it must be on disk.
+                // It may be relied on from now on, so it must be on disk. The last one is what
+                // compaction was writing, and a sync of it may have failed.
+                if last_frozen == Some(segment.id()) {
+                    rewrite_tail(segment, known, end)?;
+                }
                 segment.file().sync()?;
             }
         }
