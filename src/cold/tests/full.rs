@@ -1,6 +1,6 @@
 //! Disks that are full, that fail, and that fail to sync.
 
-use super::script::{Dice, Step, after, find, run, script, tell};
+use super::script::{Dice, after, find, run, script, tell};
 use super::world::{Model, SETUPS, Setup, World, key, value};
 use crate::error::ErrorKind;
 use crate::io::sim::Op;

@@ -1,7 +1,7 @@
 //! A cold tier on a simulated disk, written to as the store writes, on one thread; and the keys.
 
 use crate::codec::manifest::Manifest;
-use crate::cold::{Change, Cold, ColdOptions, Compression, Draft, Found, Header, Host, Kind};
+use crate::cold::{Change, Cold, ColdOptions, Compression, Departed, Draft, Found, Host, Kind};
 use crate::cold::{Few, Location};
 use crate::error::Result;
 use crate::io::clock::ManualClock;
@@ -232,8 +232,8 @@ struct Alone<'a>(&'a Cold);
 impl Host for Alone<'_> {
     fn quiesce(&self) {}
 
-    fn expired(&self, _: &[u8], location: Location, header: &Header, _: u64) {
-        self.0.forget(header.hash, location);
+    fn departed(&self, key: &[u8], location: Location, _: Departed) {
+        self.0.forget(self.0.hasher().hash(key), location);
     }
 
     fn go_on(&self) -> bool {

@@ -97,11 +97,10 @@ impl Inode {
                 What::Write { offset, bytes: written } => {
                     let end = offset + written.len() as u64;
                     let first = offset - offset % SECTOR_BYTES;
-                    for sector in (first..end).step_by(index(SECTOR_BYTES)).map(index) {
-                        let sector = sector..seen.len().min(sector + index(SECTOR_BYTES));
-                        if survives() {
-                            put(&mut bytes, sector.start, &seen[sector]);
-                        }
+                    let sectors = (first..end).step_by(index(SECTOR_BYTES)).map(index);
+                    for at in sectors.filter(|_| survives()) {
+                        let sector = at..seen.len().min(at + index(SECTOR_BYTES));
+                        put(&mut bytes, at, &seen[sector]);
                     }
                 }
             }
