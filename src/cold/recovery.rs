@@ -54,8 +54,11 @@ pub struct Recovered {
     pub corrupt_records: u64,
     /// Derived files that were damaged or missing.
     pub rebuilt_files: u64,
-    /// Ids of segments whose first sector never reached the disk, and so nothing that was synced.
+    /// Ids of segments whose first sector, or what comes before them in the log, never reached the
+    /// disk: nothing of them was synced.
     lost_ids: Vec<u64>,
+    /// Id of a log segment of which the end never reached the disk, though it has a successor.
+    cut_id: Option<u64>,
 }
 
 /// True if the directory has files of a store.
@@ -87,6 +90,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         corrupt_records: 0,
         rebuilt_files: 0,
         lost_ids: Vec::new(),
+        cut_id: None,
     };
     let has_manifest = found.read_manifest(disk, &names)?;
     let by_id = found.open_segments(disk, &names, writable)?;
@@ -244,35 +248,50 @@ impl Recovered {
                 segment.file().sync()?;
             }
         }
-        let mut is_lost = false;
         for (index, Open { segment, known, met }) in open.iter().enumerate().rev() {
             let next = index.checked_sub(1).and_then(|index| open.get(index));
-            is_lost |= self.follows_lost(segment);
+            if self.follows_lost(segment) {
+                self.torn_bytes += met.length;
+                self.lost_ids.push(segment.id());
+                self.segments.remove(segment);
+                continue;
+            }
             let end = match next {
-                _ if is_lost => SEGMENT_HEADER_BYTES as u64,
                 Some(next) if !self.follows_lost(&next.segment) => {
                     whole_end(segment, met, *known, &next.segment)?
                 }
                 _ => valid_end(segment, met, *known)?,
             };
-            is_lost |= end < expected_end(segment, next.map(|next| &*next.segment));
+            let is_cut = end < expected_end(segment, next.map(|next| &*next.segment));
             let walked = take_up(segment, met, end, accounted, &mut candidates);
             self.note_walk(*known, &walked);
             if writable {
-                self.finish(disk, segment, *known, &walked, next.is_none() && !is_lost)?;
+                self.finish(disk, segment, *known, &walked, next.is_none())?;
+            }
+            if is_cut {
+                self.cut_id = Some(segment.id());
             }
         }
-        // Last, because what follows them in the log is known for lost as long as they are there.
-        for id in self.lost_ids.iter().filter(|_| writable) {
-            disk.remove(&segment::file_name(*id))?;
+        if writable {
+            self.remove_lost(disk)?;
         }
         Ok(candidates)
     }
 
-    /// True if the log segment before this one was dropped.
+    /// True if the log segment before this one was dropped, or cut short.
     fn follows_lost(&self, segment: &Segment) -> bool {
         let previous = segment.header().previous.map(|(id, _)| u64::from(id));
-        previous.is_some_and(|id| self.lost_ids.contains(&id))
+        previous.is_some_and(|id| self.lost_ids.contains(&id) || self.cut_id == Some(id))
+    }
+
+    /// Removes the files of what was dropped, the last one first: as long as one is there, those
+    /// behind it in the log must be known for dropped.
+    fn remove_lost(&mut self, disk: &dyn Disk) -> Result<()> {
+        self.lost_ids.sort_unstable();
+        for id in self.lost_ids.iter().rev() {
+            disk.remove(&segment::file_name(*id))?;
+        }
+        if self.lost_ids.is_empty() { Ok(()) } else { disk.sync_names() }
     }
 
     fn note_walk(&mut self, known: u64, walked: &Walked) {

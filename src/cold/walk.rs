@@ -9,7 +9,7 @@
 //!
 //! The same holds for the log segments before it that may not have been synced. Each names the one
 //! before it and its length; where that one lacks something at its end, or a sector in it was lost,
-//! the log ends there, and what later segments have is dropped: what is left is a prefix.
+//! the log ends there, and later segments are dropped: what is left is a prefix.
 
 use super::checkpoint::Loaded;
 use super::location::Location;
