@@ -84,16 +84,14 @@ pub struct Open {
 pub fn open_end(all: &[Arc<Segment>], loaded: Option<&Loaded>) -> Result<Vec<Open>> {
     let mut open = Vec::new();
     for segment in all.iter().rev().filter(|s| s.header().kind == SegmentKind::Log) {
-        let log_segment = loaded.map_or(0, |loaded| loaded.head.log_segment);
-        if loaded.is_some_and(|loaded| loaded.tallies.contains_key(&segment.id()))
-            && segment.id() != log_segment
-            && !open.is_empty()
-        {
+        // What precedes it was synced before the checkpoint; but it may have been gone on with.
+        let is_known = loaded.is_some_and(|loaded| loaded.tallies.contains_key(&segment.id()));
+        let known = known_end(segment, loaded);
+        if is_known && !open.is_empty() && segment.file().len()? <= known {
             break;
         }
-        let known = known_end(segment, loaded);
         let met = meet(segment, known)?;
-        let is_end = segment.id() == log_segment
+        let is_end = is_known
             || segment.header().previous.is_none()
             || met.steps.iter().any(|step| step.vouches_for(segment));
         open.push(Open { segment: segment.clone(), known, met });
