@@ -7,7 +7,7 @@
 
 find_program(CARGO_EXECUTABLE cargo HINTS "$ENV{CARGO_HOME}/bin" "$ENV{HOME}/.cargo/bin")
 if(NOT CARGO_EXECUTABLE)
-  message(FATAL_ERROR "hotcold: cargo is needed to build it; install Rust 1.85 or newer")
+  message(FATAL_ERROR "hotcold: cargo is needed to build it; install Rust 1.88 or newer")
 endif()
 
 # While the major version is 0 each minor version is an interface of its own.

@@ -293,8 +293,8 @@ typedef struct hotcold_loaded hotcold_loaded_t;
  *                                   overhead; 0: no hot tier
  * hot_max_entries  0                entries in hot at most; 0: only bytes bound it
  * hot_ttl          0                how long an entry may stay in hot; 0: for ever
- * eviction         lru              the policy of hot: lru, tinylfu
- * compression      deflate:6        none, deflate:0..9, lz4, zstd:1..19
+ * eviction         lru              the policy of hot: lru; tinylfu is UNSUPPORTED as yet
+ * compression      deflate:6        none, deflate:0..9; lz4, zstd:1..19 are UNSUPPORTED as yet
  * policy           strict           strict: every failure is reported. lenient: serves on
  * write_mode       through          through: cold first, then hot. back: to cold later
  * durability       process          what an acknowledged store survives. process: the death of
@@ -892,10 +892,11 @@ hotcold_status_t hotcold_options_set_u64(hotcold_options_t *o,
  * after a failure the directory is as it was, except that missing directories may have been made
  *
  * HOTCOLD_OK                open
- * HOTCOLD_INVALID_ARGUMENT  out is NULL, or the options do not fit together (neither tier)
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or the options do not fit together (neither tier), or
+ *                           create=false and the directory holds no store
  * HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
  * HOTCOLD_IO                the system refused; error says what and where. Also with create=false
- *                           and no store there
+ *                           and no such directory
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_CORRUPT           what cannot be rebuilt is damaged; error says which file
  * HOTCOLD_UNSUPPORTED       written by a newer version, which is left untouched; or an option
@@ -1770,7 +1771,7 @@ void hotcold_event_queue_close(hotcold_event_queue_t *q);
  * cost  reads and writes up to the whole store; other calls go on
  * safe  from any thread, at the same time as any other call
  * durable  on HOTCOLD_OK the copy survives power loss
- * after a failure dest_dir may hold part of a copy, which does not open
+ * after a failure what was copied is removed again
  *
  * HOTCOLD_OK                copied
  * HOTCOLD_INVALID_ARGUMENT  s or dest_dir is NULL, dest_dir is not empty, or the store is in memory

@@ -28,7 +28,7 @@ const PROMETHEUS: i32 = hotcold_stats_format::HOTCOLD_STATS_PROMETHEUS as i32;
 /// cost  reads and writes up to the whole store; other calls go on
 /// safe  from any thread, at the same time as any other call
 /// durable  on HOTCOLD_OK the copy survives power loss
-/// after a failure dest_dir may hold part of a copy, which does not open
+/// after a failure what was copied is removed again
 ///
 /// HOTCOLD_OK                copied
 /// HOTCOLD_INVALID_ARGUMENT  s or dest_dir is NULL, dest_dir is not empty, or the store is in memory

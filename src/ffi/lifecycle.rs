@@ -77,10 +77,11 @@ pub(super) unsafe fn on_store(
 /// after a failure the directory is as it was, except that missing directories may have been made
 ///
 /// HOTCOLD_OK                open
-/// HOTCOLD_INVALID_ARGUMENT  out is NULL, or the options do not fit together (neither tier)
+/// HOTCOLD_INVALID_ARGUMENT  out is NULL, or the options do not fit together (neither tier), or
+///                           create=false and the directory holds no store
 /// HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
 /// HOTCOLD_IO                the system refused; error says what and where. Also with create=false
-///                           and no store there
+///                           and no such directory
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_CORRUPT           what cannot be rebuilt is damaged; error says which file
 /// HOTCOLD_UNSUPPORTED       written by a newer version, which is left untouched; or an option
