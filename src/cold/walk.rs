@@ -87,7 +87,9 @@ pub fn open_end(all: &[Arc<Segment>], loaded: Option<&Loaded>) -> Result<Vec<Ope
         // What precedes it was synced before the checkpoint; but it may have been gone on with.
         let is_known = loaded.is_some_and(|loaded| loaded.tallies.contains_key(&segment.id()));
         let known = known_end(segment, loaded);
-        if is_known && !open.is_empty() && segment.file().len()? <= known {
+        if let (true, Some(Open { segment: next, .. })) = (is_known, open.last())
+            && segment.file().len()?.max(expected_end(segment, Some(&**next))) <= known
+        {
             break;
         }
         let met = meet(segment, known)?;
