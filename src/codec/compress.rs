@@ -180,10 +180,10 @@ fn inflate(data: &[u8], out: &mut [u8]) -> Result<()> {
     let outcome = state.decompress(data, out, FlushDecompress::Finish);
     let ended = matches!(outcome, Ok(Status::StreamEnd));
     let whole = state.total_in() == data.len() as u64 && state.total_out() == out.len() as u64;
-    if let Some(mut idle) = IDLE.try_lock() {
-        if idle.len() < IDLE_MAX {
-            idle.push(state);
-        }
+    if let Some(mut idle) = IDLE.try_lock()
+        && idle.len() < IDLE_MAX
+    {
+        idle.push(state);
     }
     match (ended, whole) {
         (true, true) => Ok(()),

@@ -26,7 +26,9 @@ impl Location {
     /// The location of a record of `bytes` bytes; its `offset` and length are multiples of
     /// [`ALIGNMENT`].
     pub fn new(slot: u32, offset: u64, bytes: u64) -> Self {
-        debug_assert!(slot <= SLOT_MAX && offset < OFFSET_LIMIT && offset % ALIGNMENT == 0);
+        debug_assert!(
+            slot <= SLOT_MAX && offset < OFFSET_LIMIT && offset.is_multiple_of(ALIGNMENT)
+        );
         let class = u64::from(class(bytes / ALIGNMENT));
         Self(u64::from(slot) << 41 | (offset / ALIGNMENT) << 8 | class)
     }

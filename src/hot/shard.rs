@@ -329,10 +329,10 @@ impl<'a> Reservation<'a> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if let Some(Loan { shard, entry }) = self.loan.take() {
-            if shard.lock(self.budget).take_back(&entry) {
-                self.room.sub(Room::of_entry(entry.charge()));
-            }
+        if let Some(Loan { shard, entry }) = self.loan.take()
+            && shard.lock(self.budget).take_back(&entry)
+        {
+            self.room.sub(Room::of_entry(entry.charge()));
         }
         self.budget.give(self.room);
     }

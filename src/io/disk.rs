@@ -298,10 +298,11 @@ fn list(directory: RawFd) -> io::Result<Vec<String>> {
         }
         // SAFETY: the entry is valid until the next `readdir`, its name ends with NUL.
         let (kind, name) = unsafe { ((*entry).d_type, CStr::from_ptr((*entry).d_name.as_ptr())) };
-        if let (false, Ok(name)) = (kind == libc::DT_DIR, name.to_str()) {
-            if name != "." && name != ".." {
-                names.push(name.to_owned());
-            }
+        if let (false, Ok(name)) = (kind == libc::DT_DIR, name.to_str())
+            && name != "."
+            && name != ".."
+        {
+            names.push(name.to_owned());
         }
     };
     // SAFETY: the stream is open; its descriptor goes with it.

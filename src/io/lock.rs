@@ -119,10 +119,10 @@ impl Table {
         loop {
             let current = CURRENT.load(Ordering::Acquire);
             // SAFETY: a table that was published is never freed.
-            if let Some(table) = unsafe { current.as_ref() } {
-                if table.process_id == process_id {
-                    return table;
-                }
+            if let Some(table) = unsafe { current.as_ref() }
+                && table.process_id == process_id
+            {
+                return table;
             }
             let new = Box::into_raw(Box::new(Self { process_id, held: Mutex::default() }));
             let swap = CURRENT.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);

@@ -214,7 +214,7 @@ impl Stripe {
     /// The count of operations, which is kept anyway, decides whose turn it is to be timed.
     fn start(&self, index: usize) -> Timer<'_> {
         let before = self.operations[index].fetch_add(1, Ordering::Relaxed);
-        let is_timed = before < ALWAYS_TIMED || before % TIMED_EVERY == 0;
+        let is_timed = before < ALWAYS_TIMED || before.is_multiple_of(TIMED_EVERY);
         let started = is_timed.then(Instant::now);
         let weight = if before < ALWAYS_TIMED { 1 } else { TIMED_EVERY };
         Timer { stripe: self, index, started, weight, ok: true }
