@@ -16,8 +16,11 @@ struct Life {
     clock: Arc<ManualClock>,
     /// What may be found; more than one after a power loss.
     models: Vec<Model>,
+    /// All that were given out.
     versions: HashSet<u64>,
+    /// Tag of the last value.
     tag: u64,
+    /// Some versions may be known to nobody but the manifest.
     power_was_lost: bool,
     story: Vec<String>,
 }

@@ -101,7 +101,6 @@ fn copies_that_were_cut_off_do_not_come_back() {
         put(&world, 2, 2, 3_000);
         world.delete(&key(2)).unwrap();
         world.cold.seal_active().unwrap();
-        // The output's header is the first write, its records are the second.
         world.disk.fail_nth(Op::Sync, 1, libc::EIO);
         world.compact_next().unwrap_err();
         if world.delete(&key(1)).is_ok() {
