@@ -37,27 +37,46 @@ pub fn sweep(
 ) -> Result<()> {
     let end = segment.end();
     segment.forget_expiries();
+    let walked = walk(segment, end, host, now, lives);
+    if !matches!(walked, Ok(true)) {
+        // What was not looked at is looked at next time.
+        segment.note_expiry(now.0);
+    }
+    walked.map(drop)
+}
+
+/// False if the host broke it off.
+fn walk(
+    segment: &Segment,
+    end: u64,
+    host: &dyn Host,
+    now: Timestamp,
+    lives: &dyn Fn(u64, Location) -> bool,
+) -> Result<bool> {
     let mut scanner = Scanner::new(segment, 0, end)?;
     let mut count = 0;
     while let Some(step) = scanner.next()? {
         let Step::Record { offset, header, .. } = step else { continue };
-        if header.kind != Kind::Value || !header.expires {
-            continue;
+        count += 1;
+        if count % PAUSE_RECORDS == 0 && !host.go_on() {
+            return Ok(false);
         }
         let location = Location::new(segment.slot(), offset, header.record_bytes());
-        let Some(record) = scanner.record(&header).filter(|_| lives(header.hash, location)) else {
+        if header.kind != Kind::Value || !header.expires || !lives(header.hash, location) {
             continue;
-        };
-        let expires_at = header.expires_at(record);
-        count += 1;
-        if expires_at > now.0 || (count % PAUSE_RECORDS == 0 && !host.go_on()) {
+        }
+        // All but the value; of a long record the scanner holds nothing.
+        let mut lead = vec![0; header.value_start()];
+        segment.file().read_at(&mut lead, offset)?;
+        let expires_at = header.expires_at(&lead);
+        if expires_at > now.0 {
             segment.note_expiry(expires_at);
             continue;
         }
-        let key = &record[header.key_start()..header.value_start()];
         let why = Departure::Expired;
         segment.note_swept();
-        host.departed(key, location, Departed { why, version: header.sequence, expires_at });
+        let departed = Departed { why, version: header.sequence, expires_at };
+        host.departed(&lead[header.key_start()..], location, departed);
     }
-    Ok(())
+    Ok(true)
 }

@@ -63,7 +63,13 @@ impl<'a> Maintenance<'a> {
 
     /// Works until the store is closed.
     pub(super) fn run(&self) {
-        if let Err(error) = self.state.load_warm() {
+        let go_on = || {
+            if let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) {
+                self.sync_if_due(cold);
+            }
+            !self.state.work.is_stopping()
+        };
+        if let Err(error) = self.state.load_warm(&go_on) {
             self.state.tell_error(&error, &[]);
         }
         while !self.state.work.is_stopping() {

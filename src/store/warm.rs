@@ -24,31 +24,36 @@ impl State {
         }
     }
 
-    /// Loads the keys that were hot, the hottest first, until hot is full.
+    /// Loads the keys that were hot, the hottest first, until hot is full or `go_on` says no.
     ///
     /// # Errors
     /// `Io`, `OutOfMemory`. A key that cannot be read is left out.
-    pub(super) fn load_warm(&self) -> Result<()> {
+    pub(super) fn load_warm(&self, go_on: &dyn Fn() -> bool) -> Result<()> {
         let Some(cold) = self.cold.as_ref().filter(|_| self.options.warm_start) else {
             return Ok(());
         };
         let keys = cold.load_warm()?;
         for (index, bytes) in keys.iter().enumerate() {
-            if index % PAUSE_KEYS == 0 && self.work.is_stopping() {
-                return Ok(());
+            let is_full = self.hot.used_bytes() + 2 * self.mean_charge() > self.hot.capacity();
+            if is_full || (index % PAUSE_KEYS == 0 && !go_on()) {
+                break;
             }
             let Ok(key) = self.key(bytes) else { continue };
             let mut effects = Effects::default();
             let loaded = self.warm_up_one(&key, &mut effects);
-            let is_full = !effects.evicted.is_empty();
             self.finish(effects);
-            if is_full {
-                break;
-            }
             if let Err(error) = loaded {
                 self.tell_error(&error, bytes);
             }
         }
+        // Used once more from the coldest to the hottest, so that the hottest stays longest.
+        for key in keys.iter().rev().filter_map(|bytes| self.key(bytes).ok()) {
+            drop(self.hot.get(&key, &*self.clock));
+        }
         Ok(())
+    }
+
+    fn mean_charge(&self) -> u64 {
+        self.hot.used_bytes() / self.hot.entry_count().max(1)
     }
 }
