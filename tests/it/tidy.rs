@@ -114,7 +114,14 @@ fn files_are_short() {
 #[test]
 fn nothing_is_left_to_do_and_no_macro_is_made() {
     checked(|source| {
-        let words = ["TODO", "FIXME", "XXX", "macro_rules!", "#[ignore"];
+        // Put together here, so that this file does not say them.
+        let words = [
+            concat!("TO", "DO"),
+            concat!("FIX", "ME"),
+            concat!("X", "XX"),
+            "macro_rules!",
+            concat!("#[", "ignore"),
+        ];
         let found = words.iter().filter(|word| source.text.contains(**word));
         found.map(|word| format!("src/{}: {word}", source.path)).collect()
     });
