@@ -34,7 +34,7 @@ impl Clock for ManualClock {
     }
 }
 
-const SMALL: u64 = 48 + 140;
+const SMALL: u64 = 48 + 2 + 140;
 
 fn options(capacity: u64) -> HotOptions {
     HotOptions { capacity, max_entries: 0, residency_ms: 0 }
