@@ -21,7 +21,7 @@
 )]
 
 use crate::error::{Error, ErrorKind, Result};
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -130,24 +130,6 @@ impl Buffer {
         }
         // SAFETY: the only reference is `self`, which is borrowed mutably.
         Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.header().len) })
-    }
-
-    /// Gives back all but the first `len` bytes. Does nothing if the buffer is shared or shorter,
-    /// or if the allocator refuses.
-    pub fn truncate(&mut self, len: usize) {
-        let old = self.header().len;
-        if len >= old || self.header().count.load(Ordering::Acquire) != 1 {
-            return;
-        }
-        // SAFETY: the layout is the one of the allocation (invariant 4), the new size is smaller
-        // and not zero, and `self` is the only reference.
-        unsafe {
-            let moved = realloc(self.header.as_ptr().cast(), layout(old), HEADER_BYTES + len);
-            if let Some(header) = NonNull::new(moved.cast::<Header>()) {
-                self.header = header;
-                (*header.as_ptr()).len = len;
-            }
-        }
     }
 
     /// The memory that this buffer takes, its own header included.
@@ -343,17 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn only_an_unshared_buffer_can_be_written_or_cut() {
+    fn only_an_unshared_buffer_can_be_written() {
         let mut buffer = Buffer::zeroed(8).unwrap();
         buffer.bytes_mut().unwrap().copy_from_slice(b"12345678");
         let shared = buffer.clone();
         assert!(buffer.bytes_mut().is_none());
-        buffer.truncate(2);
-        assert_eq!(buffer.bytes(), b"12345678");
         drop(shared);
-        buffer.truncate(2);
-        assert_eq!(buffer.bytes(), b"12");
-        assert_eq!(buffer.memory_bytes(), HEADER_BYTES + 2);
+        assert!(buffer.bytes_mut().is_some());
+        assert_eq!(buffer.memory_bytes(), HEADER_BYTES + 8);
     }
 
     #[test]
