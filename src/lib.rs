@@ -6,6 +6,7 @@ compile_error!("hotcold supports Linux on 64-bit machines; see design notes in A
 mod error;
 mod limits;
 mod time;
+mod sync;
 mod buffer;
 mod key;
 mod io;

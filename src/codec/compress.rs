@@ -173,7 +173,7 @@ pub fn decompress(codec: u8, data: &[u8], out: &mut [u8]) -> Result<()> {
 fn inflate(data: &[u8], out: &mut [u8]) -> Result<()> {
     static IDLE: Mutex<Vec<Decompress>> = Mutex::new(Vec::new());
     // Only tries the lock, because waiting would cost more than a new state does, and because a
-    // child that was forked while it was held would wait for ever.
+    // child that was forked while it was held would wait for ever (see `sync` on waiting here).
     let idle = IDLE.try_lock().and_then(|mut idle| idle.pop());
     let mut state = idle.unwrap_or_else(|| Decompress::new(false));
     state.reset(false);

@@ -12,7 +12,7 @@
 //! 3. A table is at most `FULL` full, and grows by a fifth: 16 / 0.85 * 1.2 = 22.6 bytes a key.
 
 use super::location::Location;
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Number of shards; the shard is the top byte of the hash.
 pub const SHARDS: usize = 256;

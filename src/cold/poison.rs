@@ -2,7 +2,7 @@
 //! again, nobody knows what is on disk. Reads go on.
 
 use crate::error::{Error, ErrorKind, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether writing has ended, and why.

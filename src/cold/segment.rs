@@ -12,7 +12,7 @@ use crate::codec::record::{Header, Kind, Place};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::{Disk, File};
-use parking_lot::{Mutex, RwLock};
+use crate::sync::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -6,8 +6,8 @@
 use crate::codec::manifest::Manifest;
 use crate::error::Result;
 use crate::io::files::Disk;
+use crate::sync::Mutex;
 use crate::time::Timestamp;
-use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sequences that a range has: more than a store writes between two new segments.

@@ -11,8 +11,8 @@ use crate::codec::compress::Compression;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::key::KeyHasher;
+use crate::sync::Mutex;
 use crate::time::{Clock, Timestamp};
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -12,7 +12,7 @@ use crate::ffi::lifecycle::{hotcold_t, on_store};
 use crate::ffi::memory::{empty, required, shared};
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
 use crate::store::{Event, EventQueue, OwnedEvent, fork_epoch};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::ffi::CString;
 use std::sync::Arc;
 

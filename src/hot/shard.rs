@@ -17,8 +17,8 @@ use super::state::State;
 use super::terms::{Departure, Found, Terms};
 use crate::buffer::Resident;
 use crate::key::Key;
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The stamp of a shard that has nothing to evict.

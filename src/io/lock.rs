@@ -16,7 +16,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::disk::{Directory, FileId, LOCK_FILE, failed};
 use crate::io::files::Disk;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;

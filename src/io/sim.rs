@@ -12,8 +12,8 @@
 use crate::error::{Error, Result};
 use crate::io::disk::failed;
 use crate::io::files::{Disk, File};
+use crate::sync::{Mutex, MutexGuard};
 use inode::{FILE_BYTES_MAX, Inode, What};
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@
 
 use super::stats::Tier;
 use crate::error::ErrorKind;
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};

@@ -2,7 +2,7 @@
 
 use super::value::Value;
 use crate::error::{Error, ErrorKind, Result};
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ impl Load {
             if let Some(outcome) = &*outcome {
                 return outcome.clone();
             }
-            self.is_over.wait(&mut outcome);
+            outcome = self.is_over.wait(outcome);
         }
     }
 }

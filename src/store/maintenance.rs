@@ -12,7 +12,7 @@ use super::stats::{Counter, Tier};
 use super::value::Answer;
 use crate::cold::{Cold, Departed, Departure, Host, Location, Rewritten};
 use crate::error::{Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

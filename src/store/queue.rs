@@ -11,7 +11,7 @@
 use super::events::{Event, EventKind, Events, Subscriber};
 use super::stats::Tier;
 use crate::error::{Error, ErrorKind, Result};
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -100,9 +100,14 @@ impl EventQueue {
                 return None;
             }
             match until {
-                None => self.changed.wait(&mut waiting),
-                Some(until) if Instant::now() >= until => return None,
-                Some(until) => drop(self.changed.wait_until(&mut waiting, until)),
+                None => waiting = self.changed.wait(waiting),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    waiting = self.changed.wait_for(waiting, left);
+                }
             }
         }
     }

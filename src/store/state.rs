@@ -20,8 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Departure, Entry, Found, Hot};
 use crate::io::clock::SystemClock;
 use crate::key::{Key, KeyHasher};
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::Clock;
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,6 +1,6 @@
 //! The signals between callers and the background thread.
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Work {
     pub fn wait(&self, timeout: Duration) {
         let mut signals = self.state.lock();
         if !signals.wake && !signals.stop {
-            self.changed.wait_for(&mut signals, timeout);
+            signals = self.changed.wait_for(signals, timeout);
         }
         signals.wake = false;
     }
@@ -68,8 +68,7 @@ impl Room {
         }
         self.written.store(0, Ordering::Relaxed);
         while !has_room() {
-            let mut waiting = self.waiting.lock();
-            self.made.wait_for(&mut waiting, Duration::from_millis(10));
+            drop(self.made.wait_for(self.waiting.lock(), Duration::from_millis(10)));
         }
     }
 

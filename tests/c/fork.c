@@ -22,12 +22,18 @@ static void in_the_child(hotcold_t *s, hotcold_value_t *held) {
 }
 
 int main(void) {
-    hotcold_t *s = NULL;
+    hotcold_t *s = NULL, *others[8];
     hotcold_value_t held;
+    /* Each store's background thread waits somewhere at the moment of the fork. */
+    for (int i = 0; i < 8; i++) {
+        char name[] = {'o', (char)('0' + i), 0};
+        OK(hotcold_open(fresh(name), NULL, &others[i], &error));
+    }
     OK(hotcold_open(fresh("s"), NULL, &s, &error));
     put(s, "k", "parent");
     OK(hotcold_retrieve(s, "k", 1, &held, &error));
-    for (int i = 0; i < 3; i++) {
+    int forks = light(50, 3);
+    for (int i = 0; i < forks; i++) {
         int status = -1;
         pid_t child = fork();
         CHECK(child >= 0);
@@ -53,5 +59,8 @@ int main(void) {
     OK(hotcold_open(fresh("s"), NULL, &s, &error));
     HAS(s, "after", "the child");
     OK(hotcold_close(s, &error));
+    for (int i = 0; i < 8; i++) {
+        OK(hotcold_close(others[i], &error));
+    }
     return 0;
 }

@@ -11,17 +11,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("limits", &["error"]),
     ("time", &["error", "limits"]),
+    ("sync", &[]),
     ("buffer", &["error", "limits"]),
     ("key", &["error", "limits"]),
     ("codec", BASE),
     ("io", BASE),
     ("hot", BASE),
-    ("cold", &["error", "limits", "time", "buffer", "key", "codec", "io"]),
-    ("store", &["error", "limits", "time", "buffer", "key", "io", "hot", "cold"]),
-    ("ffi", &["error", "limits", "buffer", "key", "store"]),
+    ("cold", &["error", "limits", "sync", "time", "buffer", "key", "codec", "io"]),
+    ("store", &["error", "limits", "sync", "time", "buffer", "key", "io", "hot", "cold"]),
+    ("ffi", &["error", "limits", "sync", "buffer", "key", "store"]),
 ];
 
-const BASE: &[&str] = &["error", "limits", "time", "buffer", "key"];
+const BASE: &[&str] = &["error", "limits", "time", "sync", "buffer", "key"];
 
 /// Where `unsafe` is allowed: where C or the system is talked to, and in the shared buffer.
 const UNSAFE: &[&str] = &["ffi/", "io/", "buffer.rs"];

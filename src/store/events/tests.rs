@@ -13,7 +13,7 @@ struct Probe {
 struct Tally {
     calls: AtomicUsize,
     drops: AtomicUsize,
-    drop_thread: parking_lot::Mutex<Option<std::thread::ThreadId>>,
+    drop_thread: crate::sync::Mutex<Option<std::thread::ThreadId>>,
 }
 
 impl Tally {
@@ -143,7 +143,7 @@ fn from_within_a_callback_unsubscribe_does_not_wait_and_the_last_to_leave_drops(
     let events = Arc::new(Events::new());
     let (entered, wait_entered) = mpsc::channel();
     let (leave, wait_leave) = mpsc::channel::<()>();
-    let wait_leave = parking_lot::Mutex::new(wait_leave);
+    let wait_leave = crate::sync::Mutex::new(wait_leave);
     let (slow, tally) = probe(move |_| {
         entered.send(()).unwrap();
         wait_leave.lock().recv().unwrap();
@@ -187,7 +187,7 @@ fn a_subscription_is_not_entered_twice_by_a_thread() {
 fn callbacks_may_subscribe_and_the_new_one_is_told_of_what_follows() {
     let events = Arc::new(Events::new());
     let (late, late_tally) = probe(|_| {});
-    let late = parking_lot::Mutex::new(Some(late));
+    let late = crate::sync::Mutex::new(Some(late));
     let inner = Arc::clone(&events);
     let (first, _) = probe(move |_| {
         if let Some(late) = late.lock().take() {

@@ -1,0 +1,117 @@
+//! Locks that know nothing of each other: the standard library's, without poisoning.
+//!
+//! All state of such a lock is in the lock. `parking_lot` keeps the threads that wait in one table
+//! for the whole process, linked through memory of these threads. A forked child inherits the table
+//! without the threads; its own threads reuse that memory, and the first that waits may find a list
+//! without end. A child may open stores of its own, so nothing here waits in `parking_lot`.
+//!
+//! Not poisoned, because a panic is fenced at the C boundary and what a lock guards stays in use.
+
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
+use std::time::Duration;
+
+pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+/// One thread at a time.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(sync::Mutex<T>);
+
+/// Many that read, or one that writes.
+#[derive(Debug, Default)]
+pub struct RwLock<T>(sync::RwLock<T>);
+
+/// Waits for a change of what a [`Mutex`] guards.
+#[derive(Debug, Default)]
+pub struct Condvar(sync::Condvar);
+
+impl<T> Mutex<T> {
+    /// An open lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    /// Waits until no other thread has the lock, and takes it.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        unpoisoned(self.0.lock())
+    }
+
+    /// What was guarded.
+    pub fn into_inner(self) -> T {
+        unpoisoned(self.0.into_inner())
+    }
+}
+
+impl<T> RwLock<T> {
+    /// An open lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self(sync::RwLock::new(value))
+    }
+
+    /// Waits until nobody writes, and takes the lock for reading.
+    #[inline]
+    pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        unpoisoned(self.0.read())
+    }
+
+    /// Waits until nobody reads or writes, and takes the lock for writing.
+    #[inline]
+    pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        unpoisoned(self.0.write())
+    }
+
+    /// Takes the lock for reading if nobody writes or waits to write.
+    #[inline]
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        tried(self.0.try_read())
+    }
+
+    /// Takes the lock for writing if nobody has it.
+    #[inline]
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        tried(self.0.try_write())
+    }
+}
+
+impl Condvar {
+    /// Nobody waits yet.
+    pub const fn new() -> Self {
+        Self(sync::Condvar::new())
+    }
+
+    /// Gives the lock back until somebody notifies; may also return without.
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        unpoisoned(self.0.wait(guard))
+    }
+
+    /// As [`Condvar::wait`], for at most `timeout`.
+    pub fn wait_for<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, T> {
+        unpoisoned(self.0.wait_timeout(guard, timeout)).0
+    }
+
+    /// Wakes one that waits.
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Wakes all that wait.
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+fn unpoisoned<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tried<T>(result: TryLockResult<T>) -> Option<T> {
+    match result {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
