@@ -138,12 +138,27 @@ fn a_child_can_take_locks_of_its_own() {
 
 #[test]
 fn readers_do_without_a_lock_file_where_none_can_be_made() {
-    let unwritable = || Directory::open(Path::new("/sys"), false).unwrap();
-    assert_eq!(kind(DirLock::acquire(&unwritable(), Exclusive)), Some(ErrorKind::Io));
-    let first = DirLock::acquire(&unwritable(), Shared).unwrap();
-    let _second = DirLock::acquire(&unwritable(), Shared).unwrap();
-    drop(first);
-    assert_eq!(kind(DirLock::acquire(&unwritable(), Exclusive)), Some(ErrorKind::Locked));
+    let scratch = Scratch::new();
+    let unwritable = directory(&scratch);
+    let access = |mode| {
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(scratch.path(), rights).unwrap();
+    };
+    access(0o555);
+    let ok = in_child(|| {
+        // SAFETY: always sound. Root could write all the same, so it becomes somebody else;
+        // whoever is not root stays who they are.
+        unsafe { libc::seteuid(65534) };
+        let refused = kind(DirLock::acquire(&unwritable, Exclusive)) == Some(ErrorKind::Io);
+        let first = DirLock::acquire(&unwritable, Shared);
+        let second = DirLock::acquire(&unwritable, Shared);
+        let both = first.is_ok() && second.is_ok();
+        drop(first);
+        let kept_out = kind(DirLock::acquire(&unwritable, Exclusive)) == Some(ErrorKind::Locked);
+        refused && both && kept_out
+    });
+    access(0o755);
+    assert!(ok);
 }
 
 #[test]
