@@ -1005,7 +1005,7 @@ void hotcold_value_release(hotcold_value_t *v);
  *       value_len  0 to 4 GiB - 1
  * out   error      NULL, or where a failure is described; under policy=lenient also what was
  *                  survived
- * cost  one write to the kernel; may wait for background work that keeps a bound
+ * cost  at most one write to the kernel; may wait for background work that keeps a bound
  * safe  from any thread, at the same time as any other call
  * durable  under durability=process the death of the process, and power loss after sync_interval
  *       or hotcold_sync(); under durability=sync power loss
@@ -1070,7 +1070,7 @@ hotcold_status_t hotcold_retrieve(hotcold_t *s,
  *       key      key_len bytes, any bytes; borrowed for this call
  *       key_len  0 to HOTCOLD_KEY_LEN_MAX
  * out   error    NULL, or where a failure is described
- * cost  one write to the kernel if the key is in cold
+ * cost  at most one write to the kernel if the key is in cold
  * safe  from any thread, at the same time as any other call
  * durable  as hotcold_store()
  * after HOTCOLD_OK the key never comes back, unless it is stored again
@@ -1433,7 +1433,7 @@ hotcold_status_t hotcold_batch_delete(hotcold_batch_t *b,
  *       b      a batch; it stays as it is and may be written again
  *       flags  HOTCOLD_WRITE_SYNC, or 0
  * out   error  NULL, or where a failure is described
- * cost  one write to the kernel; with HOTCOLD_WRITE_SYNC also an fdatasync, shared with others
+ * cost  at most one write to the kernel; with HOTCOLD_WRITE_SYNC a shared fdatasync, too
  * safe  from any thread, at the same time as any other call; one thread at a time for the same b
  * durable  as hotcold_store(); with HOTCOLD_WRITE_SYNC power loss
  * after anything but HOTCOLD_OK nothing of it was done

@@ -53,4 +53,7 @@ pub trait Clock: Send + Sync {
 
     /// Monotonic time.
     fn monotonic(&self) -> Instant;
+
+    /// Monotonic time, up to some milliseconds late, for whoever asks at every call.
+    fn coarse(&self) -> Instant;
 }

@@ -32,6 +32,32 @@ pub fn repair_one_byte(prefix: &[u8], bytes: &mut [u8]) -> bool {
     false
 }
 
+/// True if changing one byte of `bytes` gives them the checksum `expected`.
+///
+/// What a change of one byte does to a CRC depends on the byte's change and its distance from the
+/// end alone. So the difference of the checksums is taken back byte by byte, and compared with the
+/// differences that a last byte can make. A CRC-32 tells all such changes apart.
+pub fn is_one_byte_off(bytes: &[u8], expected: u32) -> bool {
+    let zero = checksum(&[&[0]]);
+    let mut of_last = [0_u32; 256];
+    for (change, difference) in (0..=u8::MAX).zip(&mut of_last) {
+        *difference = checksum(&[&[change]]) ^ zero;
+    }
+    let mut difference = checksum(&[bytes]) ^ expected;
+    for _ in bytes {
+        let index = of_last.iter().position(|of_last| of_last >> 24 == difference >> 24);
+        let Some((index, of_last)) = index.and_then(|i| Some((u32::try_from(i).ok()?, of_last[i])))
+        else {
+            return false;
+        };
+        if difference == of_last {
+            return difference != 0;
+        }
+        difference = (difference ^ of_last) << 8 | index;
+    }
+    false
+}
+
 /// The checksum of bytes that come piece by piece.
 pub struct Running(crc32fast::Hasher);
 
@@ -49,5 +75,27 @@ impl Running {
     /// The checksum of all pieces.
     pub fn finish(self) -> u32 {
         self.0.finalize()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_changed_byte_is_told_from_none_and_from_two() {
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(700).collect();
+        let sum = checksum(&[&bytes]);
+        assert!(!is_one_byte_off(&bytes, sum));
+        for at in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
+            for mask in [0x01, 0x80, 0xff, 0x5a] {
+                let mut changed = bytes.clone();
+                changed[at] ^= mask;
+                assert!(is_one_byte_off(&changed, sum), "byte {at}");
+                let mut two = changed.clone();
+                two[(at + 100) % 700] ^= mask;
+                assert!(!is_one_byte_off(&two, sum), "byte {at} and another");
+            }
+        }
     }
 }

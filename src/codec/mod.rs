@@ -1,4 +1,5 @@
-//! What lies on disk, byte by byte: records, segment headers, the manifest and the checkpoint.
+//! What lies on disk, byte by byte: records, segment headers, the manifest, the
+//! checkpoint, the stage and the list of hot keys.
 //!
 //! Pure functions between bytes and values; no file, lock or clock is known here. All numbers are
 //! little-endian. A checksum stands first and covers everything behind it, lengths included; a
@@ -16,4 +17,5 @@ pub mod record;
 pub mod segment;
 pub mod manifest;
 pub mod checkpoint;
+pub mod stage;
 pub mod warm;

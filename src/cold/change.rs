@@ -72,12 +72,13 @@ impl Cold {
         located
     }
 
-    /// Appends records to the log; nobody sees them before [`Cold::publish`].
+    /// Appends records to the log, where they survive the process; nobody sees them before
+    /// [`Cold::publish`]. `to_sync` says that [`Cold::sync_to`] will be asked for them.
     ///
     /// # Errors
     /// `ReadOnly`, `NoSpace`, `Io`, `OutOfMemory`: nothing was appended.
-    pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended> {
-        let appended = self.log()?.append(drafts)?;
+    pub fn append(&self, drafts: &[Draft<'_>], to_sync: bool) -> Result<Appended> {
+        let appended = self.log()?.append(drafts, to_sync)?;
         let bytes = appended.records.iter().map(|(header, _)| header.record_bytes()).sum();
         self.wrote(bytes);
         Ok(appended)

@@ -1,38 +1,44 @@
-//! The log: appends records to the active segment, one positioned write for all who wait.
+//! The log: appends records to the active segment.
 //!
-//! A writer places its records in the pending bytes, under one short lock, and then asks for the
-//! writer's lock. Whoever gets it writes all that is pending; the others, when their turn comes,
-//! find their ticket written. A record that is too long to be copied goes out in the same vectored
-//! write, from the caller's memory.
+//! An append goes to the segment's file at once, in one write, from the caller's memory where it
+//! can. But when many small ones follow each other closely, they are put behind the pending bytes of
+//! the file and into the stage, which makes them survive the process; once there are enough, or an
+//! append goes to the file at once, they go there together. So whoever stores now and then is told at
+//! once what the file says, and whoever stores much pays for a call to the system once in a while.
 //!
 //! # Invariants
-//! 1. Locks are taken in the order syncer, writer, pending.
-//! 2. Pending bytes stand right behind the last written ones, and tickets are written in order.
-//! 3. After a failed write nothing of it, nor of what was pending behind it, stays in the file;
-//!    where it cannot be cut off the log is poisoned.
+//! 1. Locks are taken in the order syncer, tail, pending bytes.
+//! 2. Whatever is staged has its room on the disk already, where the file system can tell: a full
+//!    disk refuses an append, not the write of what was acknowledged.
+//! 3. Of a failed append nothing stays in the file or the stage; where it cannot be cut off the log
+//!    is poisoned. What was staged before it stays, and is written with the next that works.
 //! 4. A segment names the one before it and that one's length, unless that was synced before. So
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
+//! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
 
 use super::draft::{Appended, Draft, Few, encode};
 use super::location::{Location, OFFSET_LIMIT};
 use super::poison::Poison;
 use super::segment::{Segment, Segments};
+use super::segment_file::SegmentFile;
 use super::sequences::Sequences;
+use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
 use crate::codec::record::{HEADER_BYTES, Header};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
+use crate::codec::stage::RING_BYTES;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::sync::{Mutex, MutexGuard};
-use crate::time::Clock;
-use smallvec::SmallVec;
+use crate::time::{Clock, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A record of this length or more is written from the caller's memory.
-const DIRECT_BYTES: u64 = 256 << 10;
+/// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
+const RESERVED_BYTES: u64 = 1 << 20;
 
-/// Capacity of the pending bytes that is kept from one write to the next.
-const SPARE_BYTES_MAX: usize = 1 << 20;
+/// Appends follow each other closely if no more than this is between them, in milliseconds: two
+/// ticks of a slow coarse clock.
+const RUN_GAP_MS: u64 = 20;
 
 /// A place in the log: what was appended lies before or behind it.
 #[derive(Clone, Copy, Debug)]
@@ -55,30 +61,31 @@ pub struct Log {
     segment_bytes_max: u64,
     sync_on_roll: bool,
     unsynced_bytes_max: u64,
+    stage_after: u64,
     seed: u64,
-    pending: Mutex<Pending>,
-    writer: Mutex<Writer>,
+    tail: Mutex<Tail>,
     synced: Mutex<u64>,
     unsynced_bytes: AtomicU64,
 }
 
-struct Pending {
+/// Where the log ends.
+struct Tail {
     active: Option<Arc<Segment>>,
+    /// Length of the active segment, with what is pending.
     offset: u64,
+    /// Up to here the active segment has its room on the disk.
+    reserved: u64,
     /// Id and length of the last segment that was sealed and may not be synced.
     previous: Option<(u32, u64)>,
+    /// Number of appends.
     ticket: u64,
-    bytes: Vec<u8>,
-    /// Of the first record in `bytes`.
-    first_sequence: u64,
-    writers: usize,
-}
-
-struct Writer {
-    written: u64,
-    spare: Vec<u8>,
-    failures: Vec<Failure>,
     unsynced: Unsynced,
+    /// Made when it is needed first.
+    stage: Option<Stage>,
+    /// False once a stage could not be made or used; it is tried again with the next segment.
+    can_stage: bool,
+    /// How many appends have followed each other closely, and when the last one came.
+    run: (u64, Instant),
 }
 
 /// What has to be synced before all that was written survives power loss.
@@ -86,12 +93,6 @@ struct Writer {
 struct Unsynced {
     segments: Vec<Arc<Segment>>,
     names: bool,
-}
-
-struct Failure {
-    ticket: u64,
-    error: Error,
-    waiting: usize,
 }
 
 /// How a log is set up.
@@ -106,6 +107,9 @@ pub struct LogOptions {
     pub unsynced_bytes_max: u64,
     /// The segment to go on with, sealed otherwise.
     pub active: Option<Arc<Segment>>,
+    /// How many appends have to follow each other closely before they are staged; `u64::MAX`: no
+    /// append is.
+    pub stage_after: u64,
 }
 
 impl Log {
@@ -119,7 +123,9 @@ impl Log {
         options: LogOptions,
     ) -> Self {
         let offset = options.active.as_ref().map_or(0, |segment| segment.end());
-        let active = options.active;
+        if let Some(active) = &options.active {
+            active.file().begin(offset);
+        }
         Self {
             disk,
             clock,
@@ -129,211 +135,202 @@ impl Log {
             segment_bytes_max: options.segment_bytes_max,
             sync_on_roll: options.sync_on_roll,
             unsynced_bytes_max: options.unsynced_bytes_max,
+            stage_after: options.stage_after,
             seed: options.seed,
-            pending: Mutex::new(Pending {
-                active,
+            tail: Mutex::new(Tail {
+                active: options.active,
                 offset,
+                reserved: 0,
                 previous: None,
-                ticket: 1,
-                bytes: Vec::new(),
-                first_sequence: 0,
-                writers: 0,
-            }),
-            writer: Mutex::new(Writer {
-                written: 0,
-                spare: Vec::new(),
-                failures: Vec::new(),
+                ticket: 0,
                 unsynced: Unsynced { segments: Vec::new(), names: true },
+                stage: None,
+                can_stage: true,
+                run: (0, Instant(0)),
             }),
             synced: Mutex::new(0),
             unsynced_bytes: AtomicU64::new(0),
         }
     }
 
-    /// Appends all drafts, side by side in one segment; when it returns the system has them. Of
-    /// drafts that are chained recovery finds all or none.
+    /// Appends all drafts, side by side in one segment; when it returns they survive the process.
+    /// With `through` they are in the file, as is needed before a sync. Of drafts that are chained
+    /// recovery finds all or none.
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
-    pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended> {
+    pub fn append(&self, drafts: &[Draft<'_>], through: bool) -> Result<Appended> {
         // The checksums of the bodies, which cost most, are made before any lock is taken.
         let headers: Few<Header> = drafts.iter().map(Draft::header).collect();
         let bytes = headers.iter().map(Header::record_bytes).sum();
-        match drafts {
-            [draft] if bytes >= DIRECT_BYTES => self.append_direct(draft, headers, bytes),
-            _ => self.append_copied(drafts, headers, bytes),
-        }
-    }
-
-    fn append_copied(
-        &self,
-        drafts: &[Draft<'_>],
-        headers: Few<Header>,
-        bytes: u64,
-    ) -> Result<Appended> {
-        let appended = loop {
-            self.poison.check()?;
-            let mut pending = self.pending.lock();
-            let Some(segment) = self.fitting(&pending, bytes) else {
-                drop(pending);
-                self.roll(bytes)?;
-                continue;
-            };
-            let room = usize::try_from(bytes).unwrap_or(usize::MAX);
-            if pending.bytes.try_reserve(room).is_err() {
-                return Err(out_of_memory(bytes));
-            }
-            let records = self.place(&segment, &mut pending, headers);
-            for (draft, (header, location)) in drafts.iter().zip(&records) {
-                let head = header.encode(segment.place(location.offset()));
-                encode(&head, draft, header.record_bytes(), &mut pending.bytes);
-            }
-            pending.writers += 1;
-            break Appended { segment, ticket: pending.ticket, records };
+        let (mut tail, segment) = self.tail_with_room(bytes)?;
+        let start = tail.offset;
+        let records = self.place(&segment, &mut tail, headers);
+        let appended = Appended { segment, ticket: tail.ticket + 1, records };
+        let written = match !through && self.may_stage(&mut tail, start, bytes) {
+            true => self.stage(&mut tail, start, drafts, &appended),
+            false => self.write(&mut tail, drafts, &appended),
         };
-        let mut writer = self.writer.lock();
-        if writer.written < appended.ticket {
-            let (taken, pending) = self.take_pending(&mut writer, self.pending.lock());
-            drop(pending);
-            // Its outcome is told to this thread in the same way as to those who wait.
-            self.write_out(&mut writer, taken, &[]);
+        if let Err(error) = written {
+            tail.offset = start;
+            return Err(error);
         }
-        writer.outcome(appended.ticket)?;
+        tail.ticket += 1;
+        tail.unsynced.add(&appended.segment);
+        self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(appended)
     }
 
-    fn append_direct(
-        &self,
-        draft: &Draft<'_>,
-        headers: Few<Header>,
-        bytes: u64,
-    ) -> Result<Appended> {
+    /// The log's end, and the active segment, into which `bytes` more fit.
+    fn tail_with_room(&self, bytes: u64) -> Result<(MutexGuard<'_, Tail>, Arc<Segment>)> {
         loop {
             self.poison.check()?;
-            let mut writer = self.writer.lock();
-            let mut pending = self.pending.lock();
-            let Some(segment) = self.fitting(&pending, bytes) else {
-                drop(pending);
-                drop(writer);
-                self.roll(bytes)?;
+            let mut tail = self.tail.lock();
+            if let Some(segment) = self.fitting(&tail, bytes) {
+                return Ok((tail, segment));
+            }
+            if self.unsynced_bytes() <= self.unsynced_bytes_max {
+                self.roll(&mut tail)?;
                 continue;
-            };
-            let records = self.place(&segment, &mut pending, headers);
-            let (header, location) = records[0];
-            pending.writers += 1;
-            let ticket = pending.ticket;
-            let (taken, pending) = self.take_pending(&mut writer, pending);
-            drop(pending);
-            let head = header.encode(segment.place(location.offset()));
-            let expiry = draft.expires_at.to_le_bytes();
-            let expiry = &expiry[..if header.expires { 8 } else { 0 }];
-            let padding = usize::try_from(bytes).unwrap_or(0) - HEADER_BYTES - header.body_bytes();
-            let parts = [&head[..], expiry, draft.key, draft.value, &[0; 8][..padding]];
-            self.write_out(&mut writer, taken, &parts);
-            writer.outcome(ticket)?;
-            return Ok(Appended { segment, ticket, records });
+            }
+            drop(tail);
+            // Whoever writes faster than the disk takes it waits here.
+            self.sync()?;
+        }
+    }
+
+    /// True if `bytes` more may wait in the stage: there is one, many appends have followed each
+    /// other closely, and there is room for them on the disk.
+    fn may_stage(&self, tail: &mut Tail, start: u64, bytes: u64) -> bool {
+        let now = self.clock.coarse();
+        let is_close = now.0.saturating_sub(tail.run.1.0) <= RUN_GAP_MS;
+        tail.run = (if is_close { tail.run.0 + 1 } else { 0 }, now);
+        let Some(active) = tail.active.as_ref().filter(|_| tail.can_stage) else { return false };
+        if bytes > STAGED_BYTES_MAX || tail.run.0 < self.stage_after {
+            return false;
+        }
+        if tail.stage.is_none() {
+            // Where there is none to be had, each append goes to the file, which is as good.
+            tail.stage = Stage::create(&*self.disk).ok();
+            tail.can_stage = tail.stage.is_some();
+        }
+        if tail.stage.is_none() {
+            return false;
+        }
+        if start + bytes > tail.reserved {
+            let whole = RESERVED_BYTES.min(self.segment_bytes_max).max(bytes);
+            // A disk that has no room any more is told by the write that comes instead.
+            if active.file().reserve(start, whole).is_err() {
+                return false;
+            }
+            tail.reserved = start + whole;
+        }
+        true
+    }
+
+    /// Puts the records behind the pending bytes, and into the stage.
+    fn stage(
+        &self,
+        tail: &mut Tail,
+        start: u64,
+        drafts: &[Draft<'_>],
+        appended: &Appended,
+    ) -> Result<()> {
+        let file = appended.segment.file();
+        let bytes = usize::try_from(tail.offset - start).unwrap_or(usize::MAX);
+        if file.pending_bytes() + bytes > RING_BYTES {
+            file.flush(&[])?;
+        }
+        let Some(stage) = &mut tail.stage else { return self.write(tail, drafts, appended) };
+        let mut kept = Ok(());
+        file.push(
+            bytes,
+            |pending| encode_all(drafts, appended, pending),
+            |added| kept = stage.put(start, added),
+        )?;
+        if kept.is_ok() {
+            return Ok(());
+        }
+        // The file system does not take stores into memory any more. It is asked in the plain way
+        // from now on, and its answer is the one that counts.
+        tail.stage = None;
+        tail.can_stage = false;
+        if let Err(error) = file.flush(&[]) {
+            file.pop(bytes);
+            self.cut(tail, file);
+            return Err(error);
+        }
+        // It has nothing that the segment has not, and may be in the way of the next one.
+        let _ = self.disk.remove(STAGE);
+        Ok(())
+    }
+
+    /// Writes the records to the file, with what is pending before them.
+    fn write(&self, tail: &mut Tail, drafts: &[Draft<'_>], appended: &Appended) -> Result<()> {
+        let file = appended.segment.file();
+        let written = match (drafts, &appended.records[..]) {
+            ([draft], [(header, location)]) => {
+                let head = header.encode(appended.segment.place(location.offset()));
+                let expiry = draft.expires_at.to_le_bytes();
+                let expiry = &expiry[..if header.expires { 8 } else { 0 }];
+                let end = HEADER_BYTES + header.body_bytes();
+                let padding = usize::try_from(header.record_bytes()).unwrap_or(end) - end;
+                file.flush(&[&head, expiry, draft.key, draft.value, &[0; 8][..padding]])
+            }
+            _ => {
+                let mut bytes = Vec::new();
+                let all = appended.records.iter().map(|(header, _)| header.record_bytes()).sum();
+                let room = usize::try_from(all).unwrap_or(usize::MAX);
+                bytes.try_reserve(room).map_err(|_| out_of_memory(all))?;
+                encode_all(drafts, appended, &mut bytes);
+                file.flush(&[&bytes])
+            }
+        };
+        written.inspect_err(|_| self.cut(tail, file))
+    }
+
+    /// After a failed write: takes away what it may have left behind.
+    fn cut(&self, tail: &mut Tail, file: &SegmentFile) {
+        // The room behind the end goes with it.
+        tail.reserved = 0;
+        if let Err(error) = file.cut() {
+            self.poison.set(&error);
         }
     }
 
     /// The active segment, if `bytes` more fit into it.
-    fn fitting(&self, pending: &Pending, bytes: u64) -> Option<Arc<Segment>> {
-        let end = pending.offset + bytes;
-        let is_fresh = pending.offset == SEGMENT_HEADER_BYTES as u64;
+    fn fitting(&self, tail: &Tail, bytes: u64) -> Option<Arc<Segment>> {
+        let end = tail.offset + bytes;
+        let is_fresh = tail.offset == SEGMENT_HEADER_BYTES as u64;
         let fits = end <= self.segment_bytes_max || is_fresh;
-        pending.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
+        tail.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
     }
 
     /// Gives each record its sequence and location.
     fn place(
         &self,
         segment: &Segment,
-        pending: &mut Pending,
+        tail: &mut Tail,
         headers: Few<Header>,
     ) -> Few<(Header, Location)> {
         let mut records = Few::with_capacity(headers.len());
-        if pending.bytes.is_empty() {
-            pending.first_sequence = self.sequences.next();
-        }
         for mut header in headers {
             if header.sequence == 0 {
                 header.sequence = self.sequences.take();
             }
             let bytes = header.record_bytes();
-            records.push((header, Location::new(segment.slot(), pending.offset, bytes)));
-            pending.offset += bytes;
+            records.push((header, Location::new(segment.slot(), tail.offset, bytes)));
+            tail.offset += bytes;
         }
         records
     }
 
-    fn take_pending<'a>(
-        &self,
-        writer: &mut Writer,
-        mut pending: MutexGuard<'a, Pending>,
-    ) -> (Taken, MutexGuard<'a, Pending>) {
-        let bytes = std::mem::replace(&mut pending.bytes, std::mem::take(&mut writer.spare));
-        let taken = Taken {
-            segment: pending.active.clone(),
-            bytes,
-            end: pending.offset,
-            ticket: pending.ticket,
-            writers: std::mem::take(&mut pending.writers),
-        };
-        pending.ticket += 1;
-        (taken, pending)
-    }
-
-    /// Writes what was taken and then `more`, and notes the outcome under the ticket.
-    fn write_out(&self, writer: &mut Writer, mut taken: Taken, more: &[&[u8]]) {
-        let Some(segment) = taken.segment else { return };
-        let length: usize = taken.bytes.len() + more.iter().map(|part| part.len()).sum::<usize>();
-        let start = taken.end - length as u64;
-        let all = std::iter::once(&taken.bytes[..]).chain(more.iter().copied());
-        let parts: SmallVec<[&[u8]; 6]> = all.filter(|part| !part.is_empty()).collect();
-        let result = segment.file().write_at(&parts, start);
-        drop(parts);
-        writer.written = taken.ticket;
-        self.unsynced_bytes.fetch_add(length as u64, Ordering::Relaxed);
-        if writer.unsynced.segments.last().is_none_or(|last| !Arc::ptr_eq(last, &segment)) {
-            writer.unsynced.segments.push(segment.clone());
-        }
-        if let Err(error) = result {
-            writer.fail(taken.ticket, &error, taken.writers);
-            self.fail_pending(writer, &segment, start, &error);
-        }
-        taken.bytes.clear();
-        if taken.bytes.capacity() <= SPARE_BYTES_MAX {
-            writer.spare = taken.bytes;
-        }
-    }
-
-    /// After a failed write: whatever waits behind it fails too, and its bytes are cut off.
-    fn fail_pending(&self, writer: &mut Writer, segment: &Segment, start: u64, error: &Error) {
-        let mut pending = self.pending.lock();
-        pending.bytes.clear();
-        pending.offset = start;
-        writer.fail(pending.ticket, error, std::mem::take(&mut pending.writers));
-        writer.written = pending.ticket;
-        pending.ticket += 1;
-        if let Err(error) = segment.file().set_len(start) {
-            self.poison.set(&error);
-        }
-    }
-
-    /// Seals the active segment and begins a new one, unless `bytes` fit by now.
-    fn roll(&self, bytes: u64) -> Result<()> {
-        if self.unsynced_bytes() > self.unsynced_bytes_max {
-            // Whoever writes faster than the disk takes it waits here.
-            self.sync()?;
-        }
-        let mut writer = self.writer.lock();
-        let pending = self.pending.lock();
-        if self.fitting(&pending, bytes).is_some() {
-            return Ok(());
-        }
-        let mut pending = self.seal(&mut writer, pending);
+    /// Seals the active segment and begins a new one.
+    fn roll(&self, tail: &mut Tail) -> Result<()> {
+        self.seal(tail)?;
         if self.sync_on_roll {
-            self.sync_files(writer.take_unsynced())?;
-            pending.previous = None;
+            self.sync_files(tail.take_unsynced())?;
+            tail.previous = None;
         }
         self.sequences.extend(&*self.disk, self.clock.wall())?;
         let header = SegmentHeader {
@@ -342,55 +339,50 @@ impl Log {
             kind: SegmentKind::Log,
             created_ms: self.clock.wall().0,
             sequence_floor: self.sequences.next(),
-            previous: pending.previous.take(),
+            previous: tail.previous.take(),
         };
         let segment = self.segments.create(&*self.disk, header)?;
-        writer.unsynced.names = true;
-        pending.offset = segment.end();
-        pending.active = Some(segment);
+        tail.unsynced.names = true;
+        tail.offset = segment.end();
+        tail.reserved = 0;
+        tail.can_stage = true;
+        segment.file().begin(tail.offset);
+        tail.active = Some(segment);
         Ok(())
     }
 
     /// Ends the active segment, if there is one, so that all there is can be frozen.
     ///
     /// # Errors
-    /// `ReadOnly` once poisoned.
+    /// `NoSpace`, `Io`: what is pending cannot be written. `ReadOnly` once poisoned.
     pub fn seal_active(&self) -> Result<()> {
         self.poison.check()?;
-        let mut writer = self.writer.lock();
-        let pending = self.pending.lock();
-        drop(self.seal(&mut writer, pending));
-        Ok(())
+        self.seal(&mut self.tail.lock())
     }
 
-    fn seal<'a>(
-        &'a self,
-        writer: &mut Writer,
-        mut pending: MutexGuard<'a, Pending>,
-    ) -> MutexGuard<'a, Pending> {
-        // In a loop, because others may add to the pending bytes while they are written.
-        while !pending.bytes.is_empty() {
-            let (taken, guard) = self.take_pending(writer, pending);
-            drop(guard);
-            self.write_out(writer, taken, &[]);
-            pending = self.pending.lock();
+    fn seal(&self, tail: &mut Tail) -> Result<()> {
+        let Some(active) = &tail.active else { return Ok(()) };
+        active.file().flush(&[])?;
+        if tail.reserved > tail.offset {
+            // Gives the rest of the room back. That it is taken costs no more than its bytes.
+            let _ = active.file().set_len(tail.offset);
         }
-        if let Some(active) = pending.active.take() {
-            active.seal();
-            let id = u32::try_from(active.id()).unwrap_or(0);
-            pending.previous = Some((id, pending.offset));
-        }
-        pending.offset = 0;
-        pending
+        active.file().end();
+        active.seal();
+        let id = u32::try_from(active.id()).unwrap_or(0);
+        tail.previous = Some((id, tail.offset));
+        tail.active = None;
+        tail.offset = 0;
+        Ok(())
     }
 
     /// Makes everything that was appended before survive power loss.
     ///
     /// # Errors
-    /// `Io`, and the log is poisoned; `ReadOnly` once it is.
+    /// `Io`, and the log is poisoned if that was the sync itself; `NoSpace`; `ReadOnly` once poisoned.
     pub fn sync(&self) -> Result<()> {
-        let written = self.writer.lock().written;
-        self.sync_to(written)
+        let ticket = self.tail.lock().ticket;
+        self.sync_to(ticket)
     }
 
     /// Makes the append with that ticket, and all before it, survive power loss. Threads that ask
@@ -400,15 +392,18 @@ impl Log {
     /// As [`Log::sync`].
     pub fn sync_to(&self, ticket: u64) -> Result<()> {
         let mut synced = self.synced.lock();
-        if *synced >= ticket && !self.writer.lock().unsynced.names {
+        if *synced >= ticket && !self.tail.lock().unsynced.names {
             return Ok(());
         }
         self.poison.check()?;
-        let mut writer = self.writer.lock();
-        let unsynced = writer.take_unsynced();
-        let written = writer.written;
+        let mut tail = self.tail.lock();
+        if let Some(active) = &tail.active {
+            active.file().flush(&[])?;
+        }
+        let unsynced = tail.take_unsynced();
+        let written = tail.ticket;
         // Others append while this one waits for the disk.
-        drop(writer);
+        drop(tail);
         self.sync_files(unsynced)?;
         *synced = written;
         Ok(())
@@ -423,24 +418,19 @@ impl Log {
         result.inspect_err(|error| self.poison.set(error))
     }
 
-    /// Where the log ends. Everything before it is in the files.
+    /// Where the log ends.
     pub fn position(&self) -> Position {
-        // With the writer's lock nothing is in flight; what is pending is not part of the position.
-        let _writer = self.writer.lock();
-        let pending = self.pending.lock();
+        let tail = self.tail.lock();
         Position {
-            segment: pending.active.as_ref().map_or(0, |segment| segment.id()),
-            offset: pending.offset - pending.bytes.len() as u64,
-            sequence: match pending.bytes.is_empty() {
-                true => self.sequences.next(),
-                false => pending.first_sequence,
-            },
+            segment: tail.active.as_ref().map_or(0, |segment| segment.id()),
+            offset: tail.offset,
+            sequence: self.sequences.next(),
         }
     }
 
     /// The segment that is appended to, if one is.
     pub fn active(&self) -> Option<Arc<Segment>> {
-        self.pending.lock().active.clone()
+        self.tail.lock().active.clone()
     }
 
     /// Bytes written since the last sync began.
@@ -453,43 +443,45 @@ impl Log {
         &self.sequences
     }
 
-    /// Bytes of memory that the pending writes take.
+    /// Bytes of memory that the pending bytes and the stage take.
     pub fn memory_bytes(&self) -> u64 {
-        let spare = self.writer.lock().spare.capacity();
-        (spare + self.pending.lock().bytes.capacity()) as u64
+        let tail = self.tail.lock();
+        let stage = if tail.stage.is_some() { RING_BYTES as u64 } else { 0 };
+        tail.active.as_ref().map_or(0, |active| active.file().memory_bytes()) + stage
+    }
+
+    /// Takes the stage away if nothing waits in it: the files alone are the store then.
+    ///
+    /// # Errors
+    /// `Io`: the file stays, which does no harm.
+    pub fn end(&self) -> Result<()> {
+        let mut tail = self.tail.lock();
+        let is_idle = tail.active.as_ref().is_none_or(|active| active.file().pending_bytes() == 0);
+        match tail.stage.take().filter(|_| is_idle) {
+            Some(_) => self.disk.remove(STAGE),
+            None => Ok(()),
+        }
     }
 }
 
-struct Taken {
-    segment: Option<Arc<Segment>>,
-    bytes: Vec<u8>,
-    end: u64,
-    ticket: u64,
-    writers: usize,
-}
-
-impl Writer {
+impl Tail {
     fn take_unsynced(&mut self) -> Unsynced {
         std::mem::take(&mut self.unsynced)
     }
+}
 
-    fn fail(&mut self, ticket: u64, error: &Error, waiting: usize) {
-        if waiting > 0 {
-            self.failures.push(Failure { ticket, error: error.clone(), waiting });
+impl Unsynced {
+    fn add(&mut self, segment: &Arc<Segment>) {
+        if self.segments.last().is_none_or(|last| !Arc::ptr_eq(last, segment)) {
+            self.segments.push(segment.clone());
         }
     }
+}
 
-    fn outcome(&mut self, ticket: u64) -> Result<()> {
-        let Some(index) = self.failures.iter().position(|failure| failure.ticket == ticket) else {
-            return Ok(());
-        };
-        let failure = &mut self.failures[index];
-        let error = failure.error.clone();
-        failure.waiting -= 1;
-        if failure.waiting == 0 {
-            self.failures.swap_remove(index);
-        }
-        Err(error)
+fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) {
+    for (draft, (header, location)) in drafts.iter().zip(&appended.records) {
+        let head = header.encode(appended.segment.place(location.offset()));
+        encode(&head, draft, header.record_bytes(), out);
     }
 }
 

@@ -10,14 +10,16 @@
 
 pub mod location;
 pub mod keydir;
+pub mod segment_file;
 pub mod segment;
 pub mod poison;
 pub mod sequences;
 pub mod draft;
-pub mod log;
 pub mod read;
 pub mod scan;
 pub mod checkpoint;
+pub mod stage;
+pub mod log;
 pub mod walk;
 pub mod recovery;
 pub mod choice;

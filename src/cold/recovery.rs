@@ -2,18 +2,21 @@
 //!
 //! 1. Read the manifest and the header of every segment; a newer version ends here, before
 //!    anything is touched.
-//! 2. Load the checkpoint, if it is whole.
-//! 3. Walk what the checkpoint does not account for: segments it does not know, and the log behind
+//! 2. Put what the stage has behind the end of the last log segment.
+//! 3. Load the checkpoint, if it is whole.
+//! 4. Walk what the checkpoint does not account for: segments it does not know, and the log behind
 //!    its position. Without a checkpoint that is everything.
-//! 4. For each hash the newest record wins.
-//! 5. Cut off the torn tail of the last segment, and go on behind it.
+//! 5. For each hash the newest record wins.
+//! 6. Cut off the torn tail of the last segment, and go on behind it.
 
 use super::checkpoint::{self, CHECKPOINT, Loaded};
 use super::keydir::Keydir;
 use super::location::Location;
 use super::read::read_key;
 use super::segment::{self, Segment, Segments, empty_tally};
+use super::segment_file::SegmentFile;
 use super::sequences::{MANIFEST, RANGE};
+use super::stage::{STAGE, read_ring, rescue};
 use super::walk::{
     Candidate, Open, Walked, expected_end, known_end, meet, open_end, take_up, valid_end, whole_end,
 };
@@ -22,7 +25,7 @@ use crate::codec::record::Kind;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::codec::version::Decoded;
 use crate::error::Result;
-use crate::io::files::Disk;
+use crate::io::files::{Disk, File};
 use crate::key::KeyHasher;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -93,7 +96,8 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         cut_id: None,
     };
     let has_manifest = found.read_manifest(disk, &names)?;
-    let by_id = found.open_segments(disk, &names, writable)?;
+    let ring = read_ring(disk, &names)?;
+    let by_id = found.open_segments(disk, &names, ring, writable)?;
     let has_checkpoint = names.iter().any(|name| name == CHECKPOINT);
     let loaded = match has_checkpoint {
         true => checkpoint::load(disk, found.seed, &by_id, &found.keydir)?,
@@ -114,6 +118,11 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
     }
     found.drop_lost(loaded.as_ref());
     let candidates = found.walk(disk, loaded.as_ref(), writable)?;
+    if writable && names.iter().any(|name| name == STAGE) {
+        disk.remove(STAGE)?;
+        // Before anything is appended: where the tail was cut off, it must not be put back.
+        disk.sync_names()?;
+    }
     found.merge(candidates, loaded.as_ref().map_or(0, |loaded| loaded.head.sequence));
     found.count_live();
     for segment in found.segments.all() {
@@ -152,6 +161,7 @@ impl Recovered {
         &mut self,
         disk: &dyn Disk,
         names: &[String],
+        ring: Option<Vec<u8>>,
         writable: bool,
     ) -> Result<HashMap<u64, Arc<Segment>>> {
         let mut ids: Vec<u64> = names.iter().filter_map(|name| segment::file_id(name)).collect();
@@ -176,8 +186,15 @@ impl Recovered {
             }
             opened.push((id, header, file));
         }
+        let is_log = |header: &SegmentHeader| header.kind == SegmentKind::Log;
+        let last_log = opened.iter().rfind(|(_, header, _)| header.as_ref().is_some_and(is_log));
+        let last_log = last_log.map(|(id, ..)| *id);
         let mut by_id = HashMap::new();
         for (id, header, file) in opened {
+            let file = match &ring {
+                Some(ring) if last_log == Some(id) => complete(file, id, ring, writable)?,
+                _ => SegmentFile::new(file),
+            };
             // What a damaged header said is known from the others and from the file's name.
             let header = header.unwrap_or(SegmentHeader {
                 id,
@@ -369,6 +386,21 @@ impl Recovered {
             }
         }
     }
+}
+
+/// The file of the last log segment, with what the stage has behind its end.
+fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8], writable: bool) -> Result<SegmentFile> {
+    let length = file.len()?;
+    let pending = rescue(ring, segment, length);
+    if pending.is_empty() {
+        return Ok(SegmentFile::new(file));
+    }
+    let file = SegmentFile::with_pending(file, length, pending);
+    if writable {
+        file.flush(&[])?;
+        file.end();
+    }
+    Ok(file)
 }
 
 /// Writes the bytes again that are not known to have reached the disk. After a failed sync the

@@ -163,7 +163,7 @@ impl<'a> Scanner<'a> {
 /// # Errors
 /// `Io`.
 pub fn has_lost_sector(segment: &Segment, from: u64, to: u64) -> Result<bool> {
-    let file_end = segment.file().len()?;
+    let (file_end, joint) = (segment.file().len()?, segment.file().joint());
     let mut bytes = vec![0; CHUNK_BYTES];
     let mut at = from;
     while at < to {
@@ -171,6 +171,8 @@ pub fn has_lost_sector(segment: &Segment, from: u64, to: u64) -> Result<bool> {
         let mut rest = &bytes[..count];
         while at < to {
             let end = (at + 1).next_multiple_of(SECTOR_BYTES).min(file_end.max(at + 1));
+            // What came from elsewhere does not make a lost sector whole.
+            let end = if at < joint { end.min(joint) } else { end };
             let length = usize::try_from(end - at).unwrap_or(usize::MAX);
             let Some((sector, behind)) = rest.split_at_checked(length) else { break };
             if end <= to && sector.iter().all(|byte| *byte == 0) {

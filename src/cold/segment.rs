@@ -7,11 +7,12 @@
 //!    those, under the lock of the keydir shard.
 
 use super::location::{Location, SLOT_MAX};
+use super::segment_file::SegmentFile;
 use crate::codec::checkpoint::Tally;
 use crate::codec::record::{Header, Kind, Place};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::files::{Disk, File};
+use crate::io::files::Disk;
 use crate::sync::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Segment {
     header: SegmentHeader,
     slot: u32,
-    file: Arc<dyn File>,
+    file: SegmentFile,
     tally: Mutex<Tally>,
     live: AtomicU64,
     live_bytes: AtomicU64,
@@ -46,8 +47,8 @@ impl Segment {
     }
 
     /// The open file.
-    pub fn file(&self) -> &dyn File {
-        &*self.file
+    pub fn file(&self) -> &SegmentFile {
+        &self.file
     }
 
     /// The file's name in the directory.
@@ -220,7 +221,7 @@ impl Segments {
     ///
     /// # Errors
     /// `Unsupported` when all slots are taken.
-    pub fn add(&self, header: SegmentHeader, file: Arc<dyn File>) -> Result<Arc<Segment>> {
+    pub fn add(&self, header: SegmentHeader, file: SegmentFile) -> Result<Arc<Segment>> {
         self.spend_id(header.id);
         let mut slots = self.slots.write();
         let free = self.free_slots.lock().pop();
@@ -258,7 +259,7 @@ impl Segments {
             // A segment without a header would be taken for a damaged one.
             return Err(disk.remove(&name).err().unwrap_or(error));
         }
-        self.add(header, file)
+        self.add(header, SegmentFile::new(file))
     }
 
     /// Keeps the id, and those below, from being given out: something still refers to it.

@@ -34,6 +34,8 @@ pub struct ColdOptions {
     pub read_only: bool,
     /// Whether a store is made where there is none.
     pub create: bool,
+    /// How many appends have to follow each other closely before they are staged.
+    pub stage_after: u64,
 }
 
 /// The cold tier.
@@ -101,6 +103,8 @@ impl Cold {
                     sync_on_roll: options.sync_each,
                     unsynced_bytes_max: if options.sync { UNSYNCED_BYTES_MAX } else { u64::MAX },
                     active: found.active,
+                    // What is synced each time goes to the file each time.
+                    stage_after: if options.sync_each { u64::MAX } else { options.stage_after },
                 };
                 let (disk, clock) = (disk.clone(), clock.clone());
                 Some(Log::new(disk, clock, segments.clone(), sequences, poison.clone(), options))
@@ -130,6 +134,15 @@ impl Cold {
             sequence_floor: found.sequence_floor,
             tallies,
         })
+    }
+
+    /// Ends writing: what only an open store needs goes from the directory. Nothing may be appended
+    /// any more.
+    ///
+    /// # Errors
+    /// `Io`: it stays, which does no harm.
+    pub fn end(&self) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), Log::end)
     }
 
     /// Makes keys of this store.

@@ -246,7 +246,7 @@ impl Cold {
         }
         // It may come to stand in the next segment, and then vouches for nothing there.
         let marker = Draft::marker(Kind::Synced, position.offset);
-        let appended = log.append(&[Draft { sequence: position.segment, ..marker }])?;
+        let appended = log.append(&[Draft { sequence: position.segment, ..marker }], false)?;
         for (header, location) in &appended.records {
             appended.segment.note(header, *location, 0);
         }
@@ -311,7 +311,9 @@ impl Cold {
         drop(compactor);
         // Opening it proves the copy, and leaves it with a checkpoint.
         let options = ColdOptions { read_only: false, create: true, ..self.options.clone() };
-        Self::open(dest, self.clock.clone(), options)?.checkpoint(&|| ())
+        let copy = Self::open(dest, self.clock.clone(), options)?;
+        copy.checkpoint(&|| ())?;
+        copy.end()
     }
 
     /// All segments and the log's position, such that the segments are those which hold everything

@@ -137,7 +137,7 @@ pub unsafe extern "C" fn hotcold_batch_delete(
 ///       b      a batch; it stays as it is and may be written again
 ///       flags  HOTCOLD_WRITE_SYNC, or 0
 /// out   error  NULL, or where a failure is described
-/// cost  one write to the kernel; with HOTCOLD_WRITE_SYNC also an fdatasync, shared with others
+/// cost  at most one write to the kernel; with HOTCOLD_WRITE_SYNC a shared fdatasync, too
 /// safe  from any thread, at the same time as any other call; one thread at a time for the same b
 /// durable  as hotcold_store(); with HOTCOLD_WRITE_SYNC power loss
 /// after anything but HOTCOLD_OK nothing of it was done

@@ -16,7 +16,7 @@ use std::ffi::c_void;
 ///       value_len  0 to 4 GiB - 1
 /// out   error      NULL, or where a failure is described; under policy=lenient also what was
 ///                  survived
-/// cost  one write to the kernel; may wait for background work that keeps a bound
+/// cost  at most one write to the kernel; may wait for background work that keeps a bound
 /// safe  from any thread, at the same time as any other call
 /// durable  under durability=process the death of the process, and power loss after sync_interval
 ///       or hotcold_sync(); under durability=sync power loss
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn hotcold_retrieve(
 ///       key      key_len bytes, any bytes; borrowed for this call
 ///       key_len  0 to HOTCOLD_KEY_LEN_MAX
 /// out   error    NULL, or where a failure is described
-/// cost  one write to the kernel if the key is in cold
+/// cost  at most one write to the kernel if the key is in cold
 /// safe  from any thread, at the same time as any other call
 /// durable  as hotcold_store()
 /// after HOTCOLD_OK the key never comes back, unless it is stored again

@@ -32,6 +32,10 @@ impl Clock for ManualClock {
     fn monotonic(&self) -> Instant {
         Instant(self.read())
     }
+
+    fn coarse(&self) -> Instant {
+        self.monotonic()
+    }
 }
 
 const SMALL: u64 = 48 + 2 + 140;

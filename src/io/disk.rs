@@ -14,7 +14,9 @@
 #![expect(unsafe_code, reason = "openat and its relatives, and positioned vectored writes")]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::files::{Disk, File};
+use crate::io::failure::failed;
+use crate::io::files::{Disk, File, Mapped};
+use crate::io::map::FileMap;
 use std::ffi::{CStr, CString};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -31,6 +33,9 @@ const PARTS_PER_CALL: usize = 1024;
 
 /// Parts that are gathered without an allocation: a record is header, key and value.
 const PARTS_ON_STACK: usize = 8;
+
+/// How a file is opened that must not be there yet.
+const NEW: libc::c_int = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
 
 /// What names a file in a machine whatever its path: device and inode.
 pub type FileId = (u64, u64);
@@ -141,7 +146,20 @@ impl Disk for Directory {
     }
 
     fn create(&self, name: &str) -> Result<Arc<dyn File>> {
-        self.local(name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)
+        self.local(name, NEW)
+    }
+
+    fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>> {
+        let path = self.path.join(name);
+        let file = LocalFile { file: self.open_with(name, NEW)?, path: path.clone() };
+        // Written and not only lengthened, so that every page has its room.
+        let made = file
+            .write_at(&[&vec![0; bytes]], 0)
+            .and_then(|()| FileMap::new(path, &file.file, bytes));
+        match made {
+            Ok(map) => Ok(Box::new(map)),
+            Err(error) => Err(self.remove(name).err().unwrap_or(error)),
+        }
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -217,6 +235,20 @@ impl File for LocalFile {
             write_all(fd, &mut slices, offset)
         };
         written.map_err(|error| self.failed("write", &error))
+    }
+
+    fn reserve(&self, offset: u64, bytes: u64) -> Result<()> {
+        let (Ok(offset), Ok(bytes)) = (i64::try_from(offset), i64::try_from(bytes)) else {
+            return Err(self.failed("reserve room in", &from_code(libc::EFBIG)));
+        };
+        let (fd, mode) = (self.file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE);
+        // SAFETY: the descriptor is open.
+        match check(unsafe { libc::fallocate(fd, mode, offset, bytes) }) {
+            Err(error) if error.raw_os_error() != Some(libc::EOPNOTSUPP) => {
+                Err(self.failed("reserve room in", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn sync(&self) -> Result<()> {
@@ -359,25 +391,6 @@ fn check(status: libc::c_int) -> io::Result<libc::c_int> {
 
 fn from_code(code: i32) -> io::Error {
     io::Error::from_raw_os_error(code)
-}
-
-/// The error for a failed call: `doing: why; what to do`. An empty `advice` takes the usual one.
-pub(in crate::io) fn failed(doing: String, error: &io::Error, advice: &str) -> Error {
-    let code = error.raw_os_error().unwrap_or(0);
-    let text = error.to_string();
-    let why = text.split(" (os error").next().unwrap_or(&text);
-    let (kind, usual) = match code {
-        libc::ENOSPC => (ErrorKind::NoSpace, "free some room and retry"),
-        libc::EDQUOT => (ErrorKind::NoSpace, "raise the quota or free some room, and retry"),
-        libc::EACCES | libc::EPERM => (ErrorKind::Io, "give this user the right to it"),
-        libc::EROFS => (ErrorKind::Io, "make it writable, or open the store read_only"),
-        libc::EMFILE | libc::ENFILE => (ErrorKind::Io, "raise the limit of open files"),
-        libc::EIO => (ErrorKind::Io, "check the disk"),
-        _ => (ErrorKind::Io, ""),
-    };
-    let advice = if advice.is_empty() { usual } else { advice };
-    let separator = if advice.is_empty() { "" } else { "; " };
-    Error::new(kind, format!("{doing}: {why}{separator}{advice}")).with_os_code(code)
 }
 
 #[cfg(test)]

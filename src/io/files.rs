@@ -21,6 +21,12 @@ pub trait Disk: Send + Sync {
     /// `Io` if the name is taken, `NoSpace` if the disk is full.
     fn create(&self, name: &str) -> Result<Arc<dyn File>>;
 
+    /// Makes a new file of `bytes` zeros, a multiple of 4096, that is written by storing into memory.
+    ///
+    /// # Errors
+    /// `Io` where there is no such thing, or the name is taken; `NoSpace`. No file is left.
+    fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>>;
+
     /// The names of all files, in any order.
     ///
     /// # Errors
@@ -64,6 +70,14 @@ pub trait File: Send + Sync {
     /// `NoSpace` if the disk or the quota is full, else `Io`.
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> Result<()>;
 
+    /// Takes room on the disk for `bytes` bytes from `offset` on, which lies behind the end, without
+    /// changing the length: writing them does not give `NoSpace` then. Where the file system has no
+    /// such thing it does nothing. Cutting the file gives the room back.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    fn reserve(&self, offset: u64, bytes: u64) -> Result<()>;
+
     /// Makes the bytes written so far survive power loss.
     ///
     /// # Errors
@@ -81,4 +95,14 @@ pub trait File: Send + Sync {
     /// # Errors
     /// `Io`, or `NoSpace`.
     fn set_len(&self, bytes: u64) -> Result<()>;
+}
+
+/// A file that is written by storing into memory.
+pub trait Mapped: Send {
+    /// Stores `bytes` at `at`. They survive the death of the process when this returns, without a
+    /// call to the system. A power loss leaves of each page what it was at some moment.
+    ///
+    /// # Errors
+    /// `Io`, `NoSpace`: the file cannot be written this way any more.
+    fn put(&mut self, at: usize, bytes: &[u8]) -> Result<()>;
 }

@@ -14,7 +14,8 @@
 #![expect(unsafe_code, reason = "fcntl, and a table that a forked child can leave behind")]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::disk::{Directory, FileId, LOCK_FILE, failed};
+use crate::io::disk::{Directory, FileId, LOCK_FILE};
+use crate::io::failure::failed;
 use crate::io::files::Disk;
 use crate::sync::Mutex;
 use std::collections::BTreeMap;

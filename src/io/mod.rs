@@ -4,6 +4,8 @@ pub mod files;
 pub mod clock;
 pub mod memory;
 pub mod fork;
+pub mod failure;
+pub mod map;
 pub mod disk;
 pub mod lock;
 #[cfg(test)]

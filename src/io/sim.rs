@@ -10,51 +10,21 @@
 //! 1. A file is kept as long as it has a name, a name that a crash may bring back, or is open.
 
 use crate::error::{Error, Result};
-use crate::io::disk::failed;
-use crate::io::files::{Disk, File};
+use crate::io::failure::failed;
+use crate::io::files::{Disk, File, Mapped};
 use crate::sync::{Mutex, MutexGuard};
 use inode::{FILE_BYTES_MAX, Inode, What};
+use state::{Fault, NameChange, State};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod inode;
+mod state;
 mod tests;
 
-/// A kind of operation, to be counted and to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Op {
-    /// `Disk::open`.
-    Open,
-    /// `Disk::create`.
-    Create,
-    /// `Disk::list`.
-    List,
-    /// `Disk::rename`.
-    Rename,
-    /// `Disk::remove`.
-    Remove,
-    /// `Disk::sync_names`.
-    SyncNames,
-    /// `File::read_at`.
-    Read,
-    /// `File::write_at`.
-    Write,
-    /// `File::sync`.
-    Sync,
-    /// `File::len`.
-    Len,
-    /// `File::set_len`.
-    SetLen,
-}
-
-impl Op {
-    /// True if the operation changes what is on the disk.
-    pub fn is_change(self) -> bool {
-        !matches!(self, Self::Open | Self::List | Self::Read | Self::Len)
-    }
-}
+pub use state::Op;
 
 /// The disk. Clones are the same disk, so that a test keeps one and gives one away.
 #[derive(Clone)]
@@ -219,6 +189,28 @@ impl Disk for SimDisk {
         Ok(self.file(name, id, true, &mut state))
     }
 
+    fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>> {
+        let mut state = self.enter(Op::Map, name)?;
+        if state.id(name).is_some() {
+            return Err(self.error(Op::Map, name, libc::EEXIST));
+        }
+        let id = state.add_file(Inode::default());
+        let mut zeros = vec![0; bytes];
+        state.take_room(id, 0, &mut zeros);
+        if zeros.len() < bytes {
+            return Err(self.error(Op::Map, name, libc::ENOSPC));
+        }
+        state.inode(id).change(What::Write { offset: 0, bytes: zeros });
+        state.inode(id).open_count += 1;
+        state.rename(NameChange { from: None, to: Some(name.to_owned()), id });
+        Ok(Box::new(SimMap(SimFile {
+            disk: self.clone(),
+            path: self.path.join(name),
+            id,
+            writable: true,
+        })))
+    }
+
     fn list(&self) -> Result<Vec<String>> {
         Ok(self.enter(Op::List, ".")?.names.keys().cloned().collect())
     }
@@ -310,6 +302,15 @@ impl File for SimFile {
         outcome.map_err(|code| self.error(Op::Write, code))
     }
 
+    fn reserve(&self, offset: u64, bytes: u64) -> Result<()> {
+        let mut state = self.enter(Op::Reserve)?;
+        if state.reserve(self.id, offset.saturating_add(bytes)) {
+            return Ok(());
+        }
+        drop(state);
+        Err(self.error(Op::Reserve, libc::ENOSPC))
+    }
+
     fn sync(&self) -> Result<()> {
         let mut state = self.disk.state.lock();
         let outcome = state.enter(Op::Sync);
@@ -327,8 +328,9 @@ impl File for SimFile {
             (false, _) => libc::EINVAL,
             (true, true) => libc::EFBIG,
             (true, false) => {
-                let before = state.inode(self.id).bytes.len() as u64;
+                let before = state.inode(self.id).room_bytes();
                 state.give_room(before.saturating_sub(bytes));
+                state.inode(self.id).reserved_bytes = 0;
                 state.inode(self.id).change(What::Length(bytes));
                 return Ok(());
             }
@@ -337,129 +339,31 @@ impl File for SimFile {
     }
 }
 
+/// A file that is written by storing into memory.
+struct SimMap(SimFile);
+
+impl Mapped for SimMap {
+    fn put(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
+        let mut state = self.0.disk.state.lock();
+        let was_stopped = state.stopped;
+        let outcome = state.enter(Op::Map);
+        // Where the process is stopped within a store, half of it is there.
+        let done = match (&outcome, was_stopped) {
+            (Ok(()), _) => bytes.len(),
+            (Err(_), true) => 0,
+            (Err(_), false) => bytes.len() / 2,
+        };
+        let bytes = bytes[..done].to_vec();
+        state.inode(self.0.id).change(What::Write { offset: at as u64, bytes });
+        drop(state);
+        outcome.map_err(|code| self.0.error(Op::Map, code))
+    }
+}
+
 impl Drop for SimFile {
     fn drop(&mut self) {
         let mut state = self.disk.state.lock();
         state.inode(self.id).open_count -= 1;
         state.forget_files();
-    }
-}
-
-#[derive(Clone, Default)]
-struct State {
-    inodes: BTreeMap<u64, Inode>,
-    next_id: u64,
-    names: BTreeMap<String, u64>,
-    durable_names: BTreeMap<String, u64>,
-    /// What leads from `durable_names` to `names`.
-    name_changes: Vec<NameChange>,
-    /// Bytes by which files may still grow; None: no bound.
-    room: Option<u64>,
-    faults: Vec<Fault>,
-    /// Changes until everything fails; None: never.
-    changes_left: Option<u64>,
-    /// The change at which everything ended has been asked for.
-    stopped: bool,
-    counts: BTreeMap<Op, u64>,
-}
-
-#[derive(Clone)]
-struct Fault {
-    op: Op,
-    left: u64,
-    os_code: i32,
-}
-
-impl State {
-    fn id(&self, name: &str) -> Option<u64> {
-        self.names.get(name).copied()
-    }
-
-    fn inode(&mut self, id: u64) -> &mut Inode {
-        self.inodes.get_mut(&id).expect("invariant 1")
-    }
-
-    fn enter(&mut self, op: Op) -> std::result::Result<(), i32> {
-        *self.counts.entry(op).or_default() += 1;
-        match &mut self.changes_left {
-            Some(0) => {
-                self.stopped |= op.is_change();
-                return Err(libc::EIO);
-            }
-            Some(left) if op.is_change() => *left -= 1,
-            _ => {}
-        }
-        let mut failure = None;
-        self.faults.retain_mut(|fault| {
-            if fault.op == op {
-                fault.left -= 1;
-                if fault.left == 0 {
-                    failure = Some(fault.os_code);
-                }
-            }
-            fault.left > 0
-        });
-        failure.map_or(Ok(()), Err)
-    }
-
-    fn add_file(&mut self, inode: Inode) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.inodes.insert(id, inode);
-        id
-    }
-
-    fn rename(&mut self, change: NameChange) {
-        let lost = match (&change.from, &change.to) {
-            (_, Some(to)) => self.id(to),
-            (_, None) => Some(change.id),
-        };
-        let freed = lost.map_or(0, |id| self.inode(id).bytes.len() as u64);
-        self.give_room(freed);
-        change.apply(&mut self.names);
-        self.name_changes.push(change);
-    }
-
-    fn give_room(&mut self, bytes: u64) {
-        self.room = self.room.map(|room| room + bytes);
-    }
-
-    /// Cuts `bytes`, to be written at `offset`, to what there is room for.
-    fn take_room(&mut self, id: u64, offset: u64, bytes: &mut Vec<u8>) {
-        let Some(room) = self.room else { return };
-        let len = self.inode(id).bytes.len() as u64;
-        let fits = (len + room).saturating_sub(offset);
-        bytes.truncate(usize::try_from(fits).unwrap_or(usize::MAX));
-        let growth = (offset + bytes.len() as u64).saturating_sub(len);
-        self.room = Some(room.saturating_sub(if bytes.is_empty() { 0 } else { growth }));
-    }
-
-    fn forget_files(&mut self) {
-        let Self { names, durable_names, name_changes, inodes, .. } = self;
-        let is_named = |id: &u64| {
-            let mut named = names.values().chain(durable_names.values());
-            named.any(|name| name == id) || name_changes.iter().any(|change| change.id == *id)
-        };
-        inodes.retain(|id, inode| inode.open_count > 0 || is_named(id));
-    }
-}
-
-/// A file gets a name (no `from`), another name, or loses its name (no `to`).
-#[derive(Clone)]
-struct NameChange {
-    from: Option<String>,
-    to: Option<String>,
-    id: u64,
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, u64>) {
-        // In a crash the name may have come to stand for another file, or never have been there.
-        if let Some(from) = self.from.as_ref().filter(|from| names.get(*from) == Some(&self.id)) {
-            names.remove(from);
-        }
-        if let Some(to) = &self.to {
-            names.insert(to.clone(), self.id);
-        }
     }
 }

@@ -151,7 +151,7 @@ impl State {
         let timer = self.counters.start_tier(Tier::Cold);
         let appended = match drafts.is_empty() {
             true => None,
-            false => Some(cold.append(&drafts)?),
+            false => Some(cold.append(&drafts, self.is_synced(sync))?),
         };
         if let Some(appended) = &appended {
             self.sync_if(cold, appended.ticket, sync)?;
@@ -243,8 +243,13 @@ impl State {
         }
     }
 
+    /// Whether a change survives power loss before it is seen.
+    pub(super) fn is_synced(&self, asked: bool) -> bool {
+        asked || self.options.durability == Durability::Sync
+    }
+
     pub(super) fn sync_if(&self, cold: &Cold, ticket: u64, asked: bool) -> Result<()> {
-        match asked || self.options.durability == Durability::Sync {
+        match self.is_synced(asked) {
             true => cold.sync_to(ticket),
             false => Ok(()),
         }

@@ -97,7 +97,6 @@ impl<'a> Maintenance<'a> {
 
     fn work(&self, cold: &Cold) -> Result<()> {
         self.state.flush_unwritten()?;
-        cold.retire_active()?;
         while !self.state.work.is_stopping() {
             self.sync_if_due(cold);
             self.keep_within(cold)?;
@@ -113,6 +112,8 @@ impl<'a> Maintenance<'a> {
                 None => break,
             }
         }
+        // Last, because on a full disk it fails until something else has made room.
+        cold.retire_active()?;
         self.save_warm_if_due()
     }
 
@@ -310,13 +311,14 @@ impl State {
         self.check_writable()?;
         let Some(cold) = &self.cold else { return Ok(()) };
         self.flush_unwritten()?;
-        cold.seal_active()?;
+        let sealed = cold.seal_active();
         let host = Rewriting::new(self, None);
         let mut all = Vec::new();
         let compacted = cold.compact_all(&host, &mut |rewritten| all.push(rewritten.clone()));
         host.tell();
         all.iter().for_each(|rewritten| self.tell_compacted(rewritten));
-        compacted?;
+        // Told only now: on a full disk it is compaction that makes room.
+        compacted.and(sealed)?;
         cold.checkpoint(&|| self.quiesce())
     }
 
@@ -366,6 +368,7 @@ impl State {
                     keep(cold.sync());
                     keep(self.save_warm());
                     keep(cold.checkpoint(&|| self.quiesce()));
+                    keep(cold.end());
                 }
                 Err(error) => keep(Err(error)),
             }

@@ -64,6 +64,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+/// So many stores that follow each other closely are a load, in which a failure of the disk may be
+/// told some stores later; what was acknowledged survives the process all the same.
+const STAGE_AFTER: u64 = 512;
+
 /// A store. All calls may be made from any thread at once; those that are not here are those of
 /// [`State`].
 pub struct Store {
@@ -155,6 +159,7 @@ fn open_cold(path: &Path, options: &Options, clock: &Arc<SystemClock>) -> Result
         sync_each: options.durability == Durability::Sync,
         read_only: options.read_only,
         create: options.create && !options.read_only,
+        stage_after: STAGE_AFTER,
     };
     let cold = Cold::open(Arc::new(directory), clock.clone(), cold_options)?;
     Ok((cold, lock))

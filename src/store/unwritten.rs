@@ -76,7 +76,7 @@ impl State {
             sequence: entry.version(),
             chained: false,
         };
-        let appended = cold.append(&[draft])?;
+        let appended = cold.append(&[draft], self.is_synced(false))?;
         self.sync_if(cold, appended.ticket, false)?;
         let mut changes: Few<_> = appended
             .records

@@ -178,7 +178,8 @@ impl State {
         let stripes = self.all_stripes();
         let appended = match &self.cold {
             Some(cold) => {
-                let appended = cold.append(&[Draft::marker(Kind::Clear, 0)])?;
+                let marker = Draft::marker(Kind::Clear, 0);
+                let appended = cold.append(&[marker], self.is_synced(false))?;
                 self.sync_if(cold, appended.ticket, false)?;
                 Some((cold, appended))
             }

@@ -27,7 +27,7 @@ static void sweep(void) {
     const char *const settings[] = {"compression", "none", NULL};
     hotcold_t *s = open_with(fresh("sweep"), settings);
     for (int key = 0; key < 200; key++) {
-        store(s, key, key < 150 ? 300 : 0);
+        store(s, key, key < 150 ? 3000 : 0);
     }
     CHECK(stats_of(s).cold_entries == 200);
     for (int i = 0; i < 300 && stats_of(s).cold_entries > 50; i++) {

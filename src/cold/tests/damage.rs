@@ -2,6 +2,7 @@
 
 use super::script::{Dice, after, run, script};
 use super::world::{Model, SETUPS, Setup, World, new_disk, without};
+use crate::codec::checksum::checksum;
 use crate::cold::tests::script::keys;
 use crate::error::ErrorKind;
 use crate::io::clock::ManualClock;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 /// All values that each key ever had.
 type Past = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
 
-/// A store of a few segments with a checkpoint in the middle: its disk, what it holds, and the past.
-fn small_store(setup: Setup, seed: u64) -> (SimDisk, Arc<ManualClock>, Model, Past) {
+/// A store of a few segments with a checkpoint in the middle: what it holds, and the past.
+fn new_store(setup: Setup, seed: u64) -> (World, Model, Past) {
     let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
     let world = World::open(&new_disk(), &clock, setup).unwrap();
     let (mut model, mut past) = (Model::new(), Past::new());
@@ -31,9 +32,15 @@ fn small_store(setup: Setup, seed: u64) -> (SimDisk, Arc<ManualClock>, Model, Pa
             world.checkpoint().unwrap();
         }
     }
-    world.sync(true).unwrap();
     let model = world.alive(&model);
-    (world.disk.kill(), clock, model, past)
+    (world, model, past)
+}
+
+/// Its disk, with everything in the files.
+fn small_store(setup: Setup, seed: u64) -> (SimDisk, Arc<ManualClock>, Model, Past) {
+    let (world, model, past) = new_store(setup, seed);
+    world.sync(true).unwrap();
+    (world.disk.kill(), world.clock.clone(), model, past)
 }
 
 /// Opens the disk and looks at all keys: none has a value that it never had. Gives how many do not
@@ -93,6 +100,45 @@ fn a_flipped_byte_costs_one_key_also_when_the_keydir_is_made_anew() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_flipped_byte_of_the_stage_costs_one_key_at_most() {
+    let setup = SETUPS[0];
+    let mut staged = 0;
+    for seed in 0..4 {
+        let (world, model, past) = new_store(setup, seed);
+        let (disk, clock) = (world.disk.kill(), world.clock.clone());
+        drop(world);
+        assert_eq!(look(&disk.kill(), &clock, setup, &model, &past), 0);
+        let bytes = disk.files()["STAGE"].clone();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        for at in (0..32).chain((4096..used).step_by(5)) {
+            let disk = disk.kill();
+            disk.flip("STAGE", at, 0x41);
+            let wrong = look(&disk, &clock, setup, &model, &past);
+            assert!(wrong <= 1, "seed {seed}, byte {at}: {wrong} keys");
+        }
+        staged += look(&without(&disk, "STAGE"), &clock, setup, &model, &past);
+    }
+    // It has what is there no other way: otherwise the flips would tell nothing.
+    assert!(staged > 0);
+}
+
+#[test]
+fn a_stage_of_a_newer_format_is_refused_and_left_alone() {
+    let (world, ..) = new_store(SETUPS[0], 1);
+    let mut files = world.disk.kill().files();
+    let stage = files.get_mut("STAGE").unwrap();
+    stage[12] = 2;
+    let sum = checksum(&[&stage[4..16]]);
+    stage[..4].copy_from_slice(&sum.to_le_bytes());
+    let disk = SimDisk::from_files(files.clone());
+    for read_only in [false, true] {
+        let error = World::open_with(&disk, &world.clock, SETUPS[0], read_only).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(disk.files(), files);
     }
 }
 

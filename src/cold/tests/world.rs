@@ -92,6 +92,7 @@ impl World {
             sync_each: setup.sync_each,
             read_only,
             create: !read_only,
+            stage_after: 0,
         };
         let cold = Cold::open(Arc::new(disk.clone()), clock.clone(), options)?;
         Ok(Self { disk: disk.clone(), clock: clock.clone(), cold })
@@ -137,7 +138,7 @@ impl World {
         }
         let Some(last) = drafts.last_mut() else { return Ok(Vec::new()) };
         last.chained = false;
-        let appended = self.cold.append(&drafts)?;
+        let appended = self.cold.append(&drafts, false)?;
         let records = drafts.iter().zip(&places).zip(&appended.records);
         let mut changes: Few<Change> = records
             .map(|((draft, index), (header, location))| Change {
@@ -161,7 +162,7 @@ impl World {
     }
 
     pub fn clear(&self) -> Result<Vec<u64>> {
-        let appended = self.cold.append(&[Draft::marker(Kind::Clear, 0)])?;
+        let appended = self.cold.append(&[Draft::marker(Kind::Clear, 0)], false)?;
         let (header, at) = appended.records[0];
         drop(self.cold.publish_clear(&appended.segment, &header, at));
         Ok(vec![header.sequence])

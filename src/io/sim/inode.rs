@@ -16,6 +16,8 @@ pub struct Inode {
     pub bytes: Vec<u8>,
     /// How many descriptors there are.
     pub open_count: usize,
+    /// Length up to which room on the disk was taken ahead.
+    pub reserved_bytes: u64,
     base: Vec<u8>,
     changes: Vec<Change>,
 }
@@ -54,6 +56,11 @@ impl Inode {
     /// A file of these bytes, all durable.
     pub fn durable(bytes: Vec<u8>) -> Self {
         Self { base: bytes.clone(), bytes, ..Self::default() }
+    }
+
+    /// The room that it takes on the disk.
+    pub fn room_bytes(&self) -> u64 {
+        self.reserved_bytes.max(self.bytes.len() as u64)
     }
 
     /// Makes a change, which is not durable.

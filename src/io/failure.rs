@@ -1,0 +1,23 @@
+//! What is told of a call to the system that failed.
+
+use crate::error::{Error, ErrorKind};
+use std::io;
+
+/// The error for a failed call: `doing: why; what to do`. An empty `advice` takes the usual one.
+pub fn failed(doing: String, error: &io::Error, advice: &str) -> Error {
+    let code = error.raw_os_error().unwrap_or(0);
+    let text = error.to_string();
+    let why = text.split(" (os error").next().unwrap_or(&text);
+    let (kind, usual) = match code {
+        libc::ENOSPC => (ErrorKind::NoSpace, "free some room and retry"),
+        libc::EDQUOT => (ErrorKind::NoSpace, "raise the quota or free some room, and retry"),
+        libc::EACCES | libc::EPERM => (ErrorKind::Io, "give this user the right to it"),
+        libc::EROFS => (ErrorKind::Io, "make it writable, or open the store read_only"),
+        libc::EMFILE | libc::ENFILE => (ErrorKind::Io, "raise the limit of open files"),
+        libc::EIO => (ErrorKind::Io, "check the disk"),
+        _ => (ErrorKind::Io, ""),
+    };
+    let advice = if advice.is_empty() { usual } else { advice };
+    let separator = if advice.is_empty() { "" } else { "; " };
+    Error::new(kind, format!("{doing}: {why}{separator}{advice}")).with_os_code(code)
+}

@@ -1,0 +1,172 @@
+//! The whole of the disk in memory: its files, their names, its room and its faults.
+
+use crate::io::sim::inode::Inode;
+use std::collections::BTreeMap;
+
+/// A kind of operation, to be counted and to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    /// `Disk::open`.
+    Open,
+    /// `Disk::create`.
+    Create,
+    /// `Disk::list`.
+    List,
+    /// `Disk::rename`.
+    Rename,
+    /// `Disk::remove`.
+    Remove,
+    /// `Disk::sync_names`.
+    SyncNames,
+    /// `File::read_at`.
+    Read,
+    /// `File::write_at`.
+    Write,
+    /// `File::sync`.
+    Sync,
+    /// `File::len`.
+    Len,
+    /// `File::set_len`.
+    SetLen,
+    /// `Disk::create_mapped` and `Mapped::put`.
+    Map,
+    /// `File::reserve`.
+    Reserve,
+}
+
+impl Op {
+    /// True if the operation changes what is on the disk.
+    pub fn is_change(self) -> bool {
+        !matches!(self, Self::Open | Self::List | Self::Read | Self::Len | Self::Reserve)
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct State {
+    pub inodes: BTreeMap<u64, Inode>,
+    pub next_id: u64,
+    pub names: BTreeMap<String, u64>,
+    pub durable_names: BTreeMap<String, u64>,
+    /// What leads from `durable_names` to `names`.
+    pub name_changes: Vec<NameChange>,
+    /// Bytes by which files may still grow; None: no bound.
+    pub room: Option<u64>,
+    pub faults: Vec<Fault>,
+    /// Changes until everything fails; None: never.
+    pub changes_left: Option<u64>,
+    /// The change at which everything ended has been asked for.
+    pub stopped: bool,
+    pub counts: BTreeMap<Op, u64>,
+}
+
+#[derive(Clone)]
+pub struct Fault {
+    pub op: Op,
+    pub left: u64,
+    pub os_code: i32,
+}
+
+impl State {
+    pub fn id(&self, name: &str) -> Option<u64> {
+        self.names.get(name).copied()
+    }
+
+    pub fn inode(&mut self, id: u64) -> &mut Inode {
+        self.inodes.get_mut(&id).expect("invariant 1")
+    }
+
+    pub fn enter(&mut self, op: Op) -> Result<(), i32> {
+        *self.counts.entry(op).or_default() += 1;
+        match &mut self.changes_left {
+            Some(0) => {
+                self.stopped |= op.is_change();
+                return Err(libc::EIO);
+            }
+            Some(left) if op.is_change() => *left -= 1,
+            _ => {}
+        }
+        let mut failure = None;
+        self.faults.retain_mut(|fault| {
+            if fault.op == op {
+                fault.left -= 1;
+                if fault.left == 0 {
+                    failure = Some(fault.os_code);
+                }
+            }
+            fault.left > 0
+        });
+        failure.map_or(Ok(()), Err)
+    }
+
+    pub fn add_file(&mut self, inode: Inode) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.inodes.insert(id, inode);
+        id
+    }
+
+    pub fn rename(&mut self, change: NameChange) {
+        let lost = match (&change.from, &change.to) {
+            (_, Some(to)) => self.id(to),
+            (_, None) => Some(change.id),
+        };
+        let freed = lost.map_or(0, |id| self.inode(id).room_bytes());
+        self.give_room(freed);
+        change.apply(&mut self.names);
+        self.name_changes.push(change);
+    }
+
+    pub fn give_room(&mut self, bytes: u64) {
+        self.room = self.room.map(|room| room + bytes);
+    }
+
+    /// Cuts `bytes`, to be written at `offset`, to what there is room for.
+    pub fn take_room(&mut self, id: u64, offset: u64, bytes: &mut Vec<u8>) {
+        let Some(room) = self.room else { return };
+        let len = self.inode(id).room_bytes();
+        let fits = (len + room).saturating_sub(offset);
+        bytes.truncate(usize::try_from(fits).unwrap_or(usize::MAX));
+        let growth = (offset + bytes.len() as u64).saturating_sub(len);
+        self.room = Some(room.saturating_sub(if bytes.is_empty() { 0 } else { growth }));
+    }
+
+    /// Takes room for a file of `end` bytes; false if there is not so much.
+    pub fn reserve(&mut self, id: u64, end: u64) -> bool {
+        let growth = end.saturating_sub(self.inode(id).room_bytes());
+        let fits = self.room.is_none_or(|room| growth <= room);
+        if fits {
+            self.room = self.room.map(|room| room - growth);
+            self.inode(id).reserved_bytes = end;
+        }
+        fits
+    }
+
+    pub fn forget_files(&mut self) {
+        let Self { names, durable_names, name_changes, inodes, .. } = self;
+        let is_named = |id: &u64| {
+            let mut named = names.values().chain(durable_names.values());
+            named.any(|name| name == id) || name_changes.iter().any(|change| change.id == *id)
+        };
+        inodes.retain(|id, inode| inode.open_count > 0 || is_named(id));
+    }
+}
+
+/// A file gets a name (no `from`), another name, or loses its name (no `to`).
+#[derive(Clone)]
+pub struct NameChange {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub id: u64,
+}
+
+impl NameChange {
+    pub fn apply(&self, names: &mut BTreeMap<String, u64>) {
+        // In a crash the name may have come to stand for another file, or never have been there.
+        if let Some(from) = self.from.as_ref().filter(|from| names.get(*from) == Some(&self.id)) {
+            names.remove(from);
+        }
+        if let Some(to) = &self.to {
+            names.insert(to.clone(), self.id);
+        }
+    }
+}
