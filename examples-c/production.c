@@ -28,6 +28,15 @@ static void check(hotcold_status_t status, const char *call) {
     }
 }
 
+/* Before 1.0 header and library must have the same minor version; the linker sees to it, unless the
+ * library is loaded by hand. */
+static void check_version(void) {
+    if (hotcold_version() >> 8 != HOTCOLD_VERSION >> 8) {
+        fprintf(stderr, "production: made for another version than %s\n", hotcold_version_string());
+        exit(1);
+    }
+}
+
 /* Settings are names and texts: they may come from a file, and a wrong one says what is right. */
 static hotcold_t *open_store(const char *directory) {
     static const char *const settings[][2] = {
@@ -98,6 +107,7 @@ int main(int argc, char **argv) {
     sigaction(SIGTERM, &on_stop, NULL);
     sigaction(SIGINT, &on_stop, NULL);
 
+    check_version();
     hotcold_t *store = open_store(directory);
     check(hotcold_subscribe(store, HOTCOLD_EVENT_ERROR, log_event, NULL, NULL, &subscription,
                             &error), "subscribe");
