@@ -1,12 +1,13 @@
 # What people type. The building itself is cargo's and CMake's.
 
-.PHONY: help demo test test-packages test-bindings test-python install soak bench fmt clean
+.PHONY: help demo test test-packages test-bindings test-python docs install soak bench fmt clean
 
 help:
 	@echo 'make demo      builds the release library and runs it on real files'
 	@echo 'make test      everything that must pass, in a few minutes'
 	@echo 'make test-bindings  eight languages over FFI'
 	@echo 'make test-python    the Python package, on each Python that is here'
+	@echo 'make docs      the site in build/docs/site: guide, recipes, references'
 	@echo 'make install   installs library, header, CMake and pkg-config files (PREFIX=/usr/local)'
 	@echo 'make test-packages  packages and every way to link: made, installed, used'
 	@echo 'make soak      the long tests: crashes, faults, many threads'
@@ -31,6 +32,10 @@ test-bindings:
 test-python:
 	@scripts/setup build
 	@bindings/python/test
+
+docs:
+	@scripts/setup docs
+	@scripts/docs
 
 install:
 	@scripts/setup build

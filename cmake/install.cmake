@@ -64,7 +64,7 @@ configure_file(hotcold.pc.in hotcold.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/hotcold.pc"
   DESTINATION "${hotcold_pc_dir}" COMPONENT development)
 
-file(GLOB hotcold_docs README.md ARCHITECTURE.md CHANGELOG.md docs/*.md)
+file(GLOB hotcold_docs README.md ARCHITECTURE.md CHANGELOG.md docs/packaging.md)
 install(FILES ${hotcold_docs} DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/hotcold"
   COMPONENT development)
 install(FILES LICENSE-APACHE LICENSE-MIT DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/hotcold"

@@ -84,7 +84,7 @@ static PyGetSetDef value_getset[] = {
      "Changes with every store of the key, never repeats.", NULL},
     {"expires_at", (getter)value_get_expires_at, NULL,
      "Seconds since the epoch, or None for never.", NULL},
-    {"tier", (getter)value_get_tier, NULL, "Where it was found: 'hot' or 'cold'.", NULL},
+    {"tier", (getter)value_get_tier, NULL, "Where it was found, 'hot' or 'cold'.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static PyObject *value_repr(ValueObject *self) {

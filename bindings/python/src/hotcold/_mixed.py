@@ -101,16 +101,18 @@ os.register_at_fork(after_in_child=_forget_shared)
 class MixedStorage:
     """Values of any type under text keys, in memory and on disk.
 
-    storage_id: the name in events.
-    max_size: entries in memory at most; 0: none.
-    expiration_time: seconds that an entry may stay in memory; it stays on disk. None: for ever.
-    storage_directory: the directory on disk. Storages of one process on the same directory share
-        it, and the sizes of the one that opened it hold.
-    compression_level: of deflate, 0 to 9.
-    policy: what a failure does.
-    serializer: "json", "bytes", "pickle", or an object with dumps and loads. See
-        JsonSerializer for what JSON keeps, and PickleSerializer for why it is not the default.
-    options: more options of Store, by name.
+    Args:
+        storage_id: the name in events.
+        max_size: entries in memory at most; 0: none.
+        expiration_time: seconds that an entry may stay in memory; it stays on disk. None: for
+            ever.
+        storage_directory: the directory on disk. Storages of one process on the same directory
+            share it, and the sizes of the one that opened it hold.
+        compression_level: of deflate, 0 to 9.
+        policy: what a failure does.
+        serializer: "json", "bytes", "pickle", or an object with dumps and loads. See
+            JsonSerializer for what JSON keeps, and PickleSerializer for why it is not the default.
+        options: more options of Store, by name.
     """
 
     def __init__(
