@@ -23,6 +23,7 @@ use super::segment::{Segment, Segments};
 use super::segment_file::SegmentFile;
 use super::sequences::Sequences;
 use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
+use super::unsynced::Unsynced;
 use crate::codec::record::{HEADER_BYTES, Header};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::codec::stage::RING_BYTES;
@@ -31,7 +32,6 @@ use crate::io::files::Disk;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
 const RESERVED_BYTES: u64 = 1 << 20;
@@ -60,12 +60,11 @@ pub struct Log {
     poison: Arc<Poison>,
     segment_bytes_max: u64,
     sync_on_roll: bool,
-    unsynced_bytes_max: u64,
+    unsynced_ms_max: u64,
     stage_after: u64,
     seed: u64,
     tail: Mutex<Tail>,
     synced: Mutex<u64>,
-    unsynced_bytes: AtomicU64,
 }
 
 /// Where the log ends.
@@ -80,19 +79,14 @@ struct Tail {
     /// Number of appends.
     ticket: u64,
     unsynced: Unsynced,
+    /// Since when what is being synced has been there.
+    syncing_since: Option<Instant>,
     /// Made when it is needed first.
     stage: Option<Stage>,
     /// False once a stage could not be made or used; it is tried again with the next segment.
     can_stage: bool,
     /// How many appends have followed each other closely, and when the last one came.
     run: (u64, Instant),
-}
-
-/// What has to be synced before all that was written survives power loss.
-#[derive(Default)]
-struct Unsynced {
-    segments: Vec<Arc<Segment>>,
-    names: bool,
 }
 
 /// How a log is set up.
@@ -103,8 +97,8 @@ pub struct LogOptions {
     pub segment_bytes_max: u64,
     /// Whether a segment is synced before the next is made.
     pub sync_on_roll: bool,
-    /// Bytes that may wait for a sync when a new segment is made.
-    pub unsynced_bytes_max: u64,
+    /// How long what was appended may wait for a sync, in milliseconds; `u64::MAX`: for ever.
+    pub unsynced_ms_max: u64,
     /// The segment to go on with, sealed otherwise.
     pub active: Option<Arc<Segment>>,
     /// How many appends have to follow each other closely before they are staged; `u64::MAX`: no
@@ -134,7 +128,7 @@ impl Log {
             poison,
             segment_bytes_max: options.segment_bytes_max,
             sync_on_roll: options.sync_on_roll,
-            unsynced_bytes_max: options.unsynced_bytes_max,
+            unsynced_ms_max: options.unsynced_ms_max,
             stage_after: options.stage_after,
             seed: options.seed,
             tail: Mutex::new(Tail {
@@ -143,13 +137,13 @@ impl Log {
                 reserved: 0,
                 previous: None,
                 ticket: 0,
-                unsynced: Unsynced { segments: Vec::new(), names: true },
+                unsynced: Unsynced::of_names(),
+                syncing_since: None,
                 stage: None,
                 can_stage: true,
                 run: (0, Instant(0)),
             }),
             synced: Mutex::new(0),
-            unsynced_bytes: AtomicU64::new(0),
         }
     }
 
@@ -163,46 +157,49 @@ impl Log {
         // The checksums of the bodies, which cost most, are made before any lock is taken.
         let headers: Few<Header> = drafts.iter().map(Draft::header).collect();
         let bytes = headers.iter().map(Header::record_bytes).sum();
-        let (mut tail, segment) = self.tail_with_room(bytes)?;
+        let (mut tail, segment, now) = self.tail_with_room(bytes)?;
         let start = tail.offset;
         let records = self.place(&segment, &mut tail, headers);
         let appended = Appended { segment, ticket: tail.ticket + 1, records };
-        let written = match !through && self.may_stage(&mut tail, start, bytes) {
+        let written = match self.may_stage(&mut tail, now, bytes) && !through {
             true => self.stage(&mut tail, start, drafts, &appended),
             false => self.write(&mut tail, drafts, &appended),
         };
         if let Err(error) = written {
             tail.offset = start;
+            // The file is asked each time until it has taken many.
+            tail.run.0 = 0;
             return Err(error);
         }
         tail.ticket += 1;
-        tail.unsynced.add(&appended.segment);
-        self.unsynced_bytes.fetch_add(bytes, Ordering::Relaxed);
+        tail.unsynced.add(&appended.segment, bytes, now);
         Ok(appended)
     }
 
-    /// The log's end, and the active segment, into which `bytes` more fit.
-    fn tail_with_room(&self, bytes: u64) -> Result<(MutexGuard<'_, Tail>, Arc<Segment>)> {
+    /// The log's end, the active segment, into which `bytes` more fit, and the time.
+    fn tail_with_room(&self, bytes: u64) -> Result<(MutexGuard<'_, Tail>, Arc<Segment>, Instant)> {
         loop {
             self.poison.check()?;
             let mut tail = self.tail.lock();
-            if let Some(segment) = self.fitting(&tail, bytes) {
-                return Ok((tail, segment));
-            }
-            if self.unsynced_bytes() <= self.unsynced_bytes_max {
-                self.roll(&mut tail)?;
+            let now = self.clock.coarse();
+            let since = tail.syncing_since.or(tail.unsynced.since);
+            if since.is_some_and(|since| now.0.saturating_sub(since.0) > self.unsynced_ms_max) {
+                drop(tail);
+                // Whoever writes faster than the disk takes it waits here.
+                self.sync()?;
                 continue;
             }
-            drop(tail);
-            // Whoever writes faster than the disk takes it waits here.
-            self.sync()?;
+            match self.fitting(&tail, bytes) {
+                Some(segment) => return Ok((tail, segment, now)),
+                None => self.roll(&mut tail)?,
+            }
         }
     }
 
     /// True if `bytes` more may wait in the stage: there is one, many appends have followed each
     /// other closely, and there is room for them on the disk.
-    fn may_stage(&self, tail: &mut Tail, start: u64, bytes: u64) -> bool {
-        let now = self.clock.coarse();
+    fn may_stage(&self, tail: &mut Tail, now: Instant, bytes: u64) -> bool {
+        let start = tail.offset - bytes;
         let is_close = now.0.saturating_sub(tail.run.1.0) <= RUN_GAP_MS;
         tail.run = (if is_close { tail.run.0 + 1 } else { 0 }, now);
         let Some(active) = tail.active.as_ref().filter(|_| tail.can_stage) else { return false };
@@ -329,7 +326,7 @@ impl Log {
     fn roll(&self, tail: &mut Tail) -> Result<()> {
         self.seal(tail)?;
         if self.sync_on_roll {
-            self.sync_files(tail.take_unsynced())?;
+            self.sync_files(&std::mem::take(&mut tail.unsynced))?;
             tail.previous = None;
         }
         self.sequences.extend(&*self.disk, self.clock.wall())?;
@@ -400,22 +397,19 @@ impl Log {
         if let Some(active) = &tail.active {
             active.file().flush(&[])?;
         }
-        let unsynced = tail.take_unsynced();
+        let unsynced = std::mem::take(&mut tail.unsynced);
+        tail.syncing_since = unsynced.since;
         let written = tail.ticket;
         // Others append while this one waits for the disk.
         drop(tail);
-        self.sync_files(unsynced)?;
+        self.sync_files(&unsynced)?;
+        self.tail.lock().syncing_since = None;
         *synced = written;
         Ok(())
     }
 
-    fn sync_files(&self, unsynced: Unsynced) -> Result<()> {
-        self.unsynced_bytes.store(0, Ordering::Relaxed);
-        let mut result = unsynced.segments.iter().try_for_each(|segment| segment.file().sync());
-        if unsynced.names {
-            result = result.and_then(|()| self.disk.sync_names());
-        }
-        result.inspect_err(|error| self.poison.set(error))
+    fn sync_files(&self, unsynced: &Unsynced) -> Result<()> {
+        unsynced.sync(&*self.disk).inspect_err(|error| self.poison.set(error))
     }
 
     /// Where the log ends.
@@ -435,7 +429,7 @@ impl Log {
 
     /// Bytes written since the last sync began.
     pub fn unsynced_bytes(&self) -> u64 {
-        self.unsynced_bytes.load(Ordering::Relaxed)
+        self.tail.lock().unsynced.bytes
     }
 
     /// The sequences, from which versions come.
@@ -460,20 +454,6 @@ impl Log {
         match tail.stage.take().filter(|_| is_idle) {
             Some(_) => self.disk.remove(STAGE),
             None => Ok(()),
-        }
-    }
-}
-
-impl Tail {
-    fn take_unsynced(&mut self) -> Unsynced {
-        std::mem::take(&mut self.unsynced)
-    }
-}
-
-impl Unsynced {
-    fn add(&mut self, segment: &Arc<Segment>) {
-        if self.segments.last().is_none_or(|last| !Arc::ptr_eq(last, segment)) {
-            self.segments.push(segment.clone());
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod read;
 pub mod scan;
 pub mod checkpoint;
 pub mod stage;
+pub mod unsynced;
 pub mod log;
 pub mod walk;
 pub mod recovery;

@@ -16,9 +16,6 @@ use crate::time::{Clock, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Appended bytes may wait for a sync, while one is under way, up to this many.
-const UNSYNCED_BYTES_MAX: u64 = 512 << 20;
-
 /// How a cold tier is set up.
 #[derive(Clone, Debug)]
 pub struct ColdOptions {
@@ -28,6 +25,8 @@ pub struct ColdOptions {
     pub segment_bytes_max: u64,
     /// Whether anything is synced unasked.
     pub sync: bool,
+    /// How long what was appended may wait for a sync, in milliseconds; `u64::MAX`: for ever.
+    pub unsynced_ms_max: u64,
     /// Whether every append is synced.
     pub sync_each: bool,
     /// Whether nothing may be written at all.
@@ -101,7 +100,7 @@ impl Cold {
                     seed,
                     segment_bytes_max: options.segment_bytes_max,
                     sync_on_roll: options.sync_each,
-                    unsynced_bytes_max: if options.sync { UNSYNCED_BYTES_MAX } else { u64::MAX },
+                    unsynced_ms_max: options.unsynced_ms_max,
                     active: found.active,
                     // What is synced each time goes to the file each time.
                     stage_after: if options.sync_each { u64::MAX } else { options.stage_after },

@@ -73,7 +73,7 @@ impl<'a> Maintenance<'a> {
             self.state.tell_error(&error, &[]);
         }
         while !self.state.work.is_stopping() {
-            self.state.work.wait(TICK);
+            self.state.work.wait(TICK.min(self.sync_pause()));
             self.round();
         }
     }
@@ -162,13 +162,21 @@ impl<'a> Maintenance<'a> {
         self.resting_until.lock().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Syncs what was written, once the interval is over.
+    /// How long after a sync the next one begins. Half the interval, so that the other half is left
+    /// for the sync itself: stores wait for what is older than the whole.
+    fn sync_pause(&self) -> Duration {
+        match self.state.options.sync_interval_ms {
+            0 => Duration::MAX,
+            interval => Duration::from_micros(interval.saturating_mul(500)),
+        }
+    }
+
+    /// Syncs what was written, once it is time.
     fn sync_if_due(&self, cold: &Cold) {
         let options = &self.state.options;
         let bytes = cold.unsynced_bytes();
         let mut last = self.last_sync.lock();
-        let is_due = last.elapsed() >= Duration::from_millis(options.sync_interval_ms);
-        if bytes == 0 || options.sync_interval_ms == 0 || !is_due {
+        if bytes == 0 || last.elapsed() < self.sync_pause() {
             return;
         }
         *last = Instant::now();

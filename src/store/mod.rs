@@ -156,6 +156,10 @@ fn open_cold(path: &Path, options: &Options, clock: &Arc<SystemClock>) -> Result
         compression: options.compression,
         segment_bytes_max: options.segment_bytes(),
         sync: options.sync_interval_ms != 0 || options.durability == Durability::Sync,
+        unsynced_ms_max: match options.sync_interval_ms {
+            0 => u64::MAX,
+            interval => interval,
+        },
         sync_each: options.durability == Durability::Sync,
         read_only: options.read_only,
         create: options.create && !options.read_only,

@@ -110,6 +110,26 @@ fn a_failed_sync_ends_writing_and_not_reading() {
 }
 
 #[test]
+fn what_is_older_than_the_interval_is_synced_before_anything_else_is_stored() {
+    for setup in SETUPS {
+        let world = World::new(setup);
+        world.put(&key(1), &value(1, 100)).unwrap();
+        world.clock.advance(1_000);
+        world.put(&key(2), &value(2, 100)).unwrap();
+        let before = world.disk.crash(|| false);
+        assert_eq!(World::open(&before, &world.clock, setup).unwrap().contents().unwrap().len(), 0);
+        world.clock.advance(1);
+        world.put(&key(3), &value(3, 100)).unwrap();
+        let after = World::open(&world.disk.crash(|| false), &world.clock, setup).unwrap();
+        assert!(after.get(&key(1)).unwrap().is_some() && after.get(&key(2)).unwrap().is_some());
+        // And a sync that fails then is told.
+        world.clock.advance(1_001);
+        world.disk.fail_sync_once();
+        assert_eq!(world.put(&key(4), b"late").unwrap_err().kind(), ErrorKind::Io);
+    }
+}
+
+#[test]
 fn what_a_failed_sync_left_uncertain_is_durable_once_it_was_opened_again() {
     let world = World::new(SETUPS[0]);
     (0..20).for_each(|i| drop(world.put(&key(i), &value(i, 100)).unwrap()));

@@ -89,6 +89,7 @@ impl World {
             compression: setup.compression,
             segment_bytes_max: setup.segment_bytes_max,
             sync: true,
+            unsynced_ms_max: 1_000,
             sync_each: setup.sync_each,
             read_only,
             create: !read_only,
