@@ -7,7 +7,7 @@
 //! once what the file says, and whoever stores much pays for a call to the system once in a while.
 //!
 //! # Invariants
-//! 1. Locks are taken in the order syncer, tail, pending bytes.
+//! 1. Locks are taken in the order tail, pending bytes; neither is held while a sync waits for the disk.
 //! 2. Whatever is staged has its room on the disk already, where the file system can tell: a full
 //!    disk refuses an append, not the write of what was acknowledged.
 //! 3. Of a failed append nothing stays in the file or the stage; where it cannot be cut off the log
@@ -23,6 +23,7 @@ use super::segment::{Segment, Segments};
 use super::segment_file::SegmentFile;
 use super::sequences::Sequences;
 use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
+use super::syncer::Syncer;
 use super::unsynced::Unsynced;
 use crate::codec::record::{HEADER_BYTES, Header};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
@@ -64,7 +65,7 @@ pub struct Log {
     stage_after: u64,
     seed: u64,
     tail: Mutex<Tail>,
-    synced: Mutex<u64>,
+    syncer: Syncer,
 }
 
 /// Where the log ends.
@@ -136,14 +137,15 @@ impl Log {
                 offset,
                 reserved: 0,
                 previous: None,
-                ticket: 0,
+                // The names that recovery may have changed count for an append.
+                ticket: 1,
                 unsynced: Unsynced::of_names(),
                 syncing_since: None,
                 stage: None,
                 can_stage: true,
                 run: (0, Instant(0)),
             }),
-            synced: Mutex::new(0),
+            syncer: Syncer::default(),
         }
     }
 
@@ -388,10 +390,11 @@ impl Log {
     /// # Errors
     /// As [`Log::sync`].
     pub fn sync_to(&self, ticket: u64) -> Result<()> {
-        let mut synced = self.synced.lock();
-        if *synced >= ticket && !self.tail.lock().unsynced.names {
-            return Ok(());
-        }
+        self.syncer.reach(ticket, || self.sync_now())
+    }
+
+    /// Syncs what was appended so far; gives the last ticket of that.
+    fn sync_now(&self) -> Result<u64> {
         self.poison.check()?;
         let mut tail = self.tail.lock();
         if let Some(active) = &tail.active {
@@ -399,13 +402,12 @@ impl Log {
         }
         let unsynced = std::mem::take(&mut tail.unsynced);
         tail.syncing_since = unsynced.since;
-        let written = tail.ticket;
+        let ticket = tail.ticket;
         // Others append while this one waits for the disk.
         drop(tail);
         self.sync_files(&unsynced)?;
         self.tail.lock().syncing_since = None;
-        *synced = written;
-        Ok(())
+        Ok(ticket)
     }
 
     fn sync_files(&self, unsynced: &Unsynced) -> Result<()> {

@@ -20,6 +20,7 @@ pub mod scan;
 pub mod checkpoint;
 pub mod stage;
 pub mod unsynced;
+pub mod syncer;
 pub mod log;
 pub mod walk;
 pub mod recovery;

@@ -1,0 +1,121 @@
+//! Group commit: threads that wait for a sync at once share one.
+//!
+//! One of them leads: it syncs for all that have appended by then, while the others wait and later
+//! ones gather for the next. Those whom a sync has served all go on at once; they come back at
+//! about the same time, so the next leader gives as many as came last a moment to come again
+//! (as `commit_delay` of PostgreSQL does, which has to be told how many).
+
+use crate::error::Result;
+use crate::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long a leader waits for others: about half of what a sync of a fast disk takes.
+const GATHER: Duration = Duration::from_micros(60);
+
+/// Lets one thread sync for many.
+#[derive(Default)]
+pub struct Syncer {
+    group: Mutex<Group>,
+    synced: Condvar,
+    joined: Condvar,
+}
+
+#[derive(Default)]
+struct Group {
+    /// Every append up to this ticket survives power loss.
+    synced: u64,
+    has_leader: bool,
+    /// Threads that are here.
+    waiting: usize,
+    /// How many the last sync served.
+    served: usize,
+}
+
+impl Syncer {
+    /// Returns once the append with that ticket survives power loss. `sync` makes what was appended
+    /// so far survive it, and gives the last ticket of that; only a leader calls it.
+    ///
+    /// # Errors
+    /// What `sync` gives.
+    pub fn reach(&self, ticket: u64, sync: impl FnOnce() -> Result<u64>) -> Result<()> {
+        let mut group = self.group.lock();
+        group.waiting += 1;
+        self.joined.notify_one();
+        while group.has_leader && group.synced < ticket {
+            group = self.synced.wait(group);
+        }
+        if group.synced >= ticket {
+            group.waiting -= 1;
+            return Ok(());
+        }
+        group.has_leader = true;
+        let until = Instant::now() + GATHER;
+        while group.waiting < group.served {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            group = self.joined.wait_for(group, left);
+        }
+        group.served = group.waiting;
+        drop(group);
+        let _leader = Leader(self);
+        let synced = sync()?;
+        let mut group = self.group.lock();
+        group.synced = group.synced.max(synced);
+        Ok(())
+    }
+}
+
+/// The thread that syncs, until it is done or has panicked: others go on then.
+struct Leader<'a>(&'a Syncer);
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        let mut group = self.0.group.lock();
+        group.has_leader = false;
+        group.waiting -= 1;
+        self.0.synced.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn nobody_returns_before_a_sync_that_began_after_its_append() {
+        let (syncer, appended, syncs) = (Syncer::default(), AtomicU64::new(0), AtomicU64::new(0));
+        let on_disk = AtomicU64::new(0);
+        let sync = || {
+            let until = appended.load(Ordering::SeqCst);
+            std::thread::sleep(Duration::from_micros(100));
+            on_disk.fetch_max(until, Ordering::SeqCst);
+            syncs.fetch_add(1, Ordering::SeqCst);
+            Ok(until)
+        };
+        let store = || {
+            let ticket = appended.fetch_add(1, Ordering::SeqCst) + 1;
+            syncer.reach(ticket, sync).unwrap();
+            assert!(on_disk.load(Ordering::SeqCst) >= ticket);
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..100).for_each(|_| store()));
+            }
+        });
+        assert!(syncs.load(Ordering::SeqCst) < 800, "each thread has synced for itself");
+        // What is synced already needs no other.
+        syncer.reach(1, || unreachable!()).unwrap();
+    }
+
+    #[test]
+    fn who_waits_for_a_sync_that_fails_tries_itself() {
+        let syncer = Syncer::default();
+        let failed = || Err(crate::error::Error::new(crate::error::ErrorKind::Io, "failed"));
+        assert!(syncer.reach(1, failed).is_err());
+        assert!(syncer.reach(1, failed).is_err());
+        syncer.reach(1, || Ok(1)).unwrap();
+    }
+}
