@@ -8,8 +8,9 @@
 //!
 //! # Invariants
 //! 1. Locks are taken in the order tail, pending bytes; neither is held while a sync waits for the disk.
-//! 2. Whatever is staged has its room on the disk already, where the file system can tell: a full
-//!    disk refuses an append, not the write of what was acknowledged.
+//! 2. Whatever is appended has its room on the disk before, and values leave a little of it to
+//!    tombstones and clears, where the file system can tell. So a full disk refuses an append and not
+//!    the write of what was acknowledged, and something can still be deleted.
 //! 3. Of a failed append nothing stays in the file or the stage; where it cannot be cut off the log
 //!    is poisoned. What was staged before it stays, and is written with the next that works.
 //! 4. A segment names the one before it and that one's length, unless that was synced before. So
@@ -25,7 +26,7 @@ use super::sequences::Sequences;
 use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
 use super::syncer::Syncer;
 use super::unsynced::Unsynced;
-use crate::codec::record::{HEADER_BYTES, Header};
+use crate::codec::record::{HEADER_BYTES, Header, Kind};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::codec::stage::RING_BYTES;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,6 +37,11 @@ use std::sync::Arc;
 
 /// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
 const RESERVED_BYTES: u64 = 1 << 20;
+
+/// Values leave this much room for what deletes, or as much of a small segment as this is of one of
+/// 16 MiB: a clear, or a thousand tombstones.
+const SPARE_BYTES: u64 = 64 << 10;
+const SPARE_SHARE: u64 = 256;
 
 /// Appends follow each other closely if no more than this is between them, in milliseconds: two
 /// ticks of a slow coarse clock.
@@ -160,6 +166,10 @@ impl Log {
         let headers: Few<Header> = drafts.iter().map(Draft::header).collect();
         let bytes = headers.iter().map(Header::record_bytes).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
+        let reserved = self.reserve(&mut tail, bytes);
+        if drafts.iter().any(|draft| draft.kind == Kind::Value) {
+            reserved?;
+        }
         let start = tail.offset;
         let records = self.place(&segment, &mut tail, headers);
         let appended = Appended { segment, ticket: tail.ticket + 1, records };
@@ -201,11 +211,9 @@ impl Log {
     /// True if `bytes` more may wait in the stage: there is one, many appends have followed each
     /// other closely, and there is room for them on the disk.
     fn may_stage(&self, tail: &mut Tail, now: Instant, bytes: u64) -> bool {
-        let start = tail.offset - bytes;
         let is_close = now.0.saturating_sub(tail.run.1.0) <= RUN_GAP_MS;
         tail.run = (if is_close { tail.run.0 + 1 } else { 0 }, now);
-        let Some(active) = tail.active.as_ref().filter(|_| tail.can_stage) else { return false };
-        if bytes > STAGED_BYTES_MAX || tail.run.0 < self.stage_after {
+        if !tail.can_stage || bytes > STAGED_BYTES_MAX || tail.run.0 < self.stage_after {
             return false;
         }
         if tail.stage.is_none() {
@@ -213,18 +221,22 @@ impl Log {
             tail.stage = Stage::create(&*self.disk).ok();
             tail.can_stage = tail.stage.is_some();
         }
-        if tail.stage.is_none() {
-            return false;
-        }
-        if start + bytes > tail.reserved {
-            let whole = RESERVED_BYTES.min(self.segment_bytes_max).max(bytes);
-            // A disk that has no room any more is told by the write that comes instead.
-            if active.file().reserve(start, whole).is_err() {
-                return false;
-            }
-            tail.reserved = start + whole;
-        }
-        true
+        // What deletes may find that no room was taken, and is then to be told by the file.
+        tail.stage.is_some() && tail.offset <= tail.reserved
+    }
+
+    /// Takes room on the disk for `bytes` bytes, and some to spare.
+    fn reserve(&self, tail: &mut Tail, bytes: u64) -> Result<()> {
+        let least = bytes + SPARE_BYTES.min(self.segment_bytes_max / SPARE_SHARE);
+        let Some(active) = tail.active.as_ref().filter(|_| tail.offset + least > tail.reserved)
+        else {
+            return Ok(());
+        };
+        let whole = RESERVED_BYTES.min(self.segment_bytes_max).max(least);
+        let take = |bytes| active.file().reserve(tail.offset, bytes).map(|()| bytes);
+        let taken = take(whole).or_else(|_| take(least))?;
+        tail.reserved = tail.offset + taken;
+        Ok(())
     }
 
     /// Puts the records behind the pending bytes, and into the stage.

@@ -257,7 +257,11 @@ impl Segments {
         let file = disk.create(&name)?;
         if let Err(error) = file.write_at(&[&header.encode()], 0) {
             // A segment without a header would be taken for a damaged one.
-            return Err(disk.remove(&name).err().unwrap_or(error));
+            disk.remove(&name)?;
+            // On a full disk this is tried with every store, and there are not so many ids.
+            let (next, id) = (header.id + 1, header.id);
+            let _ = self.next_id.compare_exchange(next, id, Ordering::Relaxed, Ordering::Relaxed);
+            return Err(error);
         }
         self.add(header, SegmentFile::new(file))
     }

@@ -244,9 +244,10 @@ impl File for LocalFile {
         let (fd, mode) = (self.file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE);
         // SAFETY: the descriptor is open.
         match check(unsafe { libc::fallocate(fd, mode, offset, bytes) }) {
-            Err(error) if error.raw_os_error() != Some(libc::EOPNOTSUPP) => {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => {
                 Err(self.failed("reserve room in", &error))
             }
+            // Whatever else is wrong, a write tells better; many file systems have no such call.
             _ => Ok(()),
         }
     }

@@ -75,7 +75,7 @@ pub trait File: Send + Sync {
     /// such thing it does nothing. Cutting the file gives the room back.
     ///
     /// # Errors
-    /// `NoSpace`, `Io`.
+    /// `NoSpace`.
     fn reserve(&self, offset: u64, bytes: u64) -> Result<()>;
 
     /// Makes the bytes written so far survive power loss.

@@ -47,6 +47,24 @@ fn a_full_disk_refuses_writes_whole_and_takes_them_again_when_there_is_room() {
     }
 }
 
+#[test]
+fn on_a_full_disk_keys_can_be_deleted_and_a_clear_makes_room() {
+    for setup in SETUPS {
+        let world = World::new(Setup { segment_bytes_max: 1 << 20, ..setup });
+        world.disk.fill_disk(Some(400_000));
+        let full = (0..).find_map(|i| world.put(&key(i), &value(i, 900)).err());
+        assert_eq!(full.unwrap().kind(), ErrorKind::NoSpace);
+        for i in 0..20 {
+            world.delete(&key(i)).unwrap();
+        }
+        assert_eq!(world.put(&key(1), &value(1, 900)).unwrap_err().kind(), ErrorKind::NoSpace);
+        world.clear().unwrap();
+        world.cold.seal_active().unwrap();
+        world.compact_all().unwrap();
+        world.put(&key(1), &value(1, 900)).unwrap();
+    }
+}
+
 /// Every kind of operation fails once, at every point: an error is told, and nothing is lost.
 fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
     let steps = script(&mut Dice::new(seed), 25, &mut 0);
