@@ -57,15 +57,24 @@ impl Lru {
 }
 
 impl Order for Lru {
-    fn insert(&mut self, slot: Slot) {
-        let hash = slot.entry.hash();
-        let mut step = 0;
-        while self.slots.contains(&hash.wrapping_add(step)) {
-            step += 1;
+    fn put(&mut self, slot: Slot) -> Option<Slot> {
+        let probe = slot.entry.probe();
+        let mut place = self.place(probe);
+        let is_there = match self.slots.peek(&place) {
+            Some(other) => holds(other, probe),
+            None => false,
+        };
+        if !is_there {
+            let mut step = 0;
+            while self.slots.contains(&probe.hash.wrapping_add(step)) {
+                step += 1;
+            }
+            self.reach = self.reach.max(step);
+            place = probe.hash.wrapping_add(step);
         }
-        self.reach = self.reach.max(step);
-        self.slots.push(hash.wrapping_add(step), slot);
+        let replaced = self.slots.push(place, slot);
         self.peak = self.peak.max(self.slots.len());
+        replaced.map(|(_, slot)| slot)
     }
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
@@ -84,10 +93,6 @@ impl Order for Lru {
 
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
         self.slots.peek(&self.place(probe)).filter(|slot| holds(slot, probe))
-    }
-
-    fn peek_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        self.slots.peek_mut(&self.place(probe)).filter(|slot| holds(slot, probe))
     }
 
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {

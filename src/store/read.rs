@@ -164,12 +164,12 @@ impl State {
     /// Lets what was read from cold enter hot, if it is still what the key has.
     fn promote(&self, key: &Key<'_>, entry: Entry, held: &Held, effects: &mut Effects) {
         let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else { return };
-        let Some(room) = self.hot.reserve(entry.charge(), &mut effects.evicted) else { return };
+        let Some(mut room) = self.hot.reserve(entry.charge(), &mut effects.evicted) else { return };
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
         if shard.peek(key).is_some() || !cold.is_at(held) || self.has_expired(entry.expiry().ms()) {
             return;
         }
-        effects.replaced.extend(shard.insert(entry.clone(), room, self.now()));
+        effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.now()));
         drop(shard);
         effects.promoted = Some(entry);
     }

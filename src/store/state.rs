@@ -17,7 +17,7 @@ use super::work::{Room, Work};
 use crate::buffer::Ledger;
 use crate::cold::{Cold, Few};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Departure, Entry, Found, Hot};
+use crate::hot::{Departure, Entry, Found, Hot, Victims};
 use crate::io::clock::SystemClock;
 use crate::key::{Key, KeyHasher};
 use crate::sync::{Mutex, MutexGuard};
@@ -71,13 +71,13 @@ impl From<Found> for HotSays {
 #[derive(Default)]
 pub(super) struct Effects {
     /// Entries that left hot to make room.
-    pub(super) evicted: Vec<Entry>,
+    pub(super) evicted: Victims,
     /// Entries whose time in hot was over.
     pub(super) gone: Vec<(Entry, Departure)>,
     /// An entry that came from cold.
     pub(super) promoted: Option<Entry>,
     /// What else is to be freed.
-    pub(super) replaced: Vec<Entry>,
+    pub(super) replaced: Victims,
 }
 
 impl State {
@@ -153,13 +153,13 @@ impl State {
     }
 
     /// Waits while the disk is bounded and full, until the background thread has made room.
-    pub(super) fn wait_for_room(&self, bytes: u64) {
+    pub(super) fn wait_for_room(&self, bytes: impl FnOnce() -> u64) {
         let (capacity, Some(cold)) = (self.options.cold_capacity, &self.cold) else { return };
         // A callback may run on the thread that would have to make the room.
         if capacity == 0 || in_callback() {
             return;
         }
-        self.room.wait(bytes, capacity / 32, &mut || {
+        self.room.wait(bytes(), capacity / 32, &mut || {
             self.work.wake();
             let is_stuck = self.work.is_stopping() || self.is_read_only();
             is_stuck || cold.disk_bytes() <= capacity
