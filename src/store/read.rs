@@ -70,7 +70,7 @@ impl State {
         let key = self.key(key)?;
         let cold = match (self.peek_hot(&key), &self.cold) {
             (HotSays::Has(entry), _) => {
-                return Ok(Some(Value::of(&entry, Tier::Hot, &self.ledger)));
+                return Ok(Some(Value::of(entry, Tier::Hot, &self.ledger)));
             }
             (HotSays::Nothing, Some(cold)) => cold,
             (HotSays::Nothing | HotSays::Gone, _) => return Ok(None),
@@ -78,7 +78,7 @@ impl State {
         let found = cold.read(&key)?.filter(|(record, _)| !self.has_expired(record.expires_at));
         Ok(found
             .and_then(|(record, _)| entry_of(record))
-            .map(|e| Value::of(&e, Tier::Cold, &self.ledger)))
+            .map(|e| Value::of(e, Tier::Cold, &self.ledger)))
     }
 
     fn find(
@@ -89,14 +89,14 @@ impl State {
     ) -> Result<Answer<Option<Value>>> {
         let found = match (self.find_hot(key, options.no_recency, effects), &self.cold) {
             (HotSays::Has(entry), _) => {
-                return Ok(Answer::of(Some(Value::of(&entry, Tier::Hot, &self.ledger))));
+                return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))));
             }
             (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
             (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
         };
         match found {
             Ok(Some((entry, held))) => {
-                let value = Value::of(&entry, Tier::Cold, &self.ledger);
+                let value = Value::of(entry.clone(), Tier::Cold, &self.ledger);
                 if !options.no_promote && !options.no_recency {
                     self.promote(key, entry, &held, effects);
                 }
