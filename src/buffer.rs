@@ -99,21 +99,38 @@ impl Buffer {
     /// # Errors
     /// `OutOfMemory`.
     pub fn from_parts(parts: &[&[u8]]) -> Result<Self> {
-        let len = parts
-            .iter()
-            .try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
-            .ok_or_else(|| out_of_memory(usize::MAX))?;
+        let len = length_of(parts).ok_or_else(|| out_of_memory(usize::MAX))?;
         // SAFETY: every byte is written below, before the buffer is given away.
         let buffer = unsafe { Self::allocate(len, false) }?;
-        let mut to = buffer.contents();
+        // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
+        unsafe { buffer.fill(parts) };
+        Ok(buffer)
+    }
+
+    /// Makes this buffer one that holds `parts`, in the same memory; `None`, and the memory is
+    /// freed, if it is shared or they have another length. It must come from the same store, whose
+    /// ledger it keeps.
+    pub fn refilled(self, parts: &[&[u8]]) -> Option<Self> {
+        let is_mine = self.header().count.load(Ordering::Acquire) == 1;
+        if !is_mine || length_of(parts) != Some(self.header().len) {
+            return None;
+        }
+        // SAFETY: the lengths sum up to `len`, and the only reference is `self`.
+        unsafe { self.fill(parts) };
+        Some(self)
+    }
+
+    /// # Safety
+    /// The lengths of `parts` sum up to the buffer's, and nobody else refers to it.
+    unsafe fn fill(&self, parts: &[&[u8]]) {
+        let mut to = self.contents();
         for part in parts {
-            // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
+            // SAFETY: the caller's promise.
             unsafe {
                 std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
                 to = to.add(part.len());
             }
         }
-        Ok(buffer)
     }
 
     /// The bytes.
@@ -308,6 +325,10 @@ fn layout(len: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(HEADER_BYTES + len, ALIGN) }
 }
 
+fn length_of(parts: &[&[u8]]) -> Option<usize> {
+    parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
+}
+
 fn out_of_memory(bytes: usize) -> Error {
     Error::new(ErrorKind::OutOfMemory, format!("no memory for a value of {bytes} bytes"))
 }
@@ -322,6 +343,18 @@ mod tests {
         let shared = buffer.clone();
         drop(buffer);
         assert_eq!(shared.bytes(), b"abcde");
+    }
+
+    #[test]
+    fn only_an_unshared_buffer_of_that_length_can_be_refilled() {
+        let buffer = Buffer::from_parts(&[b"abc", b"d"]).unwrap();
+        let at = buffer.bytes().as_ptr();
+        let buffer = buffer.refilled(&[b"w", b"", b"xyz"]).unwrap();
+        assert_eq!((buffer.bytes(), buffer.bytes().as_ptr()), (&b"wxyz"[..], at));
+        let shared = buffer.clone();
+        assert!(buffer.refilled(&[b"1234"]).is_none());
+        assert_eq!(shared.bytes(), b"wxyz");
+        assert!(shared.refilled(&[b"12345"]).is_none());
     }
 
     #[test]

@@ -124,6 +124,11 @@ impl Entry {
         &self.buffer
     }
 
+    /// The buffer, for the one who drops the entry.
+    pub fn into_buffer(self) -> Buffer {
+        self.buffer
+    }
+
     /// What the entry counts against the capacity, in bytes: its buffer as the allocator rounds
     /// it, its place in the tier, and what it takes to know when it expires.
     pub fn charge(&self) -> u64 {

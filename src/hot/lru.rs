@@ -48,11 +48,27 @@ impl Lru {
 
     /// Where the key lies, for certain only if something lies there at all: while `reach` is 0
     /// the hash is the only place, and whoever looks there compares the key anyway.
+    #[inline]
     fn place(&self, probe: Probe<'_>) -> u64 {
+        if self.reach == 0 { probe.hash } else { self.far_place(probe) }
+    }
+
+    #[cold]
+    fn far_place(&self, probe: Probe<'_>) -> u64 {
         (0..self.reach)
             .map(|step| probe.hash.wrapping_add(step))
             .find(|place| self.slots.peek(place).is_some_and(|slot| holds(slot, probe)))
             .unwrap_or_else(|| probe.hash.wrapping_add(self.reach))
+    }
+
+    /// The first place that is free for a key of that hash.
+    fn free_place(&mut self, hash: u64) -> u64 {
+        let mut step = 0;
+        while self.slots.contains(&hash.wrapping_add(step)) {
+            step += 1;
+        }
+        self.reach = self.reach.max(step);
+        hash.wrapping_add(step)
     }
 }
 
@@ -60,17 +76,10 @@ impl Order for Lru {
     fn put(&mut self, slot: Slot) -> Option<Slot> {
         let probe = slot.entry.probe();
         let mut place = self.place(probe);
-        let is_there = match self.slots.peek(&place) {
-            Some(other) => holds(other, probe),
-            None => false,
-        };
-        if !is_there {
-            let mut step = 0;
-            while self.slots.contains(&probe.hash.wrapping_add(step)) {
-                step += 1;
-            }
-            self.reach = self.reach.max(step);
-            place = probe.hash.wrapping_add(step);
+        match self.slots.peek(&place) {
+            Some(other) if holds(other, probe) => {}
+            None if self.reach == 0 => {}
+            _ => place = self.free_place(probe.hash),
         }
         let replaced = self.slots.push(place, slot);
         self.peak = self.peak.max(self.slots.len());

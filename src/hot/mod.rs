@@ -135,13 +135,20 @@ impl Hot {
     }
 
     /// Locks the shards of the keys with these hashes.
-    pub fn lock_for(&self, hashes: impl Iterator<Item = u64>) -> Guards<'_> {
-        let mut indexes: SmallVec<[usize; 1]> = hashes.map(shard_index).collect();
-        if indexes.len() > 1 {
-            indexes.sort_unstable();
-            indexes.dedup();
+    pub fn lock_for(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> Guards<'_> {
+        let mut guards = SmallVec::new();
+        let mut lock = |index| guards.push((index, self.lock(index)));
+        if hashes.len() == 1
+            && let Some(hash) = hashes.next()
+        {
+            lock(shard_index(hash));
+            return Guards { guards };
         }
-        Guards { guards: indexes.into_iter().map(|index| (index, self.lock(index))).collect() }
+        let mut indexes: Vec<_> = hashes.map(shard_index).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes.into_iter().for_each(lock);
+        Guards { guards }
     }
 
     /// Locks all shards.
@@ -201,13 +208,13 @@ impl Hot {
         victims: &mut Victims,
     ) -> bool {
         // The search starts elsewhere each time, so that shards with equal stamps take turns.
-        let turn = usize::try_from(self.budget.tick()).unwrap_or(0).wrapping_add(victims.len());
-        let start = turn % SHARD_COUNT;
+        let start = usize::try_from(self.budget.tick()).unwrap_or(0).wrapping_add(victims.len());
         let (mut oldest, mut second, mut index) = (EMPTY, EMPTY, 0);
-        for i in (start..SHARD_COUNT).chain(0..start) {
-            let stamp = self.shards.get(i).map_or(EMPTY, Shard::oldest);
+        for turn in 0..SHARD_COUNT {
+            let at = start.wrapping_add(turn) % SHARD_COUNT;
+            let stamp = self.shards[at].oldest();
             if stamp < oldest {
-                (second, oldest, index) = (oldest, stamp, i);
+                (second, oldest, index) = (oldest, stamp, at);
             } else {
                 second = second.min(stamp);
             }

@@ -8,6 +8,7 @@
 //! 5. With the hot shards and the keydir shards of all keys locked, change both tiers; but if less
 //!    is replaced than was seen in step 2, let go and make more room first.
 
+use super::events::EventKind;
 use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::Tier;
@@ -174,7 +175,7 @@ impl State {
             self.sync_if(cold, appended.ticket, sync)?;
         }
         timer.finish(true);
-        let mut records = appended.iter().flat_map(|appended| &appended.records);
+        let mut records = appended.as_ref().map_or(&[][..], |appended| &appended.records).iter();
         let mut changes = Few::new();
         for op in ops.iter_mut().filter(|op| op.has_record()) {
             let Some((header, location)) = records.next() else { break };
@@ -229,7 +230,7 @@ impl State {
         if all_hot && !fit {
             return Ok(false);
         }
-        self.make_entries(ops)?;
+        self.make_entries(ops, effects)?;
         let now = self.now();
         let mut shards = loop {
             let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
@@ -256,7 +257,9 @@ impl State {
                 Some(entry) => shard.insert(&op.key, entry, &mut room, now),
                 None => shard.remove(&op.key),
             };
-            effects.replaced.extend(replaced);
+            if let Some(replaced) = replaced {
+                effects.replaced.push(replaced);
+            }
         }
         Ok(true)
     }
@@ -290,14 +293,34 @@ impl State {
     }
 
     /// Makes the entries of those changes that have room.
-    fn make_entries(&self, ops: &mut [Op<'_>]) -> Result<()> {
+    fn make_entries(&self, ops: &mut [Op<'_>], effects: &mut Effects) -> Result<()> {
         for op in ops {
             op.entry = match op.value {
-                Some(value) if op.charge != 0 => new_entry(op, value)?,
+                Some(value) if op.charge != 0 => {
+                    let parts = [op.key.bytes(), value];
+                    let buffer = match self.recycle(effects, &parts) {
+                        Some(buffer) => buffer,
+                        None => Buffer::from_parts(&parts)?,
+                    };
+                    new_entry(op, buffer)
+                }
                 _ => None,
             };
         }
         Ok(())
+    }
+
+    /// A buffer for a new entry, of what has just been evicted, if that is of the same length: in a
+    /// full tier of values of one length nothing is allocated or freed.
+    fn recycle(&self, effects: &mut Effects, parts: &[&[u8]]) -> Option<Buffer> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let fits = effects.evicted.last().is_some_and(|entry| entry.buffer().bytes().len() == len);
+        if !fits || self.events.wants(EventKind::Evicted) {
+            return None;
+        }
+        let buffer = effects.evicted.pop()?.into_buffer();
+        effects.recycled += 1;
+        buffer.refilled(parts)
     }
 
     pub(super) fn sync_if(&self, cold: &Cold, ticket: u64, asked: bool) -> Result<()> {
@@ -343,17 +366,12 @@ fn mark_collisions(ops: &mut [Op<'_>]) {
     }
 }
 
-/// The entry of a new value; `None` if it is too long for one.
-///
-/// # Errors
-/// `OutOfMemory`.
-fn new_entry(op: &Op<'_>, value: &[u8]) -> Result<Option<Entry>> {
-    let buffer = Buffer::from_parts(&[op.key.bytes(), value])?;
-    let split = op.key.bytes().len();
-    let end = split + value.len();
+/// The entry of a new value, in a buffer of its own; `None` if it is too long for one.
+fn new_entry(op: &Op<'_>, buffer: Buffer) -> Option<Entry> {
+    let (split, end) = (op.key.bytes().len(), buffer.bytes().len());
     let expiry = Expiry::from_ms(op.expires_at);
     let entry = Entry::new(buffer, 0..split, split..end, op.key.hash(), op.version, expiry);
-    Ok(entry.map(|entry| entry.with_unwritten(op.unwritten)))
+    entry.map(|entry| entry.with_unwritten(op.unwritten))
 }
 
 /// Lets a value pass that is not too long.
@@ -367,4 +385,44 @@ pub(super) fn check_value(value: &[u8]) -> Result<&[u8]> {
         return Err(Error::new(ErrorKind::TooLarge, sentence));
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Options;
+    use super::super::{RetrieveOptions, Store, Value};
+
+    fn options(text: &[(&str, &str)]) -> Options {
+        let mut options = Options::default();
+        text.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+        options
+    }
+
+    /// The value of a key, without a use of it.
+    fn value(store: &Store, key: &[u8]) -> Option<Value> {
+        let options = RetrieveOptions { no_promote: true, no_recency: true };
+        store.retrieve_with(key, options).unwrap().value
+    }
+
+    #[test]
+    fn new_entries_take_the_memory_of_evicted_ones_but_not_what_a_caller_holds() {
+        let store = Store::open(None, &options(&[("hot_max_entries", "2")])).unwrap();
+        let at = |key: &[u8]| value(&store, key).unwrap().data().as_ptr();
+        for key in [b"a", b"b"] {
+            store.store(key, &[key[0]; 500]).unwrap();
+        }
+        let memory_of_a = at(b"a");
+        store.store(b"c", &[b'c'; 500]).unwrap();
+        assert!(value(&store, b"a").is_none());
+        assert_eq!((at(b"c"), store.stats().hot.evictions), (memory_of_a, 1));
+
+        let held = value(&store, b"b").unwrap();
+        store.store(b"d", &[b'd'; 500]).unwrap();
+        assert!(value(&store, b"b").is_none());
+        assert_eq!(held.data(), [b'b'; 500]);
+        assert_eq!(value(&store, b"d").unwrap().data(), [b'd'; 500]);
+        store.store(b"e", &[b'e'; 501]).unwrap();
+        assert_eq!(value(&store, b"e").unwrap().data(), [b'e'; 501]);
+        assert_eq!((store.stats().hot.evictions, store.stats().hot.entries), (3, 2));
+    }
 }
