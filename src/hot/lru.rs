@@ -11,6 +11,7 @@
 
 use super::entry::Probe;
 use super::order::{Order, Slot};
+use crate::buffer::prefetch;
 use ::lru::LruCache;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -116,6 +117,15 @@ impl Order for Lru {
 
     fn evict(&mut self) -> Option<Slot> {
         let (_, slot) = self.slots.pop_lru()?;
+        // Nobody has used what leaves next for long: it is fetched while others are served, from the
+        // next slot on, whose address is known, to the buffer of the one that was fetched before.
+        let mut victims = self.slots.iter();
+        if let Some((_, next)) = victims.next_back() {
+            next.entry.buffer().prefetch();
+        }
+        if let Some((_, after)) = victims.next_back() {
+            prefetch(after);
+        }
         self.shrink();
         Some(slot)
     }
