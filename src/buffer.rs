@@ -99,21 +99,38 @@ impl Buffer {
     /// # Errors
     /// `OutOfMemory`.
     pub fn from_parts(parts: &[&[u8]]) -> Result<Self> {
-        let len = parts
-            .iter()
-            .try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
-            .ok_or_else(|| out_of_memory(usize::MAX))?;
+        let len = length_of(parts).ok_or_else(|| out_of_memory(usize::MAX))?;
         // SAFETY: every byte is written below, before the buffer is given away.
         let buffer = unsafe { Self::allocate(len, false) }?;
-        let mut to = buffer.contents();
+        // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
+        unsafe { buffer.fill(parts) };
+        Ok(buffer)
+    }
+
+    /// Makes this buffer one that holds `parts`, in the same memory; `None`, and the memory is
+    /// freed, if it is shared or they have another length. It must come from the same store, whose
+    /// ledger it keeps.
+    pub fn refilled(self, parts: &[&[u8]]) -> Option<Self> {
+        let is_mine = self.header().count.load(Ordering::Acquire) == 1;
+        if !is_mine || length_of(parts) != Some(self.header().len) {
+            return None;
+        }
+        // SAFETY: the lengths sum up to `len`, and the only reference is `self`.
+        unsafe { self.fill(parts) };
+        Some(self)
+    }
+
+    /// # Safety
+    /// The lengths of `parts` sum up to the buffer's, and nobody else refers to it.
+    unsafe fn fill(&self, parts: &[&[u8]]) {
+        let mut to = self.contents();
         for part in parts {
-            // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
+            // SAFETY: the caller's promise.
             unsafe {
                 std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
                 to = to.add(part.len());
             }
         }
-        Ok(buffer)
     }
 
     /// The bytes.
@@ -130,6 +147,12 @@ impl Buffer {
         }
         // SAFETY: the only reference is `self`, which is borrowed mutably.
         Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.header().len) })
+    }
+
+    /// Begins to bring the header and the first bytes into the processor's cache, for the one who
+    /// will need them soon.
+    pub fn prefetch(&self) {
+        prefetch(self.header());
     }
 
     /// The memory that this buffer takes, its own header included.
@@ -308,6 +331,23 @@ fn layout(len: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(HEADER_BYTES + len, ALIGN) }
 }
 
+/// Begins to bring the memory of `what` into the processor's cache, where there is an instruction
+/// for it.
+pub fn prefetch<T>(what: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it changes nothing, and SSE is part of x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = what;
+}
+
+fn length_of(parts: &[&[u8]]) -> Option<usize> {
+    parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
+}
+
 fn out_of_memory(bytes: usize) -> Error {
     Error::new(ErrorKind::OutOfMemory, format!("no memory for a value of {bytes} bytes"))
 }
@@ -322,6 +362,18 @@ mod tests {
         let shared = buffer.clone();
         drop(buffer);
         assert_eq!(shared.bytes(), b"abcde");
+    }
+
+    #[test]
+    fn only_an_unshared_buffer_of_that_length_can_be_refilled() {
+        let buffer = Buffer::from_parts(&[b"abc", b"d"]).unwrap();
+        let at = buffer.bytes().as_ptr();
+        let buffer = buffer.refilled(&[b"w", b"", b"xyz"]).unwrap();
+        assert_eq!((buffer.bytes(), buffer.bytes().as_ptr()), (&b"wxyz"[..], at));
+        let shared = buffer.clone();
+        assert!(buffer.refilled(&[b"1234"]).is_none());
+        assert_eq!(shared.bytes(), b"wxyz");
+        assert!(shared.refilled(&[b"12345"]).is_none());
     }
 
     #[test]

@@ -5,8 +5,7 @@
 //!
 //! # Invariants
 //! 1. `used` is the sum of all slots' charges and all reservations, and at most `capacity`.
-//! 2. `entries` is the number of slots that are not lent and of reservations, and at most
-//!    `max_entries`.
+//! 2. `entries` is the number of slots and of entries reserved, and at most `max_entries`.
 //! 3. `tick` counts the inserts. Hits only read it, so they share no cache line that is written by
 //!    hits.
 
@@ -17,19 +16,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 struct Line(AtomicU64);
 
 /// Bytes and entries, as an amount.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Room {
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Room {
     pub(super) bytes: u64,
     pub(super) entries: u64,
 }
 
 impl Room {
-    /// The room that one entry of `bytes` takes.
-    pub(super) fn of_entry(bytes: u64) -> Self {
+    /// The room that one entry of that charge takes.
+    pub fn of_entry(bytes: u64) -> Self {
         Self { bytes, entries: 1 }
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    /// Makes this as much larger.
+    pub fn add(&mut self, other: Self) {
         self.bytes += other.bytes;
         self.entries += other.entries;
     }
@@ -40,11 +40,15 @@ impl Room {
     }
 
     /// What of this is beyond `other`.
-    pub(super) fn beyond(self, other: Self) -> Self {
+    pub fn beyond(self, other: Self) -> Self {
         Self {
             bytes: self.bytes.saturating_sub(other.bytes),
             entries: self.entries.saturating_sub(other.entries),
         }
+    }
+
+    pub(super) fn bytes(self) -> u64 {
+        self.bytes
     }
 
     pub(super) fn is_nothing(self) -> bool {
@@ -101,6 +105,11 @@ impl Budget {
             self.entries.fetch_sub(room.entries, Ordering::Relaxed);
         }
         taken
+    }
+
+    /// True if `room` could be taken if nothing else were.
+    pub(super) fn could_have(&self, room: Room) -> bool {
+        room.bytes <= self.capacity && room.entries <= self.max_entries
     }
 
     /// True if `room` could be taken just now.

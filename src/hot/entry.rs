@@ -8,9 +8,13 @@
 //! 1. Both ranges lie within the buffer.
 //! 2. An entry's charge never changes: what was counted when it came is given back when it leaves.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, HEADER_BYTES};
 use crate::time::Expiry;
+use smallvec::SmallVec;
 use std::ops::Range;
+
+/// Entries that had to leave: seldom more than one at a time.
+pub type Victims = SmallVec<[Entry; 1]>;
 
 /// Bytes that an entry takes beside its buffer: its node in the order (96 bytes in a chunk of 112)
 /// and its share of the map's table (17 bytes for each slot, 44 to 88 % of the slots in use), as
@@ -40,9 +44,6 @@ pub struct Entry {
     value_len: u32,
     key_len: u16,
     unwritten: bool,
-    /// True while a reservation that is to replace this entry holds its charge. The shard's own
-    /// flag, kept here because here it fits into a byte that is free.
-    pub(super) lent: bool,
 }
 
 impl Entry {
@@ -71,7 +72,6 @@ impl Entry {
             value_len,
             key_len,
             unwritten: false,
-            lent: false,
         })
     }
 
@@ -79,13 +79,6 @@ impl Entry {
     #[must_use]
     pub fn with_unwritten(mut self, unwritten: bool) -> Self {
         self.unwritten = unwritten;
-        self
-    }
-
-    /// The same entry with the version that it got in the meantime.
-    #[must_use]
-    pub fn with_version(mut self, version: u64) -> Self {
-        self.version = version;
         self
     }
 
@@ -131,15 +124,20 @@ impl Entry {
         &self.buffer
     }
 
+    /// The buffer, for the one who drops the entry.
+    pub fn into_buffer(self) -> Buffer {
+        self.buffer
+    }
+
     /// What the entry counts against the capacity, in bytes: its buffer as the allocator rounds
     /// it, its place in the tier, and what it takes to know when it expires.
     pub fn charge(&self) -> u64 {
-        let buffer_bytes = u64::try_from(self.buffer.memory_bytes()).unwrap_or(u64::MAX / 2);
-        let note_bytes = if self.expiry.is_some() { EXPIRY_OVERHEAD_BYTES } else { 0 };
-        (buffer_bytes + CHUNK_HEADER_BYTES).next_multiple_of(CHUNK_ALIGN_BYTES)
-            + buffer_bytes / FRAGMENTATION
-            + ENTRY_OVERHEAD_BYTES
-            + note_bytes
+        charge(self.buffer.memory_bytes(), self.expiry)
+    }
+
+    /// What an entry in a buffer of `len` bytes would be charged.
+    pub fn charge_of(len: usize, expiry: Expiry) -> u64 {
+        charge(HEADER_BYTES.saturating_add(len), expiry)
     }
 
     /// What finds this entry.
@@ -153,6 +151,15 @@ impl Entry {
 pub(super) struct Probe<'a> {
     pub(super) hash: u64,
     pub(super) bytes: &'a [u8],
+}
+
+fn charge(memory_bytes: usize, expiry: Expiry) -> u64 {
+    let buffer_bytes = u64::try_from(memory_bytes).unwrap_or(u64::MAX / 2).min(u64::MAX / 2);
+    let note_bytes = if expiry.is_some() { EXPIRY_OVERHEAD_BYTES } else { 0 };
+    (buffer_bytes + CHUNK_HEADER_BYTES).next_multiple_of(CHUNK_ALIGN_BYTES)
+        + buffer_bytes / FRAGMENTATION
+        + ENTRY_OVERHEAD_BYTES
+        + note_bytes
 }
 
 /// Lossless: the crate is for 64-bit machines only.

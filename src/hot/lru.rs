@@ -11,6 +11,7 @@
 
 use super::entry::Probe;
 use super::order::{Order, Slot};
+use crate::buffer::prefetch;
 use ::lru::LruCache;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -48,24 +49,42 @@ impl Lru {
 
     /// Where the key lies, for certain only if something lies there at all: while `reach` is 0
     /// the hash is the only place, and whoever looks there compares the key anyway.
+    #[inline]
     fn place(&self, probe: Probe<'_>) -> u64 {
+        if self.reach == 0 { probe.hash } else { self.far_place(probe) }
+    }
+
+    #[cold]
+    fn far_place(&self, probe: Probe<'_>) -> u64 {
         (0..self.reach)
             .map(|step| probe.hash.wrapping_add(step))
             .find(|place| self.slots.peek(place).is_some_and(|slot| holds(slot, probe)))
             .unwrap_or_else(|| probe.hash.wrapping_add(self.reach))
     }
-}
 
-impl Order for Lru {
-    fn insert(&mut self, slot: Slot) {
-        let hash = slot.entry.hash();
+    /// The first place that is free for a key of that hash.
+    fn free_place(&mut self, hash: u64) -> u64 {
         let mut step = 0;
         while self.slots.contains(&hash.wrapping_add(step)) {
             step += 1;
         }
         self.reach = self.reach.max(step);
-        self.slots.push(hash.wrapping_add(step), slot);
+        hash.wrapping_add(step)
+    }
+}
+
+impl Order for Lru {
+    fn put(&mut self, slot: Slot) -> Option<Slot> {
+        let probe = slot.entry.probe();
+        let mut place = self.place(probe);
+        match self.slots.peek(&place) {
+            Some(other) if holds(other, probe) => {}
+            None if self.reach == 0 => {}
+            _ => place = self.free_place(probe.hash),
+        }
+        let replaced = self.slots.push(place, slot);
         self.peak = self.peak.max(self.slots.len());
+        replaced.map(|(_, slot)| slot)
     }
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
@@ -86,10 +105,6 @@ impl Order for Lru {
         self.slots.peek(&self.place(probe)).filter(|slot| holds(slot, probe))
     }
 
-    fn peek_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        self.slots.peek_mut(&self.place(probe)).filter(|slot| holds(slot, probe))
-    }
-
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
         (0..=self.reach)
             .filter_map(|step| self.slots.peek(&hash.wrapping_add(step)))
@@ -102,6 +117,15 @@ impl Order for Lru {
 
     fn evict(&mut self) -> Option<Slot> {
         let (_, slot) = self.slots.pop_lru()?;
+        // Nobody has used what leaves next for long: it is fetched while others are served, from the
+        // next slot on, whose address is known, to the buffer of the one that was fetched before.
+        let mut victims = self.slots.iter();
+        if let Some((_, next)) = victims.next_back() {
+            next.entry.buffer().prefetch();
+        }
+        if let Some((_, after)) = victims.next_back() {
+            prefetch(after);
+        }
         self.shrink();
         Some(slot)
     }

@@ -5,7 +5,7 @@
 //! no disk and no clock of its own; it hands back what it evicts, and the store decides what that
 //! means.
 //!
-//! An insert has two steps: [`Hot::reserve`] makes room, evicting from whichever shard holds the
+//! An insert has two steps: [`Hot::make_room`] makes room, evicting from whichever shard holds the
 //! entry that was not used for longest, with one lock at a time; then [`ShardGuard::insert`] puts
 //! the entry in. Between shards the order of uses is exact as far as inserts lie between them; two
 //! hits between the same two inserts may change places if their keys lie in different shards.
@@ -24,14 +24,16 @@ mod lru;
 mod state;
 mod shard;
 
-pub use entry::Entry;
+pub use budget::Room;
+pub use entry::{Entry, Victims};
 pub use shard::{Reservation, ShardGuard};
 pub use terms::{Departure, Found};
 
 use crate::key::Key;
 use crate::time::Clock;
-use budget::{Budget, Room};
+use budget::Budget;
 use shard::{EMPTY, Shard};
+use smallvec::SmallVec;
 use state::State;
 
 /// How many top bits of a hash choose the shard.
@@ -100,8 +102,7 @@ impl Hot {
 
     /// The shard of the keys with this hash.
     pub fn shard_index(&self, hash: u64) -> usize {
-        // Four bits fit into any usize.
-        usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0)
+        shard_index(hash)
     }
 
     /// The hashes, first and last, of the keys in shard `index`.
@@ -133,74 +134,87 @@ impl Hot {
         self.shards.get(index % SHARD_COUNT).unwrap_or(first).lock(&self.budget)
     }
 
+    /// Locks the shards of the keys with these hashes.
+    pub fn lock_for(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> Guards<'_> {
+        let mut guards = SmallVec::new();
+        let mut lock = |index| guards.push((index, self.lock(index)));
+        if hashes.len() == 1
+            && let Some(hash) = hashes.next()
+        {
+            lock(shard_index(hash));
+            return Guards { guards };
+        }
+        let mut indexes: Vec<_> = hashes.map(shard_index).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes.into_iter().for_each(lock);
+        Guards { guards }
+    }
+
     /// Locks all shards.
     pub fn lock_all(&self) -> AllGuard<'_> {
         AllGuard { guards: self.shards.iter().map(|shard| shard.lock(&self.budget)).collect() }
     }
 
-    /// Takes room for an entry of `charge` bytes, evicting as needed; what is evicted is added to
-    /// `victims`, to be dropped by the caller without a lock.
+    /// A reservation that holds nothing yet.
+    pub fn reservation(&self) -> Reservation<'_> {
+        Reservation::empty(&self.budget)
+    }
+
+    /// Takes room for an entry of `charge` bytes, as [`Hot::make_room`]; `None` if it is not to be
+    /// had.
+    pub fn reserve(&self, charge: u64, victims: &mut Victims) -> Option<Reservation<'_>> {
+        let mut reservation = self.reservation();
+        self.make_room(&mut reservation, Room::of_entry(charge), victims).then_some(reservation)
+    }
+
+    /// Makes the reservation hold at least `needed`, evicting as needed; what is evicted is added
+    /// to `victims`, to be dropped by the caller without a lock.
     ///
-    /// `None` if the charge exceeds the capacity (nothing is evicted then), or if what is left is
-    /// unwritten or reserved by others.
-    pub fn reserve(&self, charge: u64, victims: &mut Vec<Entry>) -> Option<Reservation<'_>> {
-        self.enlarge(Reservation::empty(&self.budget), charge, victims)
-    }
-
-    /// As [`Hot::reserve`], for an entry that is to replace what hot now has of `key`: that one's
-    /// room is counted in, so nothing is evicted if the new entry is not larger. The old entry
-    /// stays until the insert. The reservation may only be used to insert an entry of `key`.
-    pub fn reserve_replacing(
+    /// False if that much exceeds the capacity (nothing is evicted then), or if what is left is
+    /// unwritten or reserved by others. The reservation then keeps what room it has got.
+    pub fn make_room(
         &self,
-        key: &Key<'_>,
-        charge: u64,
-        victims: &mut Vec<Entry>,
-    ) -> Option<Reservation<'_>> {
-        if charge > self.capacity() {
-            return None;
+        reservation: &mut Reservation<'_>,
+        needed: Room,
+        victims: &mut Victims,
+    ) -> bool {
+        if !self.budget.could_have(needed) {
+            return false;
         }
-        let lent = self.lock(self.shard_index(key.hash())).lend(key);
-        let reservation = lent.unwrap_or_else(|| Reservation::empty(&self.budget));
-        self.enlarge(reservation, charge, victims)
-    }
-
-    fn enlarge<'a>(
-        &'a self,
-        mut reservation: Reservation<'a>,
-        charge: u64,
-        victims: &mut Vec<Entry>,
-    ) -> Option<Reservation<'a>> {
-        if charge > self.capacity() {
-            return None;
-        }
-        let missing = Room::of_entry(charge).beyond(reservation.room);
-        while !self.budget.take(missing) {
-            if !self.evict_some(&|| !self.budget.has(missing), victims) {
-                return None;
+        let more = |room: Room| !self.budget.has(needed.beyond(room));
+        while !reservation.cover(needed) {
+            if !self.evict_some(reservation, &more, victims) {
+                return false;
             }
         }
-        reservation.room.add(missing);
-        Some(reservation)
+        true
     }
 
     /// Demotes entries in the policy's own order until at most `target_bytes` are used; what has
     /// left is added to `victims`. Unwritten entries stay; 0 empties the tier of all others.
-    pub fn shrink_to(&self, target_bytes: u64, victims: &mut Vec<Entry>) {
-        let more = || self.used_bytes() > target_bytes;
-        while more() && self.evict_some(&more, victims) {}
+    pub fn shrink_to(&self, target_bytes: u64, victims: &mut Victims) {
+        // Given back at once, so that the sums show it.
+        let more = |room: Room| self.used_bytes() - room.bytes() > target_bytes;
+        while more(Room::default()) && self.evict_some(&mut self.reservation(), &more, victims) {}
     }
 
     /// Evicts from the shard whose victim is the oldest, until another shard's is older or `more`
-    /// is false. Returns false if no shard has a victim.
-    fn evict_some(&self, more: &dyn Fn() -> bool, victims: &mut Vec<Entry>) -> bool {
+    /// is false of what room there is. Returns false if no shard has a victim.
+    fn evict_some(
+        &self,
+        reservation: &mut Reservation<'_>,
+        more: &dyn Fn(Room) -> bool,
+        victims: &mut Victims,
+    ) -> bool {
         // The search starts elsewhere each time, so that shards with equal stamps take turns.
-        let turn = usize::try_from(self.budget.tick()).unwrap_or(0).wrapping_add(victims.len());
-        let start = turn % SHARD_COUNT;
+        let start = usize::try_from(self.budget.tick()).unwrap_or(0).wrapping_add(victims.len());
         let (mut oldest, mut second, mut index) = (EMPTY, EMPTY, 0);
-        for i in (start..SHARD_COUNT).chain(0..start) {
-            let stamp = self.shards.get(i).map_or(EMPTY, Shard::oldest);
+        for turn in 0..SHARD_COUNT {
+            let at = start.wrapping_add(turn) % SHARD_COUNT;
+            let stamp = self.shards[at].oldest();
             if stamp < oldest {
-                (second, oldest, index) = (oldest, stamp, i);
+                (second, oldest, index) = (oldest, stamp, at);
             } else {
                 second = second.min(stamp);
             }
@@ -208,7 +222,7 @@ impl Hot {
         if oldest == EMPTY {
             return false;
         }
-        self.lock(index).evict(second, more, victims);
+        self.lock(index).evict(second, reservation, more, victims);
         true
     }
 
@@ -270,6 +284,11 @@ impl Hot {
     }
 }
 
+fn shard_index(hash: u64) -> usize {
+    // Four bits fit into any usize.
+    usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0)
+}
+
 /// The first of `entries`, up to `limit` of `size` in sum, but at least one.
 fn cut(
     entries: impl Iterator<Item = Entry>,
@@ -284,6 +303,24 @@ fn cut(
             first || sum <= limit
         })
         .collect()
+}
+
+/// The shards of some keys, locked at once; the locks go with the guard.
+pub struct Guards<'a> {
+    /// By ascending index.
+    guards: SmallVec<[(usize, ShardGuard<'a>); 1]>,
+}
+
+impl<'a> Guards<'a> {
+    /// The shard of the keys with this hash.
+    ///
+    /// # Panics
+    /// If the hash is none of those that were locked for.
+    pub fn of(&mut self, hash: u64) -> &mut ShardGuard<'a> {
+        let index = shard_index(hash);
+        let at = self.guards.partition_point(|(other, _)| *other < index);
+        &mut self.guards[at].1
+    }
 }
 
 /// All shards, locked at once; the locks go with the guard.

@@ -20,16 +20,16 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// What the slot takes of the budget now: nothing while it is lent.
+    /// What the slot takes of the budget.
     pub(super) fn room(&self) -> Room {
-        if self.entry.lent { Room::default() } else { Room::of_entry(self.entry.charge()) }
+        Room::of_entry(self.entry.charge())
     }
 }
 
 /// One shard's entries in the order of their value to the policy.
 pub(super) trait Order: Send {
-    /// Adds an entry whose key is not there yet, as just used.
-    fn insert(&mut self, slot: Slot);
+    /// Puts an entry in, as just used, in place of the one of its key, which is given back.
+    fn put(&mut self, slot: Slot) -> Option<Slot>;
 
     /// Takes an entry out.
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot>;
@@ -39,9 +39,6 @@ pub(super) trait Order: Send {
 
     /// Finds an entry and leaves the order as it is.
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot>;
-
-    /// As [`Order::peek`], to change what is kept beside the entry.
-    fn peek_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot>;
 
     /// Finds an entry with this hash that is `wanted`, and leaves the order as it is.
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot>;

@@ -1,17 +1,16 @@
-//! One lock's worth of the hot tier, and the room that an entry needs before it may come.
+//! One lock's worth of the hot tier, and the room that entries need before they may come.
 //!
-//! A reservation holds the room that an entry will take. One that is to replace an entry borrows
-//! that entry's charge (the entry is *lent*, and then counts nothing): overwriting a key in a full
-//! tier drives nobody out.
+//! An entry that replaces another needs only what it is larger, so overwriting a key in a full tier
+//! drives nobody out. How much that is can be told for certain with the shard locked alone, and
+//! nobody may be evicted from another shard meanwhile: whoever finds room missing then lets go, makes
+//! room and looks again.
 //!
 //! # Invariants
 //! 1. The state's totals, with those of the other shards and all reservations, are the budget's.
 //! 2. `oldest` is the stamp of the order's victim, `EMPTY` if there is none.
-//! 3. What a reservation was lent is part of its room, and goes back to the entry, or if that has
-//!    left, to the budget.
 
 use super::budget::{Budget, Room};
-use super::entry::{Entry, Probe};
+use super::entry::{Entry, Probe, Victims};
 use super::order::{Order, Slot};
 use super::state::State;
 use super::terms::{Departure, Found, Terms};
@@ -47,8 +46,7 @@ impl Shard {
 }
 
 /// A shard that this thread has locked; the lock goes with the guard. Whoever needs several locks
-/// them by ascending index, and drops or replaces no [`Reservation`] for an entry of that shard
-/// meanwhile, other than by [`ShardGuard::insert`].
+/// them by ascending index.
 pub struct ShardGuard<'a> {
     shard: &'a Shard,
     budget: &'a Budget,
@@ -56,29 +54,34 @@ pub struct ShardGuard<'a> {
 }
 
 impl<'a> ShardGuard<'a> {
-    /// Inserts `entry`, stored or promoted at `now`, and returns the one of the same key that it
-    /// replaces, to be dropped after the lock. What the reservation has too much is given back. One
-    /// with too little is the caller's mistake: the key is then not hot afterwards.
+    /// The room that an entry of `key` with this charge needs beyond that of the one it would
+    /// replace.
+    pub fn needed(&self, key: &Key<'_>, charge: u64) -> Room {
+        let has = self.state.peek(probe(key)).map_or(Room::default(), Slot::room);
+        Room::of_entry(charge).beyond(has)
+    }
+
+    /// Inserts `entry`, which is of `key`, stored or promoted at `now`, and returns the one of the same key that it
+    /// replaces, to be dropped after the lock. The room is the reservation's, which gets that of the
+    /// replaced one; if it is too little, nothing of the key is hot afterwards.
     pub fn insert(
         &mut self,
-        mut entry: Entry,
-        mut reservation: Reservation<'_>,
+        key: &Key<'_>,
+        entry: Entry,
+        reservation: &mut Reservation<'_>,
         now: Instant,
     ) -> Option<Entry> {
-        entry.lent = false;
-        let replaced = self.take_out(entry.probe()).map(|slot| slot.entry);
-        // The lent slot has just been replaced, or had left before: nothing is to be returned.
-        reservation.loan = None;
         let room = Room::of_entry(entry.charge());
-        if !room.beyond(reservation.room).is_nothing() {
-            debug_assert!(false, "a reservation below the entry's charge");
-            return replaced;
-        }
-        reservation.room.sub(room);
         let stamp = self.state.insert_stamp(self.budget.next_tick());
         let resident = Resident::new(entry.buffer().clone());
-        self.attach(Slot { entry, stamp, since: now, _resident: resident });
-        replaced
+        let replaced = self.put(Slot { entry, stamp, since: now, _resident: resident });
+        reservation.room.add(replaced.as_ref().map_or(Room::default(), Slot::room));
+        if room.beyond(reservation.room).is_nothing() {
+            reservation.room.sub(room);
+        } else {
+            drop(self.detach(probe(key)));
+        }
+        replaced.map(|slot| slot.entry)
     }
 
     /// Removes the entry of `key` and returns it, to be dropped after the lock.
@@ -102,7 +105,7 @@ impl<'a> ShardGuard<'a> {
         let Some(mut slot) = self.detach(probe(key)) else { return false };
         slot.entry = slot.entry.with_unwritten(false);
         slot.stamp = self.state.use_stamp(self.budget.tick());
-        self.attach(slot);
+        self.put(slot);
         true
     }
 
@@ -141,53 +144,33 @@ impl<'a> ShardGuard<'a> {
         }
     }
 
+    /// Counts a use of the entry of `key`, if there is one.
+    pub fn touch(&mut self, key: &Key<'_>) {
+        let stamp = self.state.use_stamp(self.budget.tick());
+        if let Some(slot) = self.state.order.touch(probe(key)) {
+            let before = std::mem::replace(&mut slot.stamp, stamp);
+            self.left(before);
+        }
+    }
+
     /// Evicts while there is `more` to evict and the next victim is older than `until`, but the
-    /// first one also if it is not.
-    pub(super) fn evict(&mut self, until: u64, more: &dyn Fn() -> bool, victims: &mut Vec<Entry>) {
-        while more() {
+    /// first one also if it is not. The reservation gets the room.
+    pub(super) fn evict(
+        &mut self,
+        until: u64,
+        reservation: &mut Reservation<'_>,
+        more: &dyn Fn(Room) -> bool,
+        victims: &mut Victims,
+    ) {
+        while more(reservation.room) {
             let Some(slot) = self.state.evict() else { break };
             self.left(slot.stamp);
-            self.budget.give(slot.room());
+            reservation.room.add(slot.room());
             victims.push(slot.entry);
             if self.shard.oldest() >= until {
                 break;
             }
         }
-    }
-
-    /// Hands the charge of the entry of `key` to a reservation that is to replace it. Counts as a
-    /// use, so that it is not evicted for its own successor as long as there is anything else.
-    pub(super) fn lend(&mut self, key: &Key<'_>) -> Option<Reservation<'a>> {
-        let stamp = self.state.use_stamp(self.budget.tick());
-        let mut before = None;
-        let slot = match self.state.order.touch(probe(key)) {
-            Some(slot) => {
-                before = Some(std::mem::replace(&mut slot.stamp, stamp));
-                slot
-            }
-            None => self.state.unwritten.peek_mut(probe(key))?,
-        };
-        let room = slot.room();
-        let already = std::mem::replace(&mut slot.entry.lent, true);
-        let entry = slot.entry.clone();
-        if let Some(before) = before {
-            self.left(before);
-        }
-        if already {
-            return None;
-        }
-        self.state.totals.room.sub(room);
-        let loan = Some(Loan { shard: self.shard, entry });
-        Some(Reservation { budget: self.budget, room, loan })
-    }
-
-    /// Takes back the charge of a lent entry; false if that version is not here any more.
-    fn take_back(&mut self, entry: &Entry) -> bool {
-        let lent = |slot: &&mut Slot| slot.entry.lent && slot.entry.version() == entry.version();
-        let Some(slot) = self.state.peek_mut(entry.probe()).filter(lent) else { return false };
-        slot.entry.lent = false;
-        self.state.totals.room.add(Room::of_entry(entry.charge()));
-        true
     }
 
     /// Looks at up to `limit` entries that may have ended and removes those that have; true if
@@ -269,23 +252,28 @@ impl<'a> ShardGuard<'a> {
         all
     }
 
-    fn attach(&mut self, slot: Slot) {
-        if slot.entry.is_unwritten() {
-            self.budget.add_unwritten(slot.entry.charge());
-        } else if self.shard.oldest() == EMPTY {
-            self.shard.oldest.store(slot.stamp, Ordering::Relaxed);
+    /// Puts a slot in, in place of the one of its key; the budget does not change.
+    fn put(&mut self, slot: Slot) -> Option<Slot> {
+        let stamp = slot.stamp;
+        let unwritten_bytes = slot.entry.is_unwritten().then(|| slot.entry.charge());
+        let replaced = self.state.put(slot);
+        match unwritten_bytes {
+            Some(bytes) => self.budget.add_unwritten(bytes),
+            None if self.shard.oldest() == EMPTY => {
+                self.shard.oldest.store(stamp, Ordering::Relaxed);
+            }
+            None => {}
         }
-        self.state.attach(slot);
+        if let Some(replaced) = &replaced {
+            self.has_left(replaced);
+        }
+        replaced
     }
 
     /// Takes a slot out; its room in the budget stays taken.
     fn detach(&mut self, probe: Probe<'_>) -> Option<Slot> {
         let slot = self.state.detach(probe)?;
-        if slot.entry.is_unwritten() {
-            self.budget.sub_unwritten(slot.entry.charge());
-        } else {
-            self.left(slot.stamp);
-        }
+        self.has_left(&slot);
         Some(slot)
     }
 
@@ -294,6 +282,14 @@ impl<'a> ShardGuard<'a> {
         let slot = self.detach(probe)?;
         self.budget.give(slot.room());
         Some(slot)
+    }
+
+    fn has_left(&mut self, slot: &Slot) {
+        if slot.entry.is_unwritten() {
+            self.budget.sub_unwritten(slot.entry.charge());
+        } else {
+            self.left(slot.stamp);
+        }
     }
 
     /// Keeps invariant 2 when an entry with this stamp has left its place in the order. Only the
@@ -306,35 +302,34 @@ impl<'a> ShardGuard<'a> {
     }
 }
 
-/// Room for one entry, taken before it comes. Dropped unused it gives the room back; this may take
-/// the lock of the entry's shard, so that no thread drops one that is for a shard it has locked.
+/// Room for entries, taken before they come. Dropped it gives back what it still has.
 pub struct Reservation<'a> {
-    pub(super) budget: &'a Budget,
-    pub(super) room: Room,
-    /// The entry that lent its charge, which is part of `room`.
-    loan: Option<Loan<'a>>,
-}
-
-struct Loan<'a> {
-    shard: &'a Shard,
-    entry: Entry,
+    budget: &'a Budget,
+    room: Room,
 }
 
 impl<'a> Reservation<'a> {
     /// One that holds nothing yet.
     pub(super) fn empty(budget: &'a Budget) -> Self {
-        Self { budget, room: Room::default(), loan: None }
+        Self { budget, room: Room::default() }
+    }
+
+    /// Takes what this lacks of `needed`, if that is free; false if it is not.
+    pub fn cover(&mut self, needed: Room) -> bool {
+        let missing = needed.beyond(self.room);
+        let covered = missing.is_nothing() || self.budget.take(missing);
+        if covered {
+            self.room.add(missing);
+        }
+        covered
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if let Some(Loan { shard, entry }) = self.loan.take()
-            && shard.lock(self.budget).take_back(&entry)
-        {
-            self.room.sub(Room::of_entry(entry.charge()));
+        if !self.room.is_nothing() {
+            self.budget.give(self.room);
         }
-        self.budget.give(self.room);
     }
 }
 

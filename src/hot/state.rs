@@ -76,10 +76,6 @@ impl State {
         self.order.peek(probe).or_else(|| self.unwritten.peek(probe))
     }
 
-    pub(super) fn peek_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        self.order.peek_mut(probe).or_else(|| self.unwritten.peek_mut(probe))
-    }
-
     /// The stamp of the insert that has this tick.
     pub(super) fn insert_stamp(&mut self, tick: u64) -> u64 {
         self.stamp = tick << USES_BITS;
@@ -94,18 +90,23 @@ impl State {
         self.stamp
     }
 
-    /// Adds an entry whose key is not there yet.
-    pub(super) fn attach(&mut self, slot: Slot) {
-        self.totals.room.add(slot.room());
-        self.totals.slots += 1;
-        self.totals.expiring += usize::from(slot.entry.expiry().is_some());
-        self.note_end(&slot);
-        if slot.entry.is_unwritten() {
-            self.totals.unwritten_bytes += slot.entry.charge();
-            self.unwritten.insert(slot);
-        } else {
-            self.order.insert(slot);
+    /// Puts an entry in, in place of the one of its key, which is given back.
+    pub(super) fn put(&mut self, slot: Slot) -> Option<Slot> {
+        self.count(&slot);
+        let replaced = match slot.entry.is_unwritten() {
+            true => {
+                let written = self.order.remove(slot.entry.probe());
+                self.unwritten.put(slot).or(written)
+            }
+            false => {
+                let unwritten = self.unwritten.remove(slot.entry.probe());
+                self.order.put(slot).or(unwritten)
+            }
+        };
+        if let Some(replaced) = &replaced {
+            self.uncount(replaced);
         }
+        replaced
     }
 
     /// Takes an entry out.
@@ -120,6 +121,16 @@ impl State {
         let slot = self.order.evict()?;
         self.uncount(&slot);
         Some(slot)
+    }
+
+    fn count(&mut self, slot: &Slot) {
+        self.totals.room.add(slot.room());
+        self.totals.slots += 1;
+        self.totals.expiring += usize::from(slot.entry.expiry().is_some());
+        if slot.entry.is_unwritten() {
+            self.totals.unwritten_bytes += slot.entry.charge();
+        }
+        self.note_end(slot);
     }
 
     fn uncount(&mut self, slot: &Slot) {

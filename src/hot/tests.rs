@@ -1,6 +1,6 @@
-//! What the hot tier promises: bounds, order, loans, ends of time, unwritten entries.
+//! What the hot tier promises: bounds, order, room, ends of time, unwritten entries.
 
-use super::{Departure, Entry, Found, Hot, HotOptions};
+use super::{Departure, Entry, Found, Hot, HotOptions, Reservation, Room, Victims};
 use crate::buffer::Buffer;
 use crate::key::{Key, KeyHasher};
 use crate::time::{Clock, Expiry, Instant, Timestamp};
@@ -67,15 +67,26 @@ fn entry(name: &str, version: u64) -> Entry {
     entry_of(&key(name.as_bytes()), b"", version, Expiry::NEVER)
 }
 
-/// Stores as a store does: reserve, lock, insert. Returns the victims' keys, or `None`.
+/// Stores as a store does: look, make room, lock and look again, insert. Returns the victims' keys,
+/// or `None`.
 fn store(hot: &Hot, entry: Entry, now: u64) -> Option<Vec<String>> {
-    let mut victims = Vec::new();
-    let index = hot.shard_index(entry.hash());
-    let probe = Key::with_hash(entry.key(), entry.hash());
-    let reservation = hot.reserve_replacing(&probe, entry.charge(), &mut victims)?;
-    let replaced = hot.lock(index).insert(entry.clone(), reservation, Instant(now));
-    drop(replaced);
-    Some(victims.iter().map(name_of).collect())
+    let (mut victims, mut room) = (Victims::new(), hot.reservation());
+    let key = Key::with_hash(entry.key(), entry.hash());
+    loop {
+        let mut shard = hot.lock(hot.shard_index(entry.hash()));
+        let needed = shard.needed(&key, entry.charge());
+        if room.cover(needed) {
+            let replaced = shard.insert(&key, entry.clone(), &mut room, Instant(now));
+            drop(shard);
+            drop(replaced);
+            return Some(victims.iter().map(name_of).collect());
+        }
+        shard.touch(&key);
+        drop(shard);
+        if !hot.make_room(&mut room, needed, &mut victims) {
+            return None;
+        }
+    }
 }
 
 fn name_of(entry: &Entry) -> String {
@@ -201,28 +212,59 @@ fn overwriting_in_a_full_tier_evicts_nobody() {
 }
 
 #[test]
-fn a_loan_goes_back_when_its_reservation_is_dropped() {
-    let hot = hot_for(2);
-    let (a, mut victims) = (key(b"a"), Vec::new());
-    store(&hot, entry("a", 1), 0).unwrap();
-    drop(hot.reserve_replacing(&a, SMALL * 2, &mut victims).unwrap());
-    assert_eq!((hot.used_bytes(), hot.entry_count()), (SMALL, 1));
-    // The lent entry leaves while lent: the reservation then gives back everything.
-    let reservation = hot.reserve_replacing(&a, SMALL, &mut victims).unwrap();
-    assert_eq!((hot.used_bytes(), hot.entry_count()), (SMALL, 1));
-    hot.lock(hot.shard_index(a.hash())).remove(&a).unwrap();
-    assert_eq!((hot.used_bytes(), hot.entry_count()), (SMALL, 1));
-    drop(reservation);
-    assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
-    // Two at once: only one of them can have the old entry's room.
-    store(&hot, entry("a", 1), 0).unwrap();
-    let first = hot.reserve_replacing(&a, SMALL, &mut victims).unwrap();
-    let second = hot.reserve_replacing(&a, SMALL, &mut victims).unwrap();
-    assert_eq!((hot.used_bytes(), hot.entry_count()), (2 * SMALL, 2));
-    for reservation in [second, first] {
-        hot.lock(hot.shard_index(a.hash())).insert(entry("a", 2), reservation, Instant(0));
+fn a_reservation_gives_back_what_no_entry_took() {
+    let hot = hot_for(3);
+    let (a, mut victims) = (key(b"a"), Victims::new());
+    let index = hot.shard_index(a.hash());
+    let insert = |value: &[u8], room: &mut Reservation<'_>| {
+        let entry = entry_of(&a, value, 1, Expiry::NEVER);
+        hot.lock(index).insert(&a, entry, room, Instant(0)).is_some()
+    };
+    let used = || (hot.used_bytes(), hot.entry_count());
+    let mut room = hot.reserve(2 * SMALL, &mut victims).unwrap();
+    assert!(!insert(b"", &mut room));
+    assert_eq!(used(), (2 * SMALL, 1));
+    drop(room);
+    assert_eq!(used(), (SMALL, 1));
+    // What replaces needs no room but that which it is larger.
+    let large = entry_of(&a, &[1; 100], 1, Expiry::NEVER).charge();
+    let needed = hot.lock(index).needed(&a, large);
+    assert_eq!(needed.bytes(), large - SMALL);
+    let mut room = hot.reservation();
+    assert!(room.cover(needed) && insert(&[1; 100], &mut room) && room.cover(Room::default()));
+    assert_eq!(used(), (large, 1));
+    assert!(insert(b"", &mut room));
+    assert_eq!(used(), (large, 1));
+    drop(room);
+    assert_eq!(used(), (SMALL, 1));
+    // With too little room neither the old entry nor the new one is there afterwards.
+    assert!(insert(&[1; 100], &mut hot.reservation()));
+    assert_eq!((used(), get(&hot, "a")), ((0, 0), 0));
+}
+
+#[test]
+fn an_entry_that_grows_is_not_evicted_for_itself() {
+    let hot = hot_for(3);
+    for name in ["a", "b", "c"] {
+        store(&hot, entry(name, 1), 0).unwrap();
     }
-    assert_eq!((hot.used_bytes(), hot.entry_count()), (SMALL, 1));
+    let large = entry_of(&key(b"a"), &[1; 50], 2, Expiry::NEVER);
+    assert_eq!(store(&hot, large, 0).unwrap(), ["b"]);
+    assert_eq!((get(&hot, "a"), get(&hot, "c")), (2, 1));
+}
+
+#[test]
+fn what_was_evicted_is_room_for_the_one_who_evicts() {
+    let hot = hot_for(3);
+    for name in ["a", "b", "c"] {
+        store(&hot, entry(name, 1), 0).unwrap();
+    }
+    let mut victims = Victims::new();
+    let first = hot.reserve(SMALL, &mut victims).unwrap();
+    let second = hot.reserve(SMALL, &mut victims).unwrap();
+    assert_eq!((victims.len(), hot.entry_count(), hot.used_bytes()), (2, 3, 3 * SMALL));
+    drop((first, second));
+    assert_eq!((hot.entry_count(), hot.used_bytes()), (1, SMALL));
 }
 
 #[test]
@@ -231,7 +273,7 @@ fn an_entry_may_take_the_whole_tier_but_not_more() {
     for n in 0..20 {
         store(&hot, entry(&n.to_string(), 1), 0).unwrap();
     }
-    let mut victims = Vec::new();
+    let mut victims = Victims::new();
     assert!(hot.reserve(hot.capacity() + 1, &mut victims).is_none());
     assert_eq!((victims.len(), hot.entry_count()), (0, 20));
     let reservation = hot.reserve(hot.capacity(), &mut victims).unwrap();
@@ -281,7 +323,7 @@ fn shrinking_demotes_in_order_and_leaves_what_is_unwritten() {
     }
     get(&hot, "a");
     store(&hot, entry("e", 1), 0).unwrap();
-    let mut victims = Vec::new();
+    let mut victims = Victims::new();
     hot.shrink_to(3 * SMALL, &mut victims);
     assert_eq!(victims.iter().map(name_of).collect::<Vec<_>>(), ["b", "d"]);
     hot.shrink_to(0, &mut victims);
@@ -298,7 +340,7 @@ fn the_order_survives_when_the_table_shrinks() {
     for key in &keys {
         store(&hot, entry_of(key, b"", 1, Expiry::NEVER), 0).unwrap();
     }
-    let mut victims = Vec::new();
+    let mut victims = Victims::new();
     for left in (0..=6_000).rev().step_by(500) {
         hot.shrink_to(left * SMALL, &mut victims);
         assert_eq!(hot.entry_count(), left);
@@ -318,14 +360,15 @@ fn clear_takes_everything_and_frees_it_later() {
     }
     let kept = entry("kept", 1);
     let drained = {
-        let mut victims = Vec::new();
+        let mut victims = Victims::new();
         hot.shrink_to(90 * SMALL, &mut victims);
-        let reservation = hot.reserve(SMALL, &mut victims).unwrap();
+        let mut reservation = hot.reserve(SMALL, &mut victims).unwrap();
         let mut all = hot.lock_all();
         let drained = all.take();
         assert_eq!((hot.entry_count(), hot.used_bytes(), hot.unwritten_bytes()), (1, SMALL, 0));
         drop(all);
-        hot.lock(hot.shard_index(kept.hash())).insert(kept, reservation, Instant(0));
+        let index = hot.shard_index(kept.hash());
+        hot.lock(index).insert(&key(b"kept"), kept, &mut reservation, Instant(0));
         drained
     };
     assert_eq!((get(&hot, "0"), get(&hot, "99"), get(&hot, "kept")), (0, 0, 1));
@@ -481,7 +524,7 @@ fn the_bounds_hold_at_every_instant_under_threads() {
                 8..14 => drop(hot.get(&key, &ManualClock::default())),
                 14 => drop(hot.lock(hot.shard_index(key.hash())).remove(&key)),
                 15 if version % 3 == 0 => {
-                    let reservation = hot.reserve_replacing(&key, 300, &mut Vec::new());
+                    let reservation = hot.reserve(300, &mut Victims::new());
                     std::thread::yield_now();
                     drop(reservation);
                 }
@@ -500,6 +543,6 @@ fn the_bounds_hold_at_every_instant_under_threads() {
     let rest = hot.entries_in(0, u64::MAX);
     assert_eq!(hot.used_bytes(), rest.iter().map(Entry::charge).sum());
     assert_eq!(hot.entry_count(), u64::try_from(rest.len()).unwrap());
-    hot.shrink_to(0, &mut Vec::new());
+    hot.shrink_to(0, &mut Victims::new());
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
 }

@@ -4,16 +4,18 @@
 //! 1. Lock the keys' stripes, so that nobody else changes them.
 //! 2. Look at what is there, and ask each change's condition.
 //! 3. Append the records, chained if there are several, and sync them if that is asked for.
-//! 4. Make room in hot, evicting.
-//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers.
+//! 4. Make room in hot for what is larger than before, evicting.
+//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers; but if less
+//!    is replaced than was seen in step 2, let go and make more room first.
 
+use super::events::EventKind;
 use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::Tier;
 use crate::buffer::Buffer;
 use crate::cold::{Change, Cold, Draft, Few, Kind, Located};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Entry, Reservation};
+use crate::hot::{Entry, Reservation, Room};
 use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::time::{Clock, Expiry};
@@ -32,7 +34,13 @@ pub(super) struct Op<'a> {
     pub(super) version: u64,
     /// Whether the key had a value.
     pub(super) existed: bool,
+    /// Whether cold gets it later.
+    pub(super) unwritten: bool,
     located: Located,
+    /// The room of what hot had of the key when it was looked at.
+    replaced: Room,
+    /// What the new entry is charged; 0 if none enters hot.
+    charge: u64,
     entry: Option<Entry>,
 }
 
@@ -47,7 +55,10 @@ impl<'a> Op<'a> {
             gate: None,
             version: 0,
             existed: false,
+            unwritten: false,
             located: Located::default(),
+            replaced: Room::default(),
+            charge: 0,
             entry: None,
         }
     }
@@ -58,15 +69,14 @@ impl<'a> Op<'a> {
             && self.gate.is_none_or(|gate| gate())
     }
 
-    /// The record that this change needs: none to delete what cold does not have.
-    fn draft(&self) -> Option<Draft<'a>> {
-        let kind = match self.value {
-            Some(_) => Kind::Value,
-            None if self.located.index.is_some() => Kind::Tombstone,
-            None => return None,
-        };
-        Some(Draft {
-            kind,
+    /// Whether the change needs a record: not to delete what cold does not have.
+    fn has_record(&self) -> bool {
+        self.value.is_some() || self.located.index.is_some()
+    }
+
+    fn draft(&self) -> Draft<'a> {
+        Draft {
+            kind: if self.value.is_some() { Kind::Value } else { Kind::Tombstone },
             key: self.key.bytes(),
             hash: self.key.hash(),
             value: self.value.unwrap_or_default(),
@@ -74,7 +84,7 @@ impl<'a> Op<'a> {
             collides: self.located.collides,
             sequence: self.version,
             chained: false,
-        })
+        }
     }
 }
 
@@ -91,7 +101,7 @@ impl State {
         effects: &mut Effects,
     ) -> Result<Option<u64>> {
         let bytes = |op: &Op<'_>| (op.key.bytes().len() + op.value.map_or(0, <[u8]>::len)) as u64;
-        self.wait_for_room(ops.iter().map(bytes).sum());
+        self.wait_for_room(|| ops.iter().map(bytes).sum());
         let stripes = self.stripes(ops.iter().map(|op| op.key.hash()));
         for op in ops.iter_mut() {
             let current = self.look(op)?;
@@ -113,21 +123,25 @@ impl State {
 
     /// Finds out what the change meets; returns the key's version, 0 if it is absent.
     pub(super) fn look(&self, op: &mut Op<'_>) -> Result<u64> {
-        let entry = match self.hot.is_enabled() {
-            true => self.hot.lock(self.hot.shard_index(op.key.hash())).peek(&op.key).cloned(),
+        op.replaced = Room::default();
+        let in_hot = match self.hot.is_enabled() {
+            true => self.hot.lock(self.hot.shard_index(op.key.hash())).peek(&op.key).map(|entry| {
+                op.replaced = Room::of_entry(entry.charge());
+                (entry.version(), entry.expiry().ms(), entry.is_unwritten())
+            }),
             false => None,
         };
         if let Some(cold) = &self.cold {
             // What hot has written is in cold, so the keydir's only entry is this key's.
-            let is_only = entry.as_ref().is_some_and(|entry| !entry.is_unwritten());
+            let is_only = in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten);
             op.located = cold.locate(&op.key, is_only);
         }
-        let (version, expires_at) = match (&entry, op.located.known) {
-            (Some(entry), _) => (entry.version(), entry.expiry().ms()),
+        let (version, expires_at) = match (in_hot, op.located.known) {
+            (Some((version, expires_at, _)), _) => (version, expires_at),
             (None, Some(known)) => known,
             (None, None) => (0, 0),
         };
-        let is_damaged = entry.is_none() && op.located.is_damaged();
+        let is_damaged = in_hot.is_none() && op.located.is_damaged();
         if is_damaged && op.if_version.is_some() {
             let sentence = "the key's record is damaged and its version unknown; store it without \
                             a condition, or delete it";
@@ -144,9 +158,13 @@ impl State {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<()> {
-        let mut drafts: Few<_> = ops.iter().filter_map(Op::draft).collect();
-        let last = drafts.len().saturating_sub(1);
-        drafts.iter_mut().take(last).for_each(|draft| draft.chained = true);
+        let mut drafts = Few::<Draft<'_>>::new();
+        for op in ops.iter().filter(|op| op.has_record()) {
+            if let Some(before) = drafts.last_mut() {
+                before.chained = true;
+            }
+            drafts.push(op.draft());
+        }
         self.check_record(&drafts)?;
         let timer = self.counters.start_tier(Tier::Cold);
         let appended = match drafts.is_empty() {
@@ -157,9 +175,9 @@ impl State {
             self.sync_if(cold, appended.ticket, sync)?;
         }
         timer.finish(true);
-        let mut records = appended.iter().flat_map(|appended| &appended.records);
-        let mut changes = Few::with_capacity(drafts.len());
-        for op in ops.iter_mut().filter(|op| op.draft().is_some()) {
+        let mut records = appended.as_ref().map_or(&[][..], |appended| &appended.records).iter();
+        let mut changes = Few::new();
+        for op in ops.iter_mut().filter(|op| op.has_record()) {
             let Some((header, location)) = records.next() else { break };
             op.version = header.sequence;
             changes.push(Change {
@@ -169,12 +187,11 @@ impl State {
                 index: op.located.index,
             });
         }
-        let rooms = self.make_rooms(ops, effects)?;
-        self.publish(ops, rooms, effects, || {
+        self.publish(ops, effects, false, || {
             if let Some(appended) = &appended {
                 cold.publish(&appended.segment, &mut changes);
             }
-        });
+        })?;
         Ok(())
     }
 
@@ -182,65 +199,128 @@ impl State {
         for op in ops.iter_mut() {
             op.version = self.take_version()?;
         }
-        let rooms = self.make_rooms(ops, effects)?;
-        let fits = ops.iter().zip(&rooms).all(|(op, room)| op.value.is_none() || room.is_some());
-        if !fits {
-            let sentence = format!(
-                "the value does not fit into the hot tier of {} bytes; raise hot_capacity",
-                self.hot.capacity()
-            );
-            return Err(Error::new(ErrorKind::TooLarge, sentence));
+        if self.publish(ops, effects, true, || ())? {
+            return Ok(());
         }
-        self.publish(ops, rooms, effects, || ());
+        let sentence = format!(
+            "the value does not fit into the hot tier of {} bytes; raise hot_capacity",
+            self.hot.capacity()
+        );
+        Err(Error::new(ErrorKind::TooLarge, sentence))
+    }
+
+    /// Makes room in hot and changes both tiers at one instant. If all new values must be hot and
+    /// cannot be, changes nothing and returns false; else those that cannot be are in cold alone.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing was changed.
+    pub(super) fn publish(
+        &self,
+        ops: &mut [Op<'_>],
+        effects: &mut Effects,
+        all_hot: bool,
+        publish_cold: impl FnOnce(),
+    ) -> Result<bool> {
+        if !self.hot.is_enabled() {
+            publish_cold();
+            return Ok(true);
+        }
+        let mut room = self.hot.reservation();
+        let mut fit = self.make_room(ops, &mut room, effects);
+        if all_hot && !fit {
+            return Ok(false);
+        }
+        self.make_entries(ops, effects)?;
+        let now = self.now();
+        let mut shards = loop {
+            let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
+            let mut needed = Room::default();
+            for op in ops.iter().filter(|op| op.entry.is_some()) {
+                needed.add(shards.of(op.key.hash()).needed(&op.key, op.charge));
+            }
+            if room.cover(needed) || (!fit && !all_hot) {
+                break shards;
+            }
+            if !fit {
+                return Ok(false);
+            }
+            // What was to be replaced has left meanwhile, and its room is missing. The others are
+            // used, so as not to be evicted for their own successors.
+            ops.iter().for_each(|op| shards.of(op.key.hash()).touch(&op.key));
+            drop(shards);
+            fit = self.hot.make_room(&mut room, needed, &mut effects.evicted);
+        };
+        publish_cold();
+        for op in ops {
+            let shard = shards.of(op.key.hash());
+            let replaced = match op.entry.take() {
+                Some(entry) => shard.insert(&op.key, entry, &mut room, now),
+                None => shard.remove(&op.key),
+            };
+            if let Some(replaced) = replaced {
+                effects.replaced.push(replaced);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes the room that the new entries need as far as is known, in order, for as many as can
+    /// have it; true if that is all.
+    fn make_room(
+        &self,
+        ops: &mut [Op<'_>],
+        room: &mut Reservation<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let (mut fit, mut sum) = (true, Room::default());
+        for op in ops {
+            let enters = !(op.cold_only && self.cold.is_some());
+            op.charge = 0;
+            let Some(value) = op.value.filter(|_| enters) else { continue };
+            let charge = Entry::charge_of(
+                op.key.bytes().len() + value.len(),
+                Expiry::from_ms(op.expires_at),
+            );
+            let mut with_this = sum;
+            with_this.add(Room::of_entry(charge).beyond(op.replaced));
+            if self.hot.make_room(room, with_this, &mut effects.evicted) {
+                (op.charge, sum) = (charge, with_this);
+            } else {
+                fit = false;
+            }
+        }
+        fit
+    }
+
+    /// Makes the entries of those changes that have room.
+    fn make_entries(&self, ops: &mut [Op<'_>], effects: &mut Effects) -> Result<()> {
+        for op in ops {
+            op.entry = match op.value {
+                Some(value) if op.charge != 0 => {
+                    let parts = [op.key.bytes(), value];
+                    let buffer = match self.recycle(effects, &parts) {
+                        Some(buffer) => buffer,
+                        None => Buffer::from_parts(&parts)?,
+                    };
+                    new_entry(op, buffer)
+                }
+                _ => None,
+            };
+        }
         Ok(())
     }
 
-    /// Makes the new entries, and room in hot for those that may enter.
-    fn make_rooms(
-        &self,
-        ops: &mut [Op<'_>],
-        effects: &mut Effects,
-    ) -> Result<Few<Option<Reservation<'_>>>> {
-        let mut rooms = Few::with_capacity(ops.len());
-        for op in ops.iter_mut() {
-            let enters = self.hot.is_enabled() && !(op.cold_only && self.cold.is_some());
-            op.entry = match op.value.filter(|_| enters) {
-                Some(value) => new_entry(&op.key, value, op.version, op.expires_at)?,
-                None => None,
-            };
-            let charge = op.entry.as_ref().map(Entry::charge);
-            let room = charge.and_then(|charge| {
-                self.hot.reserve_replacing(&op.key, charge, &mut effects.evicted)
-            });
-            rooms.push(room);
+    /// A buffer for a new entry, of what has just been evicted, if that is of the same length: in a
+    /// full tier of values of one length nothing is allocated or freed.
+    fn recycle(&self, effects: &mut Effects, parts: &[&[u8]]) -> Option<Buffer> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let fits = effects.evicted.last().is_some_and(|entry| entry.buffer().bytes().len() == len);
+        if !fits || self.events.wants(EventKind::Evicted) {
+            return None;
         }
-        Ok(rooms)
-    }
-
-    /// Changes both tiers at one instant.
-    fn publish(
-        &self,
-        ops: &mut [Op<'_>],
-        rooms: Few<Option<Reservation<'_>>>,
-        effects: &mut Effects,
-        publish_cold: impl FnOnce(),
-    ) {
-        let now = self.now();
-        let mut indexes: Few<_> =
-            ops.iter().map(|op| self.hot.shard_index(op.key.hash())).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
-        let mut shards: Few<_> = indexes.iter().map(|index| self.hot.lock(*index)).collect();
-        publish_cold();
-        for (op, room) in ops.iter_mut().zip(rooms) {
-            let index = self.hot.shard_index(op.key.hash());
-            let Ok(place) = indexes.binary_search(&index) else { continue };
-            let replaced = match (op.entry.take(), room) {
-                (Some(entry), Some(room)) => shards[place].insert(entry, room, now),
-                _ => shards[place].remove(&op.key),
-            };
-            effects.replaced.extend(replaced);
-        }
+        let buffer = effects.evicted.pop()?.into_buffer();
+        effects.recycled += 1;
+        buffer.refilled(parts)
     }
 
     /// Whether a change survives power loss before it is seen.
@@ -291,21 +371,12 @@ fn mark_collisions(ops: &mut [Op<'_>]) {
     }
 }
 
-/// The entry of a value that is stored; `None` if it is too long for one.
-///
-/// # Errors
-/// `OutOfMemory`.
-pub(super) fn new_entry(
-    key: &Key<'_>,
-    value: &[u8],
-    version: u64,
-    expires_at: u64,
-) -> Result<Option<Entry>> {
-    let buffer = Buffer::from_parts(&[key.bytes(), value])?;
-    let split = key.bytes().len();
-    let end = split + value.len();
-    let expiry = Expiry::from_ms(expires_at);
-    Ok(Entry::new(buffer, 0..split, split..end, key.hash(), version, expiry))
+/// The entry of a new value, in a buffer of its own; `None` if it is too long for one.
+fn new_entry(op: &Op<'_>, buffer: Buffer) -> Option<Entry> {
+    let (split, end) = (op.key.bytes().len(), buffer.bytes().len());
+    let expiry = Expiry::from_ms(op.expires_at);
+    let entry = Entry::new(buffer, 0..split, split..end, op.key.hash(), op.version, expiry);
+    entry.map(|entry| entry.with_unwritten(op.unwritten))
 }
 
 /// Lets a value pass that is not too long.
@@ -319,4 +390,44 @@ pub(super) fn check_value(value: &[u8]) -> Result<&[u8]> {
         return Err(Error::new(ErrorKind::TooLarge, sentence));
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Options;
+    use super::super::{RetrieveOptions, Store, Value};
+
+    fn options(text: &[(&str, &str)]) -> Options {
+        let mut options = Options::default();
+        text.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+        options
+    }
+
+    /// The value of a key, without a use of it.
+    fn value(store: &Store, key: &[u8]) -> Option<Value> {
+        let options = RetrieveOptions { no_promote: true, no_recency: true };
+        store.retrieve_with(key, options).unwrap().value
+    }
+
+    #[test]
+    fn new_entries_take_the_memory_of_evicted_ones_but_not_what_a_caller_holds() {
+        let store = Store::open(None, &options(&[("hot_max_entries", "2")])).unwrap();
+        let at = |key: &[u8]| value(&store, key).unwrap().data().as_ptr();
+        for key in [b"a", b"b"] {
+            store.store(key, &[key[0]; 500]).unwrap();
+        }
+        let memory_of_a = at(b"a");
+        store.store(b"c", &[b'c'; 500]).unwrap();
+        assert!(value(&store, b"a").is_none());
+        assert_eq!((at(b"c"), store.stats().hot.evictions), (memory_of_a, 1));
+
+        let held = value(&store, b"b").unwrap();
+        store.store(b"d", &[b'd'; 500]).unwrap();
+        assert!(value(&store, b"b").is_none());
+        assert_eq!(held.data(), [b'b'; 500]);
+        assert_eq!(value(&store, b"d").unwrap().data(), [b'd'; 500]);
+        store.store(b"e", &[b'e'; 501]).unwrap();
+        assert_eq!(value(&store, b"e").unwrap().data(), [b'e'; 501]);
+        assert_eq!((store.stats().hot.evictions, store.stats().hot.entries), (3, 2));
+    }
 }

@@ -12,6 +12,7 @@ use super::stats::{Counter, Tier};
 use super::value::Answer;
 use crate::cold::{Cold, Departed, Departure, Host, Location, Rewritten};
 use crate::error::{Error, Result};
+use crate::hot::Victims;
 use crate::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -353,7 +354,7 @@ impl State {
         {
             survived = Some(self.survive(error, &[])?);
         }
-        let mut demoted = Vec::new();
+        let mut demoted = Victims::new();
         self.hot.shrink_to(target_bytes, &mut demoted);
         self.counters.add(Counter::HotDemotions, demoted.len() as u64);
         demoted.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));

@@ -70,7 +70,7 @@ impl State {
         let key = self.key(key)?;
         let cold = match (self.peek_hot(&key), &self.cold) {
             (HotSays::Has(entry), _) => {
-                return Ok(Some(Value::of(&entry, Tier::Hot, &self.ledger)));
+                return Ok(Some(Value::of(entry, Tier::Hot, &self.ledger)));
             }
             (HotSays::Nothing, Some(cold)) => cold,
             (HotSays::Nothing | HotSays::Gone, _) => return Ok(None),
@@ -78,7 +78,7 @@ impl State {
         let found = cold.read(&key)?.filter(|(record, _)| !self.has_expired(record.expires_at));
         Ok(found
             .and_then(|(record, _)| entry_of(record))
-            .map(|e| Value::of(&e, Tier::Cold, &self.ledger)))
+            .map(|e| Value::of(e, Tier::Cold, &self.ledger)))
     }
 
     fn find(
@@ -89,14 +89,14 @@ impl State {
     ) -> Result<Answer<Option<Value>>> {
         let found = match (self.find_hot(key, options.no_recency, effects), &self.cold) {
             (HotSays::Has(entry), _) => {
-                return Ok(Answer::of(Some(Value::of(&entry, Tier::Hot, &self.ledger))));
+                return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))));
             }
             (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
             (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
         };
         match found {
             Ok(Some((entry, held))) => {
-                let value = Value::of(&entry, Tier::Cold, &self.ledger);
+                let value = Value::of(entry.clone(), Tier::Cold, &self.ledger);
                 if !options.no_promote && !options.no_recency {
                     self.promote(key, entry, &held, effects);
                 }
@@ -164,12 +164,12 @@ impl State {
     /// Lets what was read from cold enter hot, if it is still what the key has.
     fn promote(&self, key: &Key<'_>, entry: Entry, held: &Held, effects: &mut Effects) {
         let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else { return };
-        let Some(room) = self.hot.reserve(entry.charge(), &mut effects.evicted) else { return };
+        let Some(mut room) = self.hot.reserve(entry.charge(), &mut effects.evicted) else { return };
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
         if shard.peek(key).is_some() || !cold.is_at(held) || self.has_expired(entry.expiry().ms()) {
             return;
         }
-        effects.replaced.extend(shard.insert(entry.clone(), room, self.now()));
+        effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.now()));
         drop(shard);
         effects.promoted = Some(entry);
     }

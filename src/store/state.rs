@@ -17,7 +17,7 @@ use super::work::{Room, Work};
 use crate::buffer::Ledger;
 use crate::cold::{Cold, Few};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Departure, Entry, Found, Hot};
+use crate::hot::{Departure, Entry, Found, Hot, Victims};
 use crate::io::clock::SystemClock;
 use crate::key::{Key, KeyHasher};
 use crate::sync::{Mutex, MutexGuard};
@@ -71,13 +71,15 @@ impl From<Found> for HotSays {
 #[derive(Default)]
 pub(super) struct Effects {
     /// Entries that left hot to make room.
-    pub(super) evicted: Vec<Entry>,
+    pub(super) evicted: Victims,
+    /// How many more of them there were, whose memory has gone to new entries.
+    pub(super) recycled: u64,
     /// Entries whose time in hot was over.
     pub(super) gone: Vec<(Entry, Departure)>,
     /// An entry that came from cold.
     pub(super) promoted: Option<Entry>,
     /// What else is to be freed.
-    pub(super) replaced: Vec<Entry>,
+    pub(super) replaced: Victims,
 }
 
 impl State {
@@ -153,13 +155,13 @@ impl State {
     }
 
     /// Waits while the disk is bounded and full, until the background thread has made room.
-    pub(super) fn wait_for_room(&self, bytes: u64) {
+    pub(super) fn wait_for_room(&self, bytes: impl FnOnce() -> u64) {
         let (capacity, Some(cold)) = (self.options.cold_capacity, &self.cold) else { return };
         // A callback may run on the thread that would have to make the room.
         if capacity == 0 || in_callback() {
             return;
         }
-        self.room.wait(bytes, capacity / 32, &mut || {
+        self.room.wait(bytes(), capacity / 32, &mut || {
             self.work.wake();
             let is_stuck = self.work.is_stopping() || self.is_read_only();
             is_stuck || cold.disk_bytes() <= capacity
@@ -177,11 +179,22 @@ impl State {
     }
 
     /// Locks the stripes of many keys.
-    pub(super) fn stripes(&self, hashes: impl Iterator<Item = u64>) -> Few<MutexGuard<'_, ()>> {
-        let mut indexes: Few<_> = hashes.map(Self::stripe_index).collect();
+    pub(super) fn stripes(
+        &self,
+        mut hashes: impl ExactSizeIterator<Item = u64>,
+    ) -> Few<MutexGuard<'_, ()>> {
+        let mut guards = Few::new();
+        if hashes.len() == 1
+            && let Some(hash) = hashes.next()
+        {
+            guards.push(self.stripe(hash));
+            return guards;
+        }
+        let mut indexes: Vec<_> = hashes.map(Self::stripe_index).collect();
         indexes.sort_unstable();
         indexes.dedup();
-        indexes.into_iter().map(|index| self.stripes[index].lock()).collect()
+        guards.extend(indexes.into_iter().map(|index| self.stripes[index].lock()));
+        guards
     }
 
     /// Locks all stripes: nothing changes meanwhile.
@@ -238,14 +251,14 @@ impl State {
 
     /// Counts, tells and frees what a call has brought about. No lock may be held.
     pub(super) fn finish(&self, effects: Effects) {
-        let Effects { evicted, gone, promoted, replaced } = effects;
+        let Effects { evicted, recycled, gone, promoted, replaced } = effects;
         drop(replaced);
         if let Some(entry) = &promoted {
             self.counters.add(Counter::HotPromotions, 1);
             self.tell_entry(EventKind::Promoted, Tier::Hot, entry);
         }
-        if !evicted.is_empty() {
-            self.counters.add(Counter::HotEvictions, evicted.len() as u64);
+        if recycled != 0 || !evicted.is_empty() {
+            self.counters.add(Counter::HotEvictions, recycled + evicted.len() as u64);
             evicted.iter().for_each(|e| self.tell_entry(EventKind::Evicted, Tier::Hot, e));
         }
         for (entry, departure) in &gone {

@@ -19,14 +19,11 @@ pub struct Value {
 
 impl Value {
     /// The value of an entry, said to come from `tier`.
-    pub(crate) fn of(entry: &Entry, tier: Tier, ledger: &Arc<Ledger>) -> Self {
-        Self {
-            buffer: Held::new(entry.buffer().clone(), ledger),
-            range: entry.value_range(),
-            version: entry.version(),
-            expires_at: entry.expiry().ms(),
-            tier,
-        }
+    pub(crate) fn of(entry: Entry, tier: Tier, ledger: &Arc<Ledger>) -> Self {
+        let (range, version) = (entry.value_range(), entry.version());
+        let expires_at = entry.expiry().ms();
+        let buffer = Held::new(entry.into_buffer(), ledger);
+        Self { buffer, range, version, expires_at, tier }
     }
 
     /// A value that is a whole buffer.

@@ -4,7 +4,7 @@
 //! When a call returns, the system has its records: they survive the death of the process. Under
 //! `durability=sync`, or if the call asks for it, they are synced before anyone can see them.
 
-use super::commit::{Op, check_value, new_entry};
+use super::commit::{Op, check_value};
 use super::events::{Event, EventKind};
 use super::options::{Policy, WriteMode};
 use super::state::{Effects, State};
@@ -12,6 +12,9 @@ use super::stats::Operation;
 use super::value::Answer;
 use crate::cold::{Draft, Kind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hot::Entry;
+use crate::time::Expiry;
+use std::slice;
 
 /// What a store asks for beside key and value.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -110,10 +113,7 @@ impl State {
         if !through && let Some(answer) = self.put_back(&mut op, effects)? {
             return Ok(answer);
         }
-        let mut ops = [op];
-        let committed = self.commit(&mut ops, options.sync, effects);
-        let [mut op] = ops;
-        match committed {
+        match self.commit(slice::from_mut(&mut op), options.sync, effects) {
             Ok(Some(current)) => Ok(Answer::of(Stored::Conflict(current))),
             Ok(None) => Ok(Answer::of(Stored::Version(op.version))),
             Err(error) if self.can_keep(&op, &error) => {
@@ -201,12 +201,8 @@ impl State {
 
     /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it.
     fn put_back(&self, op: &mut Op<'_>, effects: &mut Effects) -> Result<Option<Answer<Stored>>> {
-        let Some(entry) = new_entry(&op.key, op.value.unwrap_or_default(), 0, op.expires_at)?
-        else {
-            return Ok(None);
-        };
-        let charge = entry.charge();
-        if !self.make_unwritten_room(charge) {
+        let bytes = op.key.bytes().len() + op.value.map_or(0, <[u8]>::len);
+        if !self.make_unwritten_room(Entry::charge_of(bytes, Expiry::from_ms(op.expires_at))) {
             return Ok(None);
         }
         let stripe = self.stripe(op.key.hash());
@@ -214,14 +210,14 @@ impl State {
         if !op.may_change(current) {
             return Ok(Some(Answer::of(Stored::Conflict(current))));
         }
-        let Some(room) = self.hot.reserve_replacing(&op.key, charge, &mut effects.evicted) else {
-            return Ok(None);
-        };
         op.version = self.take_version()?;
-        let entry = entry.with_version(op.version).with_unwritten(true);
-        let mut shard = self.hot.lock(self.hot.shard_index(op.key.hash()));
-        effects.replaced.extend(shard.insert(entry, room, self.now()));
-        drop(shard);
+        op.unwritten = true;
+        let is_kept = self.publish(slice::from_mut(op), effects, true, || ());
+        op.unwritten = false;
+        if !is_kept? {
+            op.version = 0;
+            return Ok(None);
+        }
         if self.loads.are_running() {
             self.loads.forget(op.key.bytes());
         }
