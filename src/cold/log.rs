@@ -249,7 +249,7 @@ impl Log {
     ) -> Result<()> {
         let file = appended.segment.file();
         let bytes = usize::try_from(tail.offset - start).unwrap_or(usize::MAX);
-        if file.pending_bytes() + bytes > RING_BYTES {
+        if start + bytes as u64 > file.flushed() + RING_BYTES as u64 {
             file.flush(&[])?;
         }
         let Some(stage) = &mut tail.stage else { return self.write(tail, drafts, appended) };
@@ -464,7 +464,8 @@ impl Log {
     /// `Io`: the file stays, which does no harm.
     pub fn end(&self) -> Result<()> {
         let mut tail = self.tail.lock();
-        let is_idle = tail.active.as_ref().is_none_or(|active| active.file().pending_bytes() == 0);
+        let is_idle =
+            tail.active.as_ref().is_none_or(|active| active.file().flushed() == tail.offset);
         match tail.stage.take().filter(|_| is_idle) {
             Some(_) => self.disk.remove(STAGE),
             None => Ok(()),

@@ -58,9 +58,9 @@ impl SegmentFile {
         *self.pending.lock() = Vec::new();
     }
 
-    /// Number of bytes that are not in the file yet.
-    pub fn pending_bytes(&self) -> usize {
-        self.pending.lock().len()
+    /// Where the bytes that are not in the file yet begin.
+    pub fn flushed(&self) -> u64 {
+        self.flushed.load(Ordering::Acquire)
     }
 
     /// Memory that is kept for them.
