@@ -5,8 +5,10 @@
 // a callback on the thread where they happen, the store's own included.
 using System;
 using System.Collections.Generic;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading;
 
 namespace Hotcold
 {
@@ -55,7 +57,7 @@ namespace Hotcold
     {
         const int StatsJson = 1;
 
-        readonly IntPtr handle;
+        readonly StoreHandle handle;
 
         /// <summary>Opens the store in a directory, or one in memory alone if path is null. The
         /// options have the names that hotcold.h lists at hotcold_options_t.</summary>
@@ -78,7 +80,9 @@ namespace Hotcold
         /// <summary>Stores a value; ttl, if given, is the time until the key expires.</summary>
         public void Put(byte[] key, byte[] value, TimeSpan ttl = default(TimeSpan))
         {
-            var o = new C.StoreOptions { ttl = (ulong)ttl.TotalMilliseconds };
+            // What is over already is over at once, not never.
+            double ms = ttl < TimeSpan.Zero ? 1 : Math.Ceiling(ttl.TotalMilliseconds);
+            var o = new C.StoreOptions { ttl = (ulong)ms };
             C.Error e;
             Check(C.hotcold_store_with(handle, key, Len(key), value, Len(value), ref o,
                 (UIntPtr)(uint)Marshal.SizeOf(o), IntPtr.Zero, out e), e);
@@ -119,24 +123,21 @@ namespace Hotcold
         public IEnumerable<byte[]> Keys(byte[] prefix = null)
         {
             prefix = prefix ?? new byte[0];
-            IntPtr cursor;
+            CursorHandle cursor;
             C.Error e;
             Check(C.hotcold_cursor_open(handle, prefix, Len(prefix), out cursor, out e), e);
-            try
+            using (cursor)
             {
                 C.Slice key;
                 while (Check(C.hotcold_cursor_next(cursor, out key, out e), e))
                     yield return Bytes(key.data, key.len);
             }
-            finally
-            {
-                C.hotcold_cursor_close(cursor);
-            }
         }
 
         /// <summary>Has a listener called with each event of some kinds until the result is
         /// disposed of, perhaps by several threads at once. It may use this store, but not close
-        /// it, and must not throw: an exception cannot cross C.</summary>
+        /// it. What it throws is thrown on in a thread of the pool, where nobody catches it: it ends
+        /// the program, as AppDomain.UnhandledException tells.</summary>
         public IDisposable Subscribe(EventKinds kinds, Action<Event> listener)
         {
             return new Subscription(handle, kinds, listener);
@@ -173,6 +174,7 @@ namespace Hotcold
         /// nothing.</summary>
         public void Dispose()
         {
+            // The handle itself stays, so that later calls are told of their misuse by the library.
             C.Error e;
             int status = C.hotcold_close(handle, out e);
             if (status != (int)Status.Misuse)
@@ -184,20 +186,34 @@ namespace Hotcold
             // Callbacks that C may still call: held until the library says that it has dropped them.
             static readonly HashSet<Subscription> held = new HashSet<Subscription>();
 
-            readonly IntPtr store;
+            readonly StoreHandle store;
             readonly ulong number;
             readonly C.EventFn fn;
             readonly C.DropFn drop;
 
-            internal Subscription(IntPtr store, EventKinds kinds, Action<Event> listener)
+            internal Subscription(StoreHandle store, EventKinds kinds, Action<Event> listener)
             {
                 this.store = store;
-                fn = (userData, e) => listener(ToEvent(Marshal.PtrToStructure<C.Event>(e)));
+                fn = (userData, e) => Tell(listener, e);
                 drop = userData => { lock (held) held.Remove(this); };
                 lock (held) held.Add(this);
                 C.Error error;
                 Check(C.hotcold_subscribe(
                     store, (uint)kinds, fn, IntPtr.Zero, drop, out number, out error), error);
+            }
+
+            static void Tell(Action<Event> listener, IntPtr e)
+            {
+                try
+                {
+                    listener(ToEvent(Marshal.PtrToStructure<C.Event>(e)));
+                }
+                catch (Exception exception)
+                {
+                    // Through C it would skip what the library has to do on its way back.
+                    var thrown = ExceptionDispatchInfo.Capture(exception);
+                    ThreadPool.QueueUserWorkItem(_ => thrown.Throw());
+                }
             }
 
             public void Dispose()
@@ -253,6 +269,34 @@ namespace Hotcold
             {
                 C.hotcold_value_release(ref value);
             }
+        }
+    }
+
+    /// <summary>Closes what was left open when it is collected, and is not collected during a call.
+    /// Closed already is fine: a handle is never given twice.</summary>
+    sealed class StoreHandle : SafeHandle
+    {
+        StoreHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid => handle == IntPtr.Zero;
+
+        protected override bool ReleaseHandle()
+        {
+            C.hotcold_close(handle, IntPtr.Zero);
+            return true;
+        }
+    }
+
+    sealed class CursorHandle : SafeHandle
+    {
+        CursorHandle() : base(IntPtr.Zero, true) { }
+
+        public override bool IsInvalid => handle == IntPtr.Zero;
+
+        protected override bool ReleaseHandle()
+        {
+            C.hotcold_cursor_close(handle);
+            return true;
         }
     }
 
@@ -335,35 +379,36 @@ namespace Hotcold
         [DllImport(Lib)] internal static extern int hotcold_options_set(
             IntPtr o, byte[] name, byte[] value, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_open(
-            byte[] path, IntPtr o, out IntPtr store, out Error error);
-        [DllImport(Lib)] internal static extern int hotcold_close(IntPtr s, out Error error);
-        [DllImport(Lib)] internal static extern int hotcold_sync(IntPtr s, out Error error);
-        [DllImport(Lib)] internal static extern int hotcold_compact(IntPtr s, out Error error);
-        [DllImport(Lib)] internal static extern int hotcold_clear(IntPtr s, out Error error);
+            byte[] path, IntPtr o, out StoreHandle store, out Error error);
+        [DllImport(Lib)] internal static extern int hotcold_close(StoreHandle s, out Error error);
+        [DllImport(Lib)] internal static extern int hotcold_close(IntPtr s, IntPtr noError);
+        [DllImport(Lib)] internal static extern int hotcold_sync(StoreHandle s, out Error error);
+        [DllImport(Lib)] internal static extern int hotcold_compact(StoreHandle s, out Error error);
+        [DllImport(Lib)] internal static extern int hotcold_clear(StoreHandle s, out Error error);
         [DllImport(Lib)] internal static extern void hotcold_value_release(ref Value v);
         [DllImport(Lib)] internal static extern int hotcold_store_with(
-            IntPtr s, byte[] key, UIntPtr keyLen, byte[] value, UIntPtr valueLen,
+            StoreHandle s, byte[] key, UIntPtr keyLen, byte[] value, UIntPtr valueLen,
             ref StoreOptions o, UIntPtr oSize, IntPtr version, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_retrieve(
-            IntPtr s, byte[] key, UIntPtr keyLen, out Value value, out Error error);
+            StoreHandle s, byte[] key, UIntPtr keyLen, out Value value, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_retrieve_into(
-            IntPtr s, byte[] key, UIntPtr keyLen, [Out] byte[] buffer, UIntPtr capacity,
+            StoreHandle s, byte[] key, UIntPtr keyLen, [Out] byte[] buffer, UIntPtr capacity,
             out UIntPtr len, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_contains(
-            IntPtr s, byte[] key, UIntPtr keyLen, out Error error);
+            StoreHandle s, byte[] key, UIntPtr keyLen, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_delete(
-            IntPtr s, byte[] key, UIntPtr keyLen, out Error error);
+            StoreHandle s, byte[] key, UIntPtr keyLen, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_cursor_open(
-            IntPtr s, byte[] prefix, UIntPtr prefixLen, out IntPtr cursor, out Error error);
+            StoreHandle s, byte[] prefix, UIntPtr prefixLen, out CursorHandle cursor, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_cursor_next(
-            IntPtr c, out Slice key, out Error error);
+            CursorHandle c, out Slice key, out Error error);
         [DllImport(Lib)] internal static extern void hotcold_cursor_close(IntPtr c);
         [DllImport(Lib)] internal static extern int hotcold_subscribe(
-            IntPtr s, uint mask, EventFn fn, IntPtr userData, DropFn drop, out ulong subscription,
+            StoreHandle s, uint mask, EventFn fn, IntPtr userData, DropFn drop, out ulong subscription,
             out Error error);
         [DllImport(Lib)] internal static extern int hotcold_unsubscribe(
-            IntPtr s, ulong subscription, out Error error);
+            StoreHandle s, ulong subscription, out Error error);
         [DllImport(Lib)] internal static extern int hotcold_stats_text(
-            IntPtr s, int format, out Value text, out Error error);
+            StoreHandle s, int format, out Value text, out Error error);
     }
 }

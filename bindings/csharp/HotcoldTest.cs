@@ -4,6 +4,7 @@ using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Linq;
 using System.Text;
+using System.Threading;
 using Hotcold;
 
 static class HotcoldTest
@@ -44,6 +45,38 @@ static class HotcoldTest
         Check(store.RetrieveInto(B("absent"), buffer) == null);
         Fails(Status.BufferTooSmall, () => store.RetrieveInto(B("user:2"), new byte[2]));
         Check(store.Contains(B("user:1")) && !store.Contains(B("absent")));
+        store.Put(B("late"), B("x"), TimeSpan.FromSeconds(-5)); // is over, and not for ever
+        store.Put(B("short"), B("x"), TimeSpan.FromTicks(1));
+        Thread.Sleep(20);
+        Check(!store.Contains(B("late")) && !store.Contains(B("short")));
+    }
+
+    /// A walk keeps its store open; what is left open is closed when it is collected.
+    static void Collected(string path)
+    {
+        var left = new Thread(() =>
+        {
+            var keys = new Store(path).Keys().GetEnumerator();
+            GC.Collect();
+            Check(keys.MoveNext());
+        });
+        left.Start();
+        left.Join();
+        Check(SpinWait.SpinUntil(() =>
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            try
+            {
+                new Store(path).Dispose();
+                return true;
+            }
+            catch (HotcoldException e)
+            {
+                Check(e.Status == Status.Locked);
+                return false;
+            }
+        }, 10000));
     }
 
     static void Iterated(Store store)
@@ -63,7 +96,7 @@ static class HotcoldTest
             Check(stored.Kind == EventKinds.ItemStored && S(stored.Key) == "told");
             Check(S(stored.Value) == "yes" && stored.StorageId == "csharp" && stored.Version != 0);
             store.Compact(); // reports from the store's own thread
-            Check(System.Threading.SpinWait.SpinUntil(
+            Check(SpinWait.SpinUntil(
                 () => events.Any(e => e.Kind == EventKinds.Compacted && e.Message != null), 10000));
         }
         int before = events.Count;
@@ -95,9 +128,13 @@ static class HotcoldTest
         ErrorsSayWhat(path);
         Check(store.Stats().Contains("\"hot\""));
         store.Sync();
+        var keys = store.Keys().GetEnumerator();
+        Check(keys.MoveNext());
         store.Dispose();
         store.Dispose();
         Fails(Status.Misuse, () => store.Retrieve(B("user:1")));
+        Fails(Status.Misuse, () => keys.MoveNext());
+        Collected(path);
         using (var again = new Store(path))
         {
             Check(S(again.Retrieve(B("user:2"))) == "Gr\0äce");
@@ -105,6 +142,23 @@ static class HotcoldTest
             Check(again.Retrieve(B("user:1")) == null);
             Check(again.Stats().Contains("\"held\":0,")); // every value was given back
         }
-        Console.WriteLine("ok");
+        EndsByWhatAListenerThrows();
+    }
+
+    /// The last test: the store is not disturbed, and the program ends.
+    static void EndsByWhatAListenerThrows()
+    {
+        AppDomain.CurrentDomain.UnhandledException += (sender, e) =>
+        {
+            Console.WriteLine(((Exception)e.ExceptionObject).Message);
+            Environment.Exit(0);
+        };
+        var store = new Store(null);
+        store.Subscribe(EventKinds.ItemStored, e => { throw new Exception("ok"); });
+        store.Put(B("a"), B("b"));
+        Check(S(store.Retrieve(B("a"))) == "b");
+        store.Dispose();
+        Thread.Sleep(10000);
+        Environment.Exit(1);
     }
 }

@@ -28,6 +28,7 @@ import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/cgo"
 	"time"
 	"unsafe"
@@ -101,7 +102,7 @@ func take(value *C.hotcold_value_t) []byte {
 // Options are settings by the names that hotcold.h lists at hotcold_options_t.
 type Options map[string]any
 
-// Store is an open store.
+// Store is an open store. One that was left open is closed when it is collected.
 type Store struct {
 	// Not an address but a number, which cgo keeps from the garbage collector as it does all
 	// pointers to types that the header does not describe.
@@ -122,12 +123,13 @@ func Open(path string, options Options) (*Store, error) {
 		cpath = C.CString(path)
 		defer C.free(unsafe.Pointer(cpath))
 	}
-	var s Store
+	s := new(Store)
 	var e C.hotcold_error_t
 	if _, err := check(C.hotcold_open(cpath, o, &s.handle, &e), &e); err != nil {
 		return nil, err
 	}
-	return &s, nil
+	runtime.SetFinalizer(s, (*Store).Close)
+	return s, nil
 }
 
 func set(o *C.hotcold_options_t, name, setting string) error {
@@ -144,16 +146,30 @@ func (s *Store) Store(key, value []byte) error { return s.StoreFor(key, value, 0
 
 // StoreFor stores a value that expires after ttl; 0: never.
 func (s *Store) StoreFor(key, value []byte, ttl time.Duration) error {
+	defer runtime.KeepAlive(s)
 	k, v := some(key), some(value)
-	o := C.hotcold_store_options_t{ttl: C.uint64_t(ttl.Milliseconds())}
+	o := C.hotcold_store_options_t{ttl: milliseconds(ttl)}
 	var e C.hotcold_error_t
 	_, err := check(C.hotcold_store_with(s.handle, unsafe.Pointer(&k[0]), C.size_t(len(key)),
 		unsafe.Pointer(&v[0]), C.size_t(len(value)), &o, C.size_t(unsafe.Sizeof(o)), nil, &e), &e)
 	return err
 }
 
+// milliseconds never makes 0, which is for ever, of what is over already or soon.
+func milliseconds(ttl time.Duration) C.uint64_t {
+	ms := ttl.Milliseconds()
+	if ttl < 0 {
+		return 1
+	}
+	if ttl%time.Millisecond != 0 {
+		ms++
+	}
+	return C.uint64_t(ms)
+}
+
 // Retrieve returns a copy of the value, or nil.
 func (s *Store) Retrieve(key []byte) ([]byte, error) {
+	defer runtime.KeepAlive(s)
 	k := some(key)
 	var value C.hotcold_value_t
 	var e C.hotcold_error_t
@@ -168,6 +184,7 @@ func (s *Store) Retrieve(key []byte) ([]byte, error) {
 // RetrieveInto copies the value to the front of buffer, and returns its length and whether it was
 // there. With a buffer that is too small the length is what is needed.
 func (s *Store) RetrieveInto(key, buffer []byte) (int, bool, error) {
+	defer runtime.KeepAlive(s)
 	k, b := some(key), some(buffer)
 	var n C.size_t
 	var e C.hotcold_error_t
@@ -178,6 +195,7 @@ func (s *Store) RetrieveInto(key, buffer []byte) (int, bool, error) {
 
 // Contains tells whether the key is there.
 func (s *Store) Contains(key []byte) (bool, error) {
+	defer runtime.KeepAlive(s)
 	k := some(key)
 	var e C.hotcold_error_t
 	return check(C.hotcold_contains(s.handle, unsafe.Pointer(&k[0]), C.size_t(len(key)), &e), &e)
@@ -185,6 +203,7 @@ func (s *Store) Contains(key []byte) (bool, error) {
 
 // Delete removes the key, and tells whether it was there.
 func (s *Store) Delete(key []byte) (bool, error) {
+	defer runtime.KeepAlive(s)
 	k := some(key)
 	var e C.hotcold_error_t
 	return check(C.hotcold_delete(s.handle, unsafe.Pointer(&k[0]), C.size_t(len(key)), &e), &e)
@@ -192,6 +211,7 @@ func (s *Store) Delete(key []byte) (bool, error) {
 
 // Clear removes every key.
 func (s *Store) Clear() error {
+	defer runtime.KeepAlive(s)
 	var e C.hotcold_error_t
 	_, err := check(C.hotcold_clear(s.handle, &e), &e)
 	return err
@@ -199,6 +219,7 @@ func (s *Store) Clear() error {
 
 // Sync makes everything so far survive power loss.
 func (s *Store) Sync() error {
+	defer runtime.KeepAlive(s)
 	var e C.hotcold_error_t
 	_, err := check(C.hotcold_sync(s.handle, &e), &e)
 	return err
@@ -206,6 +227,7 @@ func (s *Store) Sync() error {
 
 // Compact compresses all records and gives back all dead space.
 func (s *Store) Compact() error {
+	defer runtime.KeepAlive(s)
 	var e C.hotcold_error_t
 	_, err := check(C.hotcold_compact(s.handle, &e), &e)
 	return err
@@ -213,6 +235,7 @@ func (s *Store) Compact() error {
 
 // Stats returns what the store tells of itself, as JSON.
 func (s *Store) Stats() ([]byte, error) {
+	defer runtime.KeepAlive(s)
 	var value C.hotcold_value_t
 	var e C.hotcold_error_t
 	if _, err := check(C.hotcold_stats_text(s.handle, C.HOTCOLD_STATS_JSON, &value, &e), &e); err != nil {
@@ -223,6 +246,7 @@ func (s *Store) Stats() ([]byte, error) {
 
 // Close closes the store; any later call gives Misuse.
 func (s *Store) Close() error {
+	defer runtime.KeepAlive(s)
 	var e C.hotcold_error_t
 	_, err := check(C.hotcold_close(s.handle, &e), &e)
 	return err
@@ -231,6 +255,7 @@ func (s *Store) Close() error {
 // Keys is a walk over keys, for one goroutine at a time: for keys.Next() { keys.Key() }, then Err
 // and Close.
 type Keys struct {
+	store  *Store // kept open
 	cursor *C.hotcold_cursor_t
 	key    []byte
 	err    error
@@ -239,17 +264,19 @@ type Keys struct {
 // Keys walks over the keys that begin with prefix, in no useful order.
 func (s *Store) Keys(prefix []byte) (*Keys, error) {
 	p := some(prefix)
-	var k Keys
+	k := &Keys{store: s}
 	var e C.hotcold_error_t
 	if _, err := check(C.hotcold_cursor_open(
 		s.handle, unsafe.Pointer(&p[0]), C.size_t(len(prefix)), &k.cursor, &e), &e); err != nil {
 		return nil, err
 	}
-	return &k, nil
+	runtime.SetFinalizer(k, (*Keys).Close)
+	return k, nil
 }
 
 // Next goes to the next key, and tells whether there is one.
 func (k *Keys) Next() bool {
+	defer runtime.KeepAlive(k)
 	var slice C.hotcold_slice_t
 	var e C.hotcold_error_t
 	var found bool
@@ -265,8 +292,9 @@ func (k *Keys) Key() []byte { return k.key }
 // Err returns what ended the walk, or nil.
 func (k *Keys) Err() error { return k.err }
 
-// Close ends the walk.
+// Close ends the walk; closing again does nothing.
 func (k *Keys) Close() {
+	defer runtime.KeepAlive(k)
 	C.hotcold_cursor_close(k.cursor)
 	k.cursor = nil
 }
@@ -304,6 +332,7 @@ type Event struct {
 // for calls in progress. It runs on the thread where the event happens, perhaps several at once;
 // it may use the store, but not close it, and must not panic.
 func (s *Store) Subscribe(kinds Kinds, listener func(Event)) (cancel func() error, err error) {
+	defer runtime.KeepAlive(s)
 	var number C.uint64_t
 	var e C.hotcold_error_t
 	// The library drops the listener exactly once, also when subscribing fails.
@@ -313,6 +342,7 @@ func (s *Store) Subscribe(kinds Kinds, listener func(Event)) (cancel func() erro
 		return nil, err
 	}
 	return func() error {
+		defer runtime.KeepAlive(s)
 		var e C.hotcold_error_t
 		_, err := check(C.hotcold_unsubscribe(s.handle, number, &e), &e)
 		return err

@@ -3,6 +3,7 @@ package hotcold
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -82,9 +83,21 @@ func TestStoredAndRetrieved(t *testing.T) {
 	}
 	must(t, s.Compact())
 	must(t, s.Sync())
+	keys, err := s.Keys(nil)
+	must(t, err)
+	if !keys.Next() {
+		t.Fatal(keys.Err())
+	}
 	must(t, s.Close())
 	_, err = s.Retrieve([]byte("user:1"))
 	fails(t, Misuse, err)
+	fails(t, Misuse, s.Close())
+	if keys.Next() {
+		t.Fatal("walks on")
+	}
+	fails(t, Misuse, keys.Err())
+	keys.Close()
+	keys.Close()
 
 	s = open(t, path, nil)
 	has(t, s, "user:2", []byte("Gr\x00\xff"))
@@ -97,6 +110,44 @@ func TestStoredAndRetrieved(t *testing.T) {
 		t.Fatalf("%s", stats)
 	}
 	must(t, s.Close())
+}
+
+func TestWhatIsOverDoesNotStay(t *testing.T) {
+	s := open(t, "", nil)
+	must(t, s.StoreFor([]byte("late"), []byte("x"), -time.Hour))
+	must(t, s.StoreFor([]byte("short"), []byte("x"), time.Nanosecond))
+	time.Sleep(20 * time.Millisecond)
+	has(t, s, "late", nil)
+	has(t, s, "short", nil)
+	must(t, s.Close())
+}
+
+// A walk keeps its store open; what is left open is closed when it is collected.
+func TestCollected(t *testing.T) {
+	path := t.TempDir()
+	func() {
+		s := open(t, path, nil)
+		fill(t, s)
+		keys, err := s.Keys(nil)
+		must(t, err)
+		s = nil
+		runtime.GC()
+		if !keys.Next() {
+			t.Fatal(keys.Err())
+		}
+	}()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		runtime.GC()
+		time.Sleep(20 * time.Millisecond)
+		s, err := Open(path, nil)
+		if err == nil {
+			must(t, s.Close())
+			return
+		}
+		if fails(t, Locked, err); time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestIterated(t *testing.T) {

@@ -6,6 +6,8 @@ import com.sun.jna.Structure;
 import com.sun.jna.Structure.FieldOrder;
 import com.sun.jna.ptr.LongByReference;
 import com.sun.jna.ptr.PointerByReference;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
 import java.util.Map;
@@ -35,6 +37,9 @@ public final class Hotcold implements AutoCloseable {
     private static final C LIB = Native.load("libhotcold.so.0.1", C.class,
             Map.of(Library.OPTION_STRING_ENCODING, "UTF-8"));
 
+    // Closes what was left open when it is collected.
+    private static final Cleaner CLEANER = Cleaner.create();
+
     private final Pointer handle;
 
     /**
@@ -50,7 +55,10 @@ public final class Hotcold implements AutoCloseable {
                 String setting = String.valueOf(option.getValue());
                 call(e -> LIB.hotcold_options_set(o, option.getKey(), setting, e));
             }
-            handle = open((out, e) -> LIB.hotcold_open(path, o, out, e));
+            Pointer opened = open((out, e) -> LIB.hotcold_open(path, o, out, e));
+            // Closed already is fine: a handle is never given twice.
+            CLEANER.register(this, () -> LIB.hotcold_close(opened, null));
+            handle = opened;
         } finally {
             LIB.hotcold_options_free(o);
         }
@@ -63,57 +71,57 @@ public final class Hotcold implements AutoCloseable {
     /** Stores a value; {@code ttlMs}, if not 0, is the time until the key expires. */
     public void store(byte[] key, byte[] value, long ttlMs) {
         CStoreOptions o = new CStoreOptions();
-        o.ttl = ttlMs;
-        call(e -> LIB.hotcold_store_with(
+        o.ttl = ttlMs < 0 ? 1 : ttlMs; // what is over already is over at once, not never
+        on(e -> LIB.hotcold_store_with(
                 handle, key, key.length, value, value.length, o, o.size(), null, e));
     }
 
     /** Returns a copy of the value, or null. */
     public byte[] retrieve(byte[] key) {
         CValue value = new CValue();
-        boolean found = call(e -> LIB.hotcold_retrieve(handle, key, key.length, value, e));
+        boolean found = on(e -> LIB.hotcold_retrieve(handle, key, key.length, value, e));
         return found ? take(value) : null;
     }
 
     /** Copies the value to the front of the buffer; returns its length, or -1. */
     public int retrieveInto(byte[] key, byte[] buffer) {
         LongByReference len = new LongByReference();
-        boolean found = call(e -> LIB.hotcold_retrieve_into(
+        boolean found = on(e -> LIB.hotcold_retrieve_into(
                 handle, key, key.length, buffer, buffer.length, len, e));
         return found ? Math.toIntExact(len.getValue()) : -1;
     }
 
     public boolean contains(byte[] key) {
-        return call(e -> LIB.hotcold_contains(handle, key, key.length, e));
+        return on(e -> LIB.hotcold_contains(handle, key, key.length, e));
     }
 
     /** Returns whether the key was there. */
     public boolean delete(byte[] key) {
-        return call(e -> LIB.hotcold_delete(handle, key, key.length, e));
+        return on(e -> LIB.hotcold_delete(handle, key, key.length, e));
     }
 
     public void clear() {
-        call(e -> LIB.hotcold_clear(handle, e));
+        on(e -> LIB.hotcold_clear(handle, e));
     }
 
     public void sync() {
-        call(e -> LIB.hotcold_sync(handle, e));
+        on(e -> LIB.hotcold_sync(handle, e));
     }
 
     public void compact() {
-        call(e -> LIB.hotcold_compact(handle, e));
+        on(e -> LIB.hotcold_compact(handle, e));
     }
 
     /** Returns what the store tells of itself, as JSON. */
     public String stats() {
         CValue value = new CValue();
-        call(e -> LIB.hotcold_stats_text(handle, STATS_JSON, value, e));
+        on(e -> LIB.hotcold_stats_text(handle, STATS_JSON, value, e));
         return new String(take(value), StandardCharsets.UTF_8);
     }
 
     /** Walks over the keys that begin with a prefix, in no useful order. Close it. */
     public Keys keys(byte[] prefix) {
-        return new Keys(open((out, e) ->
+        return new Keys(this, open((out, e) ->
                 LIB.hotcold_cursor_open(handle, prefix, prefix.length, out, e)));
     }
 
@@ -185,7 +193,7 @@ public final class Hotcold implements AutoCloseable {
             fn = (userData, event) -> listener.accept(new Event(new CEvent(event)));
             HELD.add(this);
             LongByReference out = new LongByReference();
-            call(e -> LIB.hotcold_subscribe(handle, mask, fn, null, drop, out, e));
+            on(e -> LIB.hotcold_subscribe(handle, mask, fn, null, drop, out, e));
             number = out.getValue();
         }
 
@@ -202,20 +210,28 @@ public final class Hotcold implements AutoCloseable {
     /** A walk over keys. For one thread at a time. */
     public static final class Keys implements Iterator<byte[]>, AutoCloseable {
         private final CSlice slice = new CSlice();
+        private final Hotcold store; // kept open
+        private final Cleaner.Cleanable cleanable;
         private Pointer cursor;
         private byte[] next;
 
-        Keys(Pointer cursor) {
+        Keys(Hotcold store, Pointer cursor) {
+            this.store = store;
             this.cursor = cursor;
+            cleanable = CLEANER.register(this, () -> LIB.hotcold_cursor_close(cursor));
         }
 
         @Override
         public boolean hasNext() {
-            if (next == null && cursor != null
-                    && call(e -> LIB.hotcold_cursor_next(cursor, slice, e))) {
-                next = bytes(slice.data, slice.len);
+            try {
+                if (next == null && cursor != null
+                        && store.on(e -> LIB.hotcold_cursor_next(cursor, slice, e))) {
+                    next = bytes(slice.data, slice.len);
+                }
+                return next != null;
+            } finally {
+                Reference.reachabilityFence(this);
             }
-            return next != null;
         }
 
         @Override
@@ -230,8 +246,8 @@ public final class Hotcold implements AutoCloseable {
 
         @Override
         public void close() {
-            LIB.hotcold_cursor_close(cursor);
             cursor = null;
+            cleanable.clean();
         }
     }
 
@@ -251,6 +267,15 @@ public final class Hotcold implements AutoCloseable {
             throw new Failure(status, error);
         }
         return status == OK;
+    }
+
+    /** As call(), for this store, which is not collected before the call ends. */
+    private boolean on(Call call) {
+        try {
+            return call(call);
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 
     private static Pointer open(Opening opening) {

@@ -53,6 +53,37 @@ final class HotcoldTest {
         check(store.retrieveInto(b("absent"), buffer) == -1);
         fails(Hotcold.BUFFER_TOO_SMALL, () -> store.retrieveInto(b("user:2"), new byte[2]));
         check(store.contains(b("user:1")) && !store.contains(b("absent")));
+        store.store(b("late"), b("x"), -5); // is over, and not for ever
+        pause(20);
+        check(!store.contains(b("late")));
+    }
+
+    private static void pause(long ms) {
+        try {
+            Thread.sleep(ms);
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** A walk keeps its store open; what is left open is closed when it is collected. */
+    private static void collected(String path) {
+        Hotcold.Keys keys = new Hotcold(path, Map.of()).keys(b(""));
+        System.gc();
+        pause(20);
+        check(keys.hasNext());
+        keys = null;
+        long deadline = System.nanoTime() + 10_000_000_000L;
+        while (true) {
+            System.gc();
+            pause(20);
+            try {
+                new Hotcold(path, Map.of()).close();
+                return;
+            } catch (Hotcold.Failure failure) {
+                check(failure.status == Hotcold.LOCKED && System.nanoTime() < deadline);
+            }
+        }
     }
 
     private static void eventsArrive(Hotcold store) {
@@ -103,9 +134,16 @@ final class HotcoldTest {
         errorsSayWhat(path);
         check(store.stats().contains("\"hot\""));
         store.sync();
+        Hotcold.Keys keys = store.keys(b(""));
+        check(keys.hasNext() && keys.next() != null);
         store.close();
         store.close();
         fails(Hotcold.MISUSE, () -> store.retrieve(b("user:1")));
+        fails(Hotcold.MISUSE, keys::hasNext);
+        keys.close();
+        keys.close();
+        check(!keys.hasNext());
+        collected(path);
         try (Hotcold again = new Hotcold(path, Map.of())) {
             check(s(again.retrieve(b("user:2"))).equals("Gr\0\u00e4ce"));
             again.clear();

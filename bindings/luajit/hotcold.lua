@@ -83,8 +83,9 @@ end
 --- How many events found the queue full.
 function Events:dropped() return tonumber(C.hotcold_event_queue_dropped(self.queue)) end
 
+--- Ends the queue; closing again does nothing.
 function Events:close()
-  C.hotcold_event_queue_close(ffi.gc(self.queue, nil))
+  if self.queue then C.hotcold_event_queue_close(ffi.gc(self.queue, nil)) end
   self.queue = nil
 end
 
@@ -105,10 +106,13 @@ function hotcold.open(path, options)
   return setmetatable({ handle = handle }, Store)
 end
 
+--- A time to live as the library takes it: what is over already is over at once, not never.
+local function whole_ms(ttl) return ttl < 0 and 1 or math.ceil(ttl) end
+
 --- Stores a value; ttl_ms, if given, is the time until the key expires.
 function Store:store(key, value, ttl_ms)
   local e = new_error()
-  local o = ffi.new("hotcold_store_options_t", { ttl = ttl_ms or 0 })
+  local o = ffi.new("hotcold_store_options_t", { ttl = whole_ms(ttl_ms or 0) })
   check(C.hotcold_store_with(self.handle, key, #key, value, #value, o, ffi.sizeof(o), nil, e), e)
 end
 
@@ -144,9 +148,10 @@ function Store:keys(prefix)
   prefix = prefix or ""
   local out, key, e = ffi.new "hotcold_cursor_t *[1]", ffi.new "hotcold_slice_t", new_error()
   check(C.hotcold_cursor_open(self.handle, prefix, #prefix, out, e), e)
-  local cursor = ffi.gc(out[0], C.hotcold_cursor_close)
+  -- The walk keeps the store open.
+  local walk = { store = self, cursor = ffi.gc(out[0], C.hotcold_cursor_close) }
   return function()
-    if check(C.hotcold_cursor_next(cursor, key, e), e) == C.HOTCOLD_OK then
+    if check(C.hotcold_cursor_next(walk.cursor, key, e), e) == C.HOTCOLD_OK then
       return ffi.string(key.data, key.len)
     end
   end
@@ -157,7 +162,8 @@ function Store:events(mask, capacity)
   local out, e = ffi.new "hotcold_event_queue_t *[1]", new_error()
   mask = mask or C.HOTCOLD_EVENT_ALL
   check(C.hotcold_event_queue_open(self.handle, mask, capacity or 1024, out, e), e)
-  return setmetatable({ queue = ffi.gc(out[0], C.hotcold_event_queue_close) }, Events)
+  local queue = ffi.gc(out[0], C.hotcold_event_queue_close)
+  return setmetatable({ store = self, queue = queue }, Events) -- keeps the store open
 end
 
 --- What the store tells of itself, as JSON.

@@ -42,6 +42,14 @@ assert(event.value == "Ada" and event.storage_id == "lua" and event.version > 0)
 assert(events:next().key == "user:2" and events:next().key == "other" and events:next() == nil)
 assert(events:dropped() == 0)
 events:close()
+events:close()
+fails(C.HOTCOLD_INVALID_ARGUMENT, events.next, events)
+
+store:store("late", "x", -5) -- is over, and not for ever
+store:store("short", "x", 0.5)
+local deadline = os.clock() + 0.02
+repeat until os.clock() > deadline
+assert(not store:contains "late" and not store:contains "short")
 
 -- Errors have a number, a name and words.
 local e = fails(C.HOTCOLD_LOCKED, hotcold.open, path)
@@ -54,8 +62,20 @@ assert(store:delete "other" and not store:delete "other")
 assert(store:stats():find '"hot"')
 store:compact()
 store:sync()
+local walk = store:keys()
+assert(walk())
 store:close()
 fails(C.HOTCOLD_MISUSE, store.retrieve, store, "user:1")
+fails(C.HOTCOLD_MISUSE, walk)
+fails(C.HOTCOLD_MISUSE, store.close, store)
+do -- a walk keeps its store open; what is left open is closed when it is collected
+  local keys = hotcold.open(path):keys()
+  collectgarbage()
+  assert(keys())
+end
+walk, store = nil, nil
+collectgarbage()
+collectgarbage()
 store = hotcold.open(path)
 assert(store:retrieve "user:2" == "Gr\0ace" and store:retrieve "other" == nil)
 store:clear()

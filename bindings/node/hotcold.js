@@ -1,7 +1,7 @@
 /**
  * hotcold for Node.js, over koffi: an embedded key-value store in two tiers, memory and disk.
  *
- * Keys and values come in as strings (UTF-8) or Uint8Arrays, and go out as Buffers. What fails
+ * Keys and values come in as strings (UTF-8) or typed arrays, and go out as Buffers. What fails
  * throws a HotcoldError; what is merely absent is null or false. Calls are synchronous, because a
  * hot hit takes less than a promise; waiting for an event is not. Events come from a queue,
  * because JavaScript may not be entered from the store's own thread.
@@ -107,7 +107,21 @@ function open(name, ...parameters) {
   return out[0];
 }
 
-const bytesOf = (data) => (typeof data === 'string' ? Buffer.from(data) : data);
+/** The bytes of a string or of anything that has a buffer of them. */
+function bytesOf(data) {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  throw new TypeError('keys and values are strings or typed arrays');
+}
+
+/** A time to live as the library takes it: what is over already is over at once, not never. */
+const wholeMs = (ttl) => (ttl < 0 ? 1 : Math.ceil(ttl));
+
+// What was left open is given back when it is collected. Closing a store twice is no harm, because
+// a handle is never given twice; the other two are forgotten when they are closed.
+const stores = new FinalizationRegistry((handle) => C.close(handle, {}));
+const queues = new FinalizationRegistry((queue) => C.event_queue_close(queue));
+const cursors = new FinalizationRegistry((cursor) => C.cursor_close(cursor));
 
 /** Bytes of the library's, copied. */
 const copy = (data, len) =>
@@ -124,12 +138,18 @@ function take(value) {
 
 /** A bounded queue of events, made by Store.events(). */
 class EventQueue {
+  // Those with a call in progress, which must not be collected meanwhile.
+  static #waiting = new Set();
+
+  #store; // kept open
   #queue;
   // One call at a time: each begins when the one before has ended.
   #last = Promise.resolve();
 
-  constructor(queue) {
+  constructor(store, queue) {
+    this.#store = store;
     this.#queue = queue;
+    queues.register(this, queue, this);
   }
 
   #after(work) {
@@ -143,7 +163,9 @@ class EventQueue {
     return this.#after(() => new Promise((resolve, reject) => {
       const out = [null];
       const error = {};
+      EventQueue.#waiting.add(this);
       C.event_queue_next.async(this.#queue, timeoutMs, out, error, (failure, status) => {
+        EventQueue.#waiting.delete(this);
         try {
           if (failure) throw failure;
           resolve(check(status, error) === Status.OK ? eventOf(out[0]) : null);
@@ -162,6 +184,7 @@ class EventQueue {
   /** Ends the queue; resolves once no call waits on it any more. */
   close() {
     return this.#after(() => {
+      queues.unregister(this);
       C.event_queue_close(this.#queue);
       this.#queue = null;
     });
@@ -182,6 +205,24 @@ function eventOf(pointer) {
   };
 }
 
+/** The keys of a cursor. What was not walked to its end is given back when it is collected. */
+function walk(store, pointer) {
+  const cursor = { store, pointer }; // the walk keeps the store open
+  const keys = steps(cursor);
+  cursors.register(keys, pointer, cursor);
+  return keys;
+}
+
+function* steps(cursor) {
+  try {
+    const key = {};
+    while (call('cursor_next', cursor.pointer, key) === Status.OK) yield copy(key.data, key.len);
+  } finally {
+    cursors.unregister(cursor);
+    C.cursor_close(cursor.pointer);
+  }
+}
+
 class Store {
   #handle;
 
@@ -196,6 +237,7 @@ class Store {
         call('options_set', o, name, String(setting));
       }
       this.#handle = open('open', path, o);
+      stores.register(this, this.#handle, this);
     } finally {
       C.options_free(o);
     }
@@ -204,7 +246,7 @@ class Store {
   /** Stores a value; `ttl`, if given, is the time in milliseconds until the key expires. */
   store(key, value, { ttl = 0 } = {}) {
     const [k, v] = [bytesOf(key), bytesOf(value)];
-    const o = { ttl, if_version: 0, flags: 0, reserved: 0 };
+    const o = { ttl: wholeMs(ttl), if_version: 0, flags: 0, reserved: 0 };
     const size = koffi.sizeof('hotcold_store_options_t');
     call('store_with', this.#handle, k, k.length, v, v.length, o, size, null);
   }
@@ -236,20 +278,14 @@ class Store {
   }
 
   /** Iterates over the keys that begin with `prefix`, in no useful order. */
-  *keys(prefix = '') {
+  keys(prefix = '') {
     const p = bytesOf(prefix);
-    const cursor = open('cursor_open', this.#handle, p, p.length);
-    try {
-      const key = {};
-      while (call('cursor_next', cursor, key) === Status.OK) yield copy(key.data, key.len);
-    } finally {
-      C.cursor_close(cursor);
-    }
+    return walk(this, open('cursor_open', this.#handle, p, p.length));
   }
 
   /** Has events of the kinds in `mask` queued from now on. */
   events(mask = Events.ALL, capacity = 1024) {
-    return new EventQueue(open('event_queue_open', this.#handle, mask, capacity));
+    return new EventQueue(this, open('event_queue_open', this.#handle, mask, capacity));
   }
 
   /** What the store tells of itself. */
@@ -274,6 +310,7 @@ class Store {
   /** Closes the store; any later call throws HOTCOLD_MISUSE. */
   close() {
     call('close', this.#handle);
+    stores.unregister(this);
   }
 }
 

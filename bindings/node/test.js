@@ -1,4 +1,4 @@
-// What hotcold.js promises: `node test.js DIRECTORY`, where there is no store yet.
+// What hotcold.js promises: `node --expose-gc test.js DIRECTORY`, where there is no store yet.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -10,6 +10,16 @@ function fails(status, work) {
   assert.throws(work, (e) => (error = e) instanceof HotcoldError);
   assert.equal(error.status, status);
   return error;
+}
+
+/** Runs something, and what it has left behind is collected. */
+async function collected(work) {
+  work();
+  for (let i = 0; i < 3; i++) {
+    await new Promise((done) => setTimeout(done, 20));
+    globalThis.gc();
+  }
+  await new Promise((done) => setTimeout(done, 20));
 }
 
 async function main() {
@@ -46,6 +56,14 @@ async function main() {
   assert.equal(await events.next(), null);
   assert.equal(events.dropped, 0);
   await events.close();
+  await events.close();
+  await assert.rejects(events.next(), HotcoldError);
+
+  store.store('late', 'x', { ttl: -5 }); // is over, and not for ever
+  store.store('short', Uint16Array.of(1, 2), { ttl: 0.5 });
+  await new Promise((done) => setTimeout(done, 20));
+  assert(!store.contains('late') && !store.contains('short'));
+  assert.throws(() => store.retrieve(7), TypeError);
 
   // Errors have a number, a name and words.
   let error = fails(Status.LOCKED, () => new Store(path));
@@ -58,8 +76,13 @@ async function main() {
   assert.equal(store.stats().operations.delete.operations, 2);
   store.compact();
   store.sync();
+  const keys = store.keys();
+  assert(!keys.next().done);
   store.close();
   fails(Status.MISUSE, () => store.retrieve('user:1'));
+  fails(Status.MISUSE, () => keys.next());
+  fails(Status.MISUSE, () => store.close());
+  await collected(() => void new Store(path).keys().next()); // left open
   store = new Store(path);
   assert.deepEqual([...store.retrieve('user:2')], [71, 0, 255]);
   store.clear();

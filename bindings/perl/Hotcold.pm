@@ -10,6 +10,7 @@ use warnings;
 use FFI::Platypus 2.00;
 use FFI::Platypus::Buffer qw(buffer_to_scalar scalar_to_buffer);
 use JSON::PP ();
+use POSIX qw(ceil);
 
 use constant {
     OK => 0, NOT_FOUND => 1, CONFLICT => 2, END_REACHED => 3,
@@ -121,7 +122,9 @@ sub new {
 # Stores a value; ttl => milliseconds until the key expires.
 sub store {
     my ($self, $key, $value, %with) = @_;
-    my $o = Hotcold::StoreOptions->new(ttl => $with{ttl} // 0);
+    my $ttl = $with{ttl} // 0;
+    # What is over already is over at once, not never.
+    my $o = Hotcold::StoreOptions->new(ttl => $ttl < 0 ? 1 : ceil($ttl));
     _call(store_with => $self->{handle}, _bytes($key), _bytes($value), $o, 24, undef);
     return;
 }
@@ -159,10 +162,10 @@ sub keys {
     my ($self, $prefix) = @_;
     $prefix //= '';
     _call(cursor_open => $self->{handle}, _bytes($prefix), \my $cursor);
-    my $guard = bless \$cursor, 'Hotcold::Cursor';
+    my $walk = bless { cursor => $cursor, store => $self }, 'Hotcold::Cursor'; # keeps it open
     my $key = Hotcold::Slice->new;
     return sub {
-        return undef unless _call(cursor_next => $$guard, $key);
+        return undef unless _call(cursor_next => $walk->{cursor}, $key);
         return buffer_to_scalar($key->data, $key->len);
     };
 }
@@ -171,7 +174,7 @@ sub keys {
 sub events {
     my ($self, $mask, $capacity) = @_;
     _call(event_queue_open => $self->{handle}, $mask // ALL_EVENTS, $capacity // 1024, \my $queue);
-    return bless \$queue, 'Hotcold::EventQueue';
+    return bless { queue => $queue, store => $self }, 'Hotcold::EventQueue'; # keeps it open
 }
 
 # What the store tells of itself.
@@ -194,9 +197,14 @@ sub close { _call(close => $_[0]{handle}); return }
 # only under write_mode=back has a store to be closed before that.
 sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or C_close($_[0]{handle}, undef) }
 
+# A thread of Perl's gets no copies, of which each would be closed.
+sub CLONE_SKIP { return 1 }
+
 package Hotcold::Cursor;
 
-sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or Hotcold::C_cursor_close(${ $_[0] }) }
+sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or Hotcold::C_cursor_close($_[0]{cursor}) }
+
+sub CLONE_SKIP { return 1 }
 
 # A bounded queue of events, made by $store->events.
 package Hotcold::EventQueue;
@@ -205,7 +213,7 @@ use FFI::Platypus::Buffer qw(buffer_to_scalar);
 # The oldest event as a hash, or undef if none comes within the timeout (milliseconds, default 0).
 sub next {
     my ($self, $timeout_ms) = @_;
-    Hotcold::_call(event_queue_next => $$self, $timeout_ms // 0, \my $out) or return undef;
+    Hotcold::_call(event_queue_next => $self->{queue}, $timeout_ms // 0, \my $out) or return undef;
     my $event = $ffi->cast('opaque' => 'record(Hotcold::Event)*', $out);
     my %fields = map { $_ => $event->$_ } qw(kind tier status version);
     $fields{storage_id} = $ffi->cast('opaque' => 'string', $event->storage_id);
@@ -216,9 +224,11 @@ sub next {
 }
 
 # How many events found the queue full.
-sub dropped { return Hotcold::C_event_queue_dropped(${ $_[0] }) }
+sub dropped { return Hotcold::C_event_queue_dropped($_[0]{queue}) }
 
-sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or Hotcold::C_event_queue_close(${ $_[0] }) }
+sub DESTROY { ${^GLOBAL_PHASE} eq 'DESTRUCT' or Hotcold::C_event_queue_close($_[0]{queue}) }
+
+sub CLONE_SKIP { return 1 }
 
 # A failure: a number, its name, errno or 0, and words.
 package Hotcold::Error;

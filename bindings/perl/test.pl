@@ -49,6 +49,14 @@ check $event->{value} eq 'Ada' && $event->{storage_id} eq 'perl' && $event->{ver
 check $events->next->{key} eq 'user:2' && $events->next->{value} eq '' && !$events->next;
 check $events->dropped == 0;
 
+# A thread of Perl's has no copy to close.
+check $_->CLONE_SKIP for $store, $events, 'Hotcold::Cursor';
+
+$store->store('late', 'x', ttl => -5); # is over, and not for ever
+$store->store('short', 'x', ttl => 0.5);
+select undef, undef, undef, 0.02;
+check !$store->contains('late') && !$store->contains('short');
+
 # Errors have a number, a name and words.
 my $error = fails(Hotcold::LOCKED, sub { Hotcold->new($path) });
 check $error->name eq 'HOTCOLD_LOCKED' && index("$error", $path) > 0;
@@ -60,8 +68,13 @@ check $store->delete('other') && !$store->delete('other');
 check $store->stats->{operations}{delete}{operations} == 2;
 $store->compact;
 $store->sync;
+my $keys = $store->keys;
+check defined $keys->();
 $store->close;
 fails(Hotcold::MISUSE, sub { $store->retrieve('user:1') });
+fails(Hotcold::MISUSE, $keys);
+fails(Hotcold::MISUSE, sub { $store->close });
+{ check defined Hotcold->new($path)->keys->(); } # the walk keeps it open, and then it is closed
 $store = Hotcold->new($path);
 check $store->retrieve('user:2') eq "Gr\0\xFF" && !defined $store->retrieve('other');
 $store->clear;

@@ -126,6 +126,11 @@ final class EventQueue
         Library::get()->hotcold_event_queue_close($this->queue);
     }
 
+    /** There is one owner, who closes it once. */
+    private function __clone()
+    {
+    }
+
     /** FFI gives a `const char *` in a struct as a string already, or null, or as a pointer. */
     private static function text(CData|string|null $text): ?string
     {
@@ -164,7 +169,7 @@ final class Store
     public function store(string $key, string $value, int $ttlMs = 0): void
     {
         $o = Library::get()->new('hotcold_store_options_t');
-        $o->ttl = $ttlMs;
+        $o->ttl = $ttlMs < 0 ? 1 : $ttlMs; // what is over already is over at once, not never
         Library::call('store_with', $this->handle, $key, strlen($key), $value, strlen($value),
             FFI::addr($o), FFI::sizeof($o), null);
     }
@@ -261,5 +266,10 @@ final class Store
         if (isset($this->handle)) {
             Library::get()->hotcold_close($this->handle, null);
         }
+    }
+
+    /** There is one owner: the end of a copy would close it. */
+    private function __clone()
+    {
     }
 }

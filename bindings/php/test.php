@@ -56,6 +56,17 @@ check($event->kind === $ffi->HOTCOLD_EVENT_ITEM_STORED && $event->key === 'user:
 check($event->value === 'Ada' && $event->storageId === 'php' && $event->message === null);
 check($events->next()->key === 'user:2' && $events->next()->value === '');
 check($events->next() === null && $events->dropped() === 0);
+foreach ([$events, $store] as $owner) {
+    try {
+        clone $owner;
+        check(false);
+    } catch (Error) { // it would be closed twice
+    }
+}
+
+$store->store('late', 'x', -5); // is over, and not for ever
+usleep(20000);
+check(!$store->contains('late'));
 
 // Errors have a number, a name and words.
 $e = fails($ffi->HOTCOLD_LOCKED, fn () => new Store($path));
@@ -68,8 +79,13 @@ check($store->delete('other') && !$store->delete('other'));
 check($store->stats()['operations']['delete']['operations'] === 2);
 $store->compact();
 $store->sync();
+$keys = $store->keys();
+check($keys->valid());
 $store->close();
 fails($ffi->HOTCOLD_MISUSE, fn () => $store->retrieve('user:1'));
+fails($ffi->HOTCOLD_MISUSE, fn () => $keys->next());
+fails($ffi->HOTCOLD_MISUSE, fn () => $store->close());
+(fn () => (new Store($path))->keys()->current())(); // left open
 $store = new Store($path);
 check($store->retrieve('user:2') === "Gr\0ace" && $store->retrieve('other') === null);
 $store->clear();

@@ -34,7 +34,7 @@ def library() -> Path:
     given = os.environ.get("HOTCOLD_LIBRARY")
     if given:
         return Path(given)
-    subprocess.run(["cargo", "build", "--release", "--lib"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--locked", "--lib"], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return ROOT / target / "release" / "libhotcold.a"
 
@@ -69,11 +69,13 @@ setup(
         Extension(
             "hotcold._native",
             sources=[str(NATIVE / f"{name}.c") for name in NAMES],
-            depends=[str(NATIVE / "native.h"), str(ROOT / "include/hotcold.h")],
+            depends=[str(NATIVE / "native.h"), str(NATIVE / "exports.map"),
+                     str(ROOT / "include/hotcold.h")],
             include_dirs=[str(ROOT / "include")],
             extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra",
                                 "-Wno-missing-field-initializers", "-Wno-cast-function-type"],
-            extra_link_args=["-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-s"],
+            extra_link_args=[f"-Wl,--version-script={NATIVE / 'exports.map'}", "-Wl,--gc-sections",
+                             "-Wl,-s"],
             libraries=["pthread", "dl", "m"],
         )
     ],

@@ -128,7 +128,8 @@ module Hotcold
 
   # A bounded queue of events, made by Store#events. For one thread at a time.
   class EventQueue
-    def initialize(queue)
+    def initialize(store, queue)
+      @store = store # kept open
       @queue = FFI::AutoPointer.new(queue, C.method(:hotcold_event_queue_close))
     end
 
@@ -148,8 +149,10 @@ module Hotcold
       C.hotcold_event_queue_dropped(@queue)
     end
 
+    # Ends the queue; closing again does nothing.
     def close
-      @queue.free
+      @queue&.free
+      @queue = nil
     end
 
     private
@@ -173,10 +176,17 @@ module Hotcold
       end
     end
 
+    # What was left open is closed when it is collected. Closed already is fine: a handle is never
+    # given twice.
+    def self.release(handle)
+      C.hotcold_close(handle, nil)
+    end
+    private_class_method :release
+
     def initialize(path, **options)
       o = C.hotcold_options_new
       options.each { |name, setting| C.call(:options_set, o, name.to_s, setting.to_s) }
-      @handle = C.open(:open, path, o)
+      @handle = FFI::AutoPointer.new(C.open(:open, path, o), Store.method(:release))
     ensure
       C.hotcold_options_free(o)
     end
@@ -184,7 +194,8 @@ module Hotcold
     # Stores a value; +ttl+, if not 0, is the time in milliseconds until the key expires.
     def store(key, value, ttl: 0)
       o = C::StoreOptions.new
-      o[:ttl] = ttl
+      # What is over already is over at once, not never.
+      o[:ttl] = ttl.negative? ? 1 : ttl.ceil
       C.call(:store_with, @handle, key, key.bytesize, value, value.bytesize, o, o.size, nil)
       value
     end
@@ -217,18 +228,20 @@ module Hotcold
     def each_key(prefix = '')
       return enum_for(:each_key, prefix) unless block_given?
 
-      cursor = C.open(:cursor_open, @handle, prefix, prefix.bytesize)
+      # An Enumerator may be left alone half way.
+      cursor = FFI::AutoPointer.new(C.open(:cursor_open, @handle, prefix, prefix.bytesize),
+                                    C.method(:hotcold_cursor_close))
       begin
         key = C::Slice.new
         yield key[:data].read_bytes(key[:len]) while C.call(:cursor_next, cursor, key)
       ensure
-        C.hotcold_cursor_close(cursor)
+        cursor.free
       end
     end
 
     # Has events of the kinds in +mask+ queued from now on.
     def events(mask = ALL, capacity: 1024)
-      EventQueue.new(C.open(:event_queue_open, @handle, mask, capacity))
+      EventQueue.new(self, C.open(:event_queue_open, @handle, mask, capacity))
     end
 
     # What the store tells of itself.

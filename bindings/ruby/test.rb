@@ -2,6 +2,7 @@
 
 # What hotcold.rb promises: `ruby test.rb DIRECTORY`, where there is no store yet.
 
+require 'tmpdir'
 require_relative 'hotcold'
 
 def check(holds)
@@ -15,6 +16,22 @@ rescue Hotcold::Error => e
   e
 else
   raise "did not fail with #{status}"
+end
+
+# How many of 20 stores that are left open are closed when they are collected. The collector may take
+# some of them for still in use.
+def left_open_then_collected
+  Dir.mktmpdir do |directory|
+    paths = Array.new(20) { |i| "#{directory}/#{i}" }
+    Thread.new { paths.each { |path| Hotcold::Store.open(path)['a'] = '' } }.join
+    5.times { GC.start }
+    paths.count do |path|
+      Hotcold::Store.open(path, &:sync)
+      true
+    rescue Hotcold::Error
+      false
+    end
+  end
 end
 
 path = ARGV.fetch(0)
@@ -46,6 +63,13 @@ check event.storage_id == 'ruby' && event.version.positive? && event.message.nil
 check events.next.key == 'user:2' && events.next.value == '' && events.next.nil?
 check events.dropped.zero?
 events.close
+events.close
+fails(Hotcold::Error::INVALID_ARGUMENT) { events.next }
+
+store.store('late', 'x', ttl: -5) # is over, and not for ever
+store.store('short', 'x', ttl: 0.5)
+sleep 0.02
+check !store.key?('late') && !store.key?('short')
 
 # Errors have a number, a name and words.
 e = fails(Hotcold::Error::LOCKED) { Hotcold::Store.open(path) }
@@ -58,8 +82,13 @@ check store.delete('other') && !store.delete('other')
 check store.stats[:operations][:delete][:operations] == 2
 store.compact
 store.sync
+keys = store.each_key
+check keys.next
 store.close
 fails(Hotcold::Error::MISUSE) { store['user:1'] }
+fails(Hotcold::Error::MISUSE) { keys.next }
+fails(Hotcold::Error::MISUSE) { store.close }
+check left_open_then_collected > 10
 Hotcold::Store.open(path) do |again|
   check again['user:2'] == "Gr\0\xFF".b && again['other'].nil?
   again.clear

@@ -287,8 +287,9 @@ static int hand_over(PyObject *result, hotcold_loaded_t *out) {
   bytes_arg bytes;
   if (milliseconds(ttl, "ttl", &ms) < 0 || bytes_take(data, &bytes) < 0) return -1;
   hotcold_error_t error;
-  hotcold_status_t status = hotcold_loaded_set(out, bytes.data, bytes.len, ms, &error);
-  bytes_done(&bytes);
+  hotcold_status_t status;
+  Py_BEGIN_ALLOW_THREADS status = hotcold_loaded_set(out, bytes.data, bytes.len, ms, &error);
+  Py_END_ALLOW_THREADS bytes_done(&bytes);
   if (status == HOTCOLD_OK) return 0;
   raise_status(status, &error);
   return -1;

@@ -1,7 +1,8 @@
 /* Value: a reference to bytes of the library, which Python reads in place. */
 #include "native.h"
 
-/* Freeing this much may give memory back to the system, which takes a while. */
+/* Copying this much takes a while, and so does freeing it, which may give memory back to the system:
+   other threads go on meanwhile. */
 enum { LARGE_BYTES = 1 << 20 };
 
 typedef struct ValueObject {
@@ -37,8 +38,20 @@ PyObject *value_view(hotcold_value_t *value) {
 }
 
 PyObject *value_bytes(hotcold_value_t *value) {
-  PyObject *bytes = PyBytes_FromStringAndSize((const char *)value->data, (Py_ssize_t)value->len);
-  hotcold_value_release(value);
+  PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)value->len);
+  if (!bytes) {
+    hotcold_value_release(value);
+    return NULL;
+  }
+  char *to = PyBytes_AS_STRING(bytes); /* nobody else has it yet */
+  if (value->len >= LARGE_BYTES) {
+    Py_BEGIN_ALLOW_THREADS memcpy(to, value->data, value->len);
+    hotcold_value_release(value);
+    Py_END_ALLOW_THREADS
+  } else {
+    memcpy(to, value->data, value->len);
+    hotcold_value_release(value);
+  }
   return bytes;
 }
 

@@ -75,6 +75,7 @@ def test_tiers(mixed):
     assert sorted(mixed.hot_storage.get_keys()) == ["key3", "key4"]
     assert mixed.hot_storage.retrieve("key3") == 3 and mixed.hot_storage.retrieve("key5") is None
     assert mixed.cold_storage.retrieve("key5") == 5 and mixed.hot_storage.get_size() == 2
+    assert mixed.hot_storage.strategy.max_size == mixed.hot_storage.max_size == 5
     mixed.hot_storage.clear()
     mixed.cold_storage.store("cold", 1)
     assert mixed.hot_storage.get_size() == 0 and mixed.cold_storage.get_size() > 0
@@ -172,7 +173,7 @@ def test_stats_have_their_keys(mixed):
     assert 0 < stats["combined"]["avg_response_time"] < 1
     assert stats["cold_storage"]["total_items"] == stats["hot_storage"]["size"] == 1
     assert stats["cold_storage"]["avg_item_size"] == stats["cold_storage"]["total_size"] > 0
-    assert mixed.get_metrics() == mixed.metrics
+    assert mixed.get_metrics() == mixed.metrics and mixed.metrics.last_cleanup_time == 0.0
     assert (mixed.metrics.hits, mixed.metrics.misses) == (1, 1)
 
 

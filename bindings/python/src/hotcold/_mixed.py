@@ -66,6 +66,8 @@ class StorageMetrics:
     total_errors: int = 0
     avg_response_time: float = 0.0
     storage_size: int = 0
+    #: Always 0: nothing is cleaned up at one time. Programs of the original class may read it.
+    last_cleanup_time: float = 0.0
 
 
 class _SharedStore(Store):
@@ -379,6 +381,16 @@ class _TierView:
 
 class HotView(_TierView):
     """What is in memory."""
+
+    @property
+    def strategy(self) -> "HotView":
+        """Itself: programs of the original class read `hot_storage.strategy.max_size`."""
+        return self
+
+    @property
+    def max_size(self) -> int:
+        """How many entries there may be."""
+        return int(self._storage.max_size)
 
     def _holds(self, entry: Any) -> bool:
         return entry is not None and entry.tier == "hot"
