@@ -27,7 +27,7 @@ use crate::io::files::{Disk, Mapped};
 pub const STAGE: &str = "STAGE";
 
 /// What is longer is written to the segment at once: to copy it twice would cost more than a call.
-pub const STAGED_BYTES_MAX: u64 = RING_BYTES as u64 / 8;
+pub const STAGED_BYTES_MAX: u64 = RING_BYTES as u64 / 16;
 
 /// The stage of an open log.
 pub struct Stage {
