@@ -374,10 +374,7 @@ impl Log {
     fn seal(&self, tail: &mut Tail) -> Result<()> {
         let Some(active) = &tail.active else { return Ok(()) };
         active.file().flush(&[])?;
-        if tail.reserved > tail.offset {
-            // Gives the rest of the room back. That it is taken costs no more than its bytes.
-            let _ = active.file().set_len(tail.offset);
-        }
+        tail.give_room_back();
         active.file().end();
         active.seal();
         let id = u32::try_from(active.id()).unwrap_or(0);
@@ -458,17 +455,27 @@ impl Log {
         tail.active.as_ref().map_or(0, |active| active.file().memory_bytes()) + stage
     }
 
-    /// Takes the stage away if nothing waits in it: the files alone are the store then.
+    /// Takes away what only an open store needs: the stage, and the room that was taken. If
+    /// something still waits in the stage it stays.
     ///
     /// # Errors
     /// `Io`: the file stays, which does no harm.
     pub fn end(&self) -> Result<()> {
         let mut tail = self.tail.lock();
-        let is_idle =
-            tail.active.as_ref().is_none_or(|active| active.file().flushed() == tail.offset);
-        match tail.stage.take().filter(|_| is_idle) {
-            Some(_) => self.disk.remove(STAGE),
-            None => Ok(()),
+        if tail.active.as_ref().is_some_and(|active| active.file().flushed() != tail.offset) {
+            return Ok(());
+        }
+        tail.give_room_back();
+        if tail.stage.take().is_some() { self.disk.remove(STAGE) } else { Ok(()) }
+    }
+}
+
+impl Tail {
+    /// Gives room back that was taken behind the end; everything is in the file.
+    fn give_room_back(&self) {
+        if let Some(active) = self.active.as_ref().filter(|_| self.reserved > self.offset) {
+            // Where that fails nothing is lost but the room.
+            let _ = active.file().set_len(self.offset);
         }
     }
 }

@@ -106,6 +106,11 @@ impl SimDisk {
         self.state.lock().room = bytes_left;
     }
 
+    /// Bytes by which files may still grow; `None`: no bound.
+    pub fn room(&self) -> Option<u64> {
+        self.state.lock().room
+    }
+
     /// Inverts the bits of `mask` in one byte, durably. The whole file counts as synced then.
     pub fn flip(&self, name: &str, offset: usize, mask: u8) {
         self.damage(name, |bytes| bytes[offset] ^= mask);

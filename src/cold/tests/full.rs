@@ -2,6 +2,7 @@
 
 use super::script::{Dice, after, find, run, script, tell};
 use super::world::{Model, SETUPS, Setup, World, key, value};
+use crate::codec::manifest::MANIFEST_BYTES;
 use crate::error::ErrorKind;
 use crate::io::sim::Op;
 
@@ -62,6 +63,22 @@ fn on_a_full_disk_keys_can_be_deleted_and_a_clear_makes_room() {
         world.cold.seal_active().unwrap();
         world.compact_all().unwrap();
         world.put(&key(1), &value(1, 900)).unwrap();
+    }
+}
+
+#[test]
+fn a_store_that_has_ended_takes_no_more_room_than_its_files() {
+    for setup in SETUPS {
+        let world = World::new(setup);
+        world.disk.fill_disk(Some(1 << 20));
+        (0..30).for_each(|i| drop(world.put(&key(i), &value(i, 100)).unwrap()));
+        world.sync(false).unwrap();
+        world.cold.end().unwrap();
+        let bytes: usize = world.disk.files().values().map(Vec::len).sum();
+        assert!(!world.disk.files().contains_key("STAGE"));
+        // Nothing was there but the manifest when the room was counted first.
+        assert_eq!(world.disk.room().unwrap(), (1 << 20) - (bytes as u64 - MANIFEST_BYTES as u64));
+        assert_eq!(world.reopen(setup).contents().unwrap().len(), 30);
     }
 }
 
