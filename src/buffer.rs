@@ -31,6 +31,12 @@ pub const HEADER_BYTES: usize = size_of::<Header>();
 
 const ALIGN: usize = align_of::<Header>();
 
+/// What the processor fetches at once.
+const CACHE_LINE_BYTES: usize = 64;
+
+/// More than this is not asked for ahead: there are only so many fetches under way at a time.
+const PREFETCH_BYTES_MAX: usize = 2048;
+
 /// In `uses`: the buffer is in the hot tier. The other bits count the callers that hold it.
 const RESIDENT: u32 = 1 << 31;
 
@@ -153,6 +159,15 @@ impl Buffer {
     /// will need them soon.
     pub fn prefetch(&self) {
         prefetch(self.header());
+    }
+
+    /// Begins to bring the header and the first `bytes` bytes into the processor's cache, at most
+    /// [`PREFETCH_BYTES_MAX`]: of what is longer the processor fetches the rest ahead by itself.
+    pub fn prefetch_bytes(&self, bytes: usize) {
+        let end = HEADER_BYTES + bytes.min(PREFETCH_BYTES_MAX);
+        for at in (0..end).step_by(CACHE_LINE_BYTES) {
+            prefetch_at(self.header.as_ptr().cast::<u8>().wrapping_add(at));
+        }
     }
 
     /// The memory that this buffer takes, its own header included.
@@ -334,14 +349,18 @@ fn layout(len: usize) -> Layout {
 /// Begins to bring the memory of `what` into the processor's cache, where there is an instruction
 /// for it.
 pub fn prefetch<T>(what: &T) {
+    prefetch_at(std::ptr::from_ref(what).cast());
+}
+
+fn prefetch_at(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: it changes nothing, and SSE is part of x86-64.
+    // SAFETY: it changes nothing, whatever the address, and SSE is part of x86-64.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(what).cast());
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
+    let _ = at;
 }
 
 fn length_of(parts: &[&[u8]]) -> Option<usize> {

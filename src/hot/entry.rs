@@ -93,6 +93,11 @@ impl Entry {
         self.buffer.bytes().get(self.value_range()).unwrap_or_default()
     }
 
+    /// Begins to bring key and value into the processor's cache.
+    pub fn prefetch(&self) {
+        self.buffer.prefetch_bytes(self.value_range().end);
+    }
+
     /// Where in the buffer the value lies.
     pub fn value_range(&self) -> Range<usize> {
         let start = widen(self.value_start);

@@ -97,8 +97,11 @@ impl Order for Lru {
     }
 
     fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
+        let place = self.place(probe);
+        // Whoever uses an entry reads its value next; it comes while the order is changed.
+        self.slots.peek(&place)?.entry.prefetch();
         // A key that misses onto another key's place renews that one: rarer than one in 2^64.
-        self.slots.get_mut(&self.place(probe)).filter(|slot| holds(slot, probe))
+        self.slots.get_mut(&place).filter(|slot| holds(slot, probe))
     }
 
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
