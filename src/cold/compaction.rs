@@ -168,6 +168,7 @@ impl Compactor {
         // First the file: as long as it is there, it must be known for what it holds.
         parts.disk.remove(&input.name())?;
         parts.segments.remove(input);
+        parts.log.forget_unsynced(input);
         if parts.sync {
             // Before a tombstone goes because of this file's absence, or a checkpoint leaves it
             // out, it must be absent for good.
@@ -428,7 +429,8 @@ impl Compactor {
                 let synced = output.segment.file().sync().and_then(|()| parts.disk.sync_names());
                 synced.inspect_err(|error| parts.poison.set(error))
             }
-            _ => Ok(()),
+            Some(output) => parts.log.add_unsynced(&output.segment),
+            None => Ok(()),
         }
     }
 

@@ -183,13 +183,16 @@ impl Log {
             let mut tail = self.tail.lock();
             let now = self.clock.coarse();
             let since = tail.syncing_since.or(tail.unsynced.since);
-            if since.is_some_and(|since| now.0.saturating_sub(since.0) > self.unsynced_ms_max) {
+            let is_late = |since: Instant| now.0.saturating_sub(since.0) > self.unsynced_ms_max;
+            let fitting = self.fitting(&tail, bytes);
+            let is_full = fitting.is_none() && tail.unsynced.is_full();
+            if since.is_some_and(is_late) || is_full {
                 drop(tail);
                 // Whoever writes faster than the disk takes it waits here.
                 self.sync()?;
                 continue;
             }
-            match self.fitting(&tail, bytes) {
+            match fitting {
                 Some(segment) => return Ok((tail, segment, now)),
                 None => self.roll(&mut tail)?,
             }
@@ -358,12 +361,14 @@ impl Log {
     }
 
     fn seal(&self, tail: &mut Tail) -> Result<()> {
-        let Some(active) = &tail.active else { return Ok(()) };
+        let Some(active) = tail.active.clone() else { return Ok(()) };
         active.file().flush(&[])?;
         if tail.reserved > tail.offset {
             // Gives the rest of the room back. That it is taken costs no more than its bytes.
             let _ = active.file().set_len(tail.offset);
         }
+        // It was just changed, or by a write that failed, though all that counts may be synced.
+        tail.unsynced.add_file(&active);
         active.file().end();
         active.seal();
         let id = u32::try_from(active.id()).unwrap_or(0);
@@ -406,6 +411,25 @@ impl Log {
         self.tail.lock().syncing_since = None;
         *synced = written;
         Ok(())
+    }
+
+    /// Takes note of a file beside the log's that has to survive power loss after the next sync.
+    /// May sync.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn add_unsynced(&self, segment: &Arc<Segment>) -> Result<()> {
+        let mut tail = self.tail.lock();
+        tail.unsynced.add_file(segment);
+        tail.unsynced.names = true;
+        let is_full = tail.unsynced.is_full();
+        drop(tail);
+        if is_full { self.sync() } else { Ok(()) }
+    }
+
+    /// The file of `segment` is gone, and needs no sync any more.
+    pub fn forget_unsynced(&self, segment: &Segment) {
+        self.tail.lock().unsynced.remove_file(segment);
     }
 
     fn sync_files(&self, unsynced: &Unsynced) -> Result<()> {

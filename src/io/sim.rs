@@ -127,6 +127,11 @@ impl SimDisk {
         state.counts.iter().filter(|(op, _)| op.is_change()).map(|(_, count)| count).sum()
     }
 
+    /// How many files hold something that is not synced.
+    pub fn unsynced_files(&self) -> usize {
+        self.state.lock().inodes.values().filter(|inode| !inode.is_synced()).count()
+    }
+
     fn from_state(state: State) -> Self {
         Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)) }
     }

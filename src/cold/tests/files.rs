@@ -1,0 +1,40 @@
+//! Files of segments: how many wait for a sync.
+
+use super::world::{SETUPS, Setup, World, key, value};
+
+/// Each of them has to stay open.
+#[test]
+fn few_files_wait_for_a_sync_however_much_is_stored_and_moved() {
+    for setup in SETUPS {
+        let setup = Setup { sync: false, sync_each: false, ..setup };
+        let world = World::new(setup);
+        for index in 0..200 {
+            world.put(&key(index), &value(index, 900)).unwrap();
+            assert!(world.disk.unsynced_files() <= 10, "{setup:?}, after {index} of one kind");
+        }
+        world.cold.seal_active().unwrap();
+        for index in (0..200).step_by(2) {
+            world.delete(&key(index)).unwrap();
+        }
+        world.cold.seal_active().unwrap();
+        for round in 0..100 {
+            world.compact_next().unwrap();
+            assert!(world.disk.unsynced_files() <= 10, "{setup:?}, after rewriting {round}");
+        }
+        assert_eq!(world.contents().unwrap().len(), 100);
+    }
+}
+
+/// Its end is cut after the last sync that was asked for.
+#[test]
+fn what_is_sealed_after_a_sync_does_not_wait_for_ever() {
+    for setup in SETUPS {
+        let world = World::new(setup);
+        for index in 0..30 {
+            world.put(&key(index), &value(index, 100)).unwrap();
+            world.sync(false).unwrap();
+            world.cold.seal_active().unwrap();
+            assert!(world.disk.unsynced_files() <= 3, "{setup:?}, after {index}");
+        }
+    }
+}
