@@ -6,7 +6,7 @@ use crate::io::files::Disk;
 use crate::time::Instant;
 use std::sync::Arc;
 
-/// Files that may wait for a sync at once: each has to stay open as long.
+/// Files that may wait for a sync at once: each keeps its descriptor as long.
 const FILES_MAX: usize = 8;
 
 /// What has to be synced before all that was appended survives power loss.

@@ -12,14 +12,14 @@
 #![expect(unsafe_code, reason = "fcntl")]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::disk::{Directory, FileId, LOCK_FILE};
+use crate::io::disk::{Directory, LOCK_FILE};
 use crate::io::failure::failed;
 use crate::io::files::Disk;
 use crate::io::fork::PerProcess;
+use crate::io::handles::{FileId, id_of};
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, io, process};
 
@@ -66,7 +66,10 @@ impl DirLock {
         }
         let file = open(directory, mode)?;
         let id = match &file {
-            Some(file) => id_of(file).map_err(|error| failed(doing(directory), &error, ""))?,
+            Some(file) => file
+                .metadata()
+                .map(|found| id_of(&found))
+                .map_err(|error| failed(doing(directory), &error, ""))?,
             None => id,
         };
         if held.contains_key(&id) {
@@ -157,10 +160,6 @@ fn control(file: &fs::File, command: libc::c_int, kind: libc::c_int) -> io::Resu
     // SAFETY: the descriptor is open, and both commands take a pointer to a `flock`.
     let status = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(lock) }
-}
-
-fn id_of(file: &fs::File) -> io::Result<FileId> {
-    file.metadata().map(|found| (found.dev(), found.ino()))
 }
 
 fn doing(directory: &Directory) -> String {

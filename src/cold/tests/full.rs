@@ -84,7 +84,8 @@ fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
 
 #[test]
 fn an_operation_that_fails_once_is_told_once_and_costs_nothing() {
-    let changes = [Op::Create, Op::Rename, Op::Remove, Op::SyncNames, Op::Write, Op::Sync];
+    let changes =
+        [Op::Open, Op::Create, Op::Rename, Op::Remove, Op::SyncNames, Op::Write, Op::Sync];
     for setup in SETUPS {
         for seed in 0..5 {
             changes.iter().for_each(|op| fail_everywhere(setup, seed, *op));
