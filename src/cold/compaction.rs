@@ -11,7 +11,8 @@
 //!    if it still points to the original.
 //! 4. Sync the output, its name, and the log: the dead are dead because of records in the log,
 //!    which must not be lost after the dead are gone.
-//! 5. Remove the file, and make that durable, before anything relies on its absence.
+//! 5. Remove the file, which stays open for those who read it, and make that durable, before anything
+//!    relies on its absence.
 //!
 //! A crash between any two steps leaves records that are there twice, with the same sequence.
 //!
@@ -165,9 +166,12 @@ impl Compactor {
             let sentence = format!("{} still holds live records after it was moved", input.name());
             return Err(Error::new(ErrorKind::Internal, sentence));
         }
+        // Somebody may be about to read it.
+        input.file().keep()?;
         // First the file: as long as it is there, it must be known for what it holds.
         parts.disk.remove(&input.name())?;
         parts.segments.remove(input);
+        parts.log.forget_unsynced(input);
         if parts.sync {
             // Before a tombstone goes because of this file's absence, or a checkpoint leaves it
             // out, it must be absent for good.
@@ -428,7 +432,8 @@ impl Compactor {
                 let synced = output.segment.file().sync().and_then(|()| parts.disk.sync_names());
                 synced.inspect_err(|error| parts.poison.set(error))
             }
-            _ => Ok(()),
+            Some(output) => parts.log.add_unsynced(&output.segment),
+            None => Ok(()),
         }
     }
 

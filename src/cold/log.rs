@@ -18,34 +18,22 @@
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
 
 use super::draft::{Appended, Draft, Few, encode};
-use super::location::{Location, OFFSET_LIMIT};
+use super::location::Location;
 use super::poison::Poison;
 use super::segment::{Segment, Segments};
-use super::segment_file::SegmentFile;
 use super::sequences::Sequences;
 use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
 use super::syncer::Syncer;
+use super::tail::Tail;
 use super::unsynced::Unsynced;
 use crate::codec::record::{HEADER_BYTES, Header, Kind};
-use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
+use crate::codec::segment::{SegmentHeader, SegmentKind};
 use crate::codec::stage::RING_BYTES;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
 use std::sync::Arc;
-
-/// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
-const RESERVED_BYTES: u64 = 1 << 20;
-
-/// Values leave this much room for what deletes, or as much of a small segment as this is of one of
-/// 16 MiB: a clear, or a thousand tombstones.
-const SPARE_BYTES: u64 = 64 << 10;
-const SPARE_SHARE: u64 = 256;
-
-/// Appends follow each other closely if no more than this is between them, in milliseconds: two
-/// ticks of a slow coarse clock.
-const RUN_GAP_MS: u64 = 20;
 
 /// A place in the log: what was appended lies before or behind it.
 #[derive(Clone, Copy, Debug)]
@@ -65,35 +53,12 @@ pub struct Log {
     segments: Arc<Segments>,
     sequences: Sequences,
     poison: Arc<Poison>,
-    segment_bytes_max: u64,
     sync_on_roll: bool,
     unsynced_ms_max: u64,
     stage_after: u64,
     seed: u64,
     tail: Mutex<Tail>,
     syncer: Syncer,
-}
-
-/// Where the log ends.
-struct Tail {
-    active: Option<Arc<Segment>>,
-    /// Length of the active segment, with what is pending.
-    offset: u64,
-    /// Up to here the active segment has its room on the disk.
-    reserved: u64,
-    /// Id and length of the last segment that was sealed and may not be synced.
-    previous: Option<(u32, u64)>,
-    /// Number of appends.
-    ticket: u64,
-    unsynced: Unsynced,
-    /// Since when what is being synced has been there.
-    syncing_since: Option<Instant>,
-    /// Made when it is needed first.
-    stage: Option<Stage>,
-    /// False once a stage could not be made or used; it is tried again with the next segment.
-    can_stage: bool,
-    /// How many appends have followed each other closely, and when the last one came.
-    run: (u64, Instant),
 }
 
 /// How a log is set up.
@@ -123,34 +88,17 @@ impl Log {
         poison: Arc<Poison>,
         options: LogOptions,
     ) -> Self {
-        let offset = options.active.as_ref().map_or(0, |segment| segment.end());
-        if let Some(active) = &options.active {
-            active.file().begin(offset);
-        }
         Self {
             disk,
             clock,
             segments,
             sequences,
             poison,
-            segment_bytes_max: options.segment_bytes_max,
             sync_on_roll: options.sync_on_roll,
             unsynced_ms_max: options.unsynced_ms_max,
             stage_after: options.stage_after,
             seed: options.seed,
-            tail: Mutex::new(Tail {
-                active: options.active,
-                offset,
-                reserved: 0,
-                previous: None,
-                // The names that recovery may have changed count for an append.
-                ticket: 1,
-                unsynced: Unsynced::of_names(),
-                syncing_since: None,
-                stage: None,
-                can_stage: true,
-                run: (0, Instant(0)),
-            }),
+            tail: Mutex::new(Tail::new(options.active, options.segment_bytes_max)),
             syncer: Syncer::default(),
         }
     }
@@ -166,7 +114,7 @@ impl Log {
         let headers: Few<Header> = drafts.iter().map(Draft::header).collect();
         let bytes = headers.iter().map(Header::record_bytes).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
-        let reserved = self.reserve(&mut tail, bytes);
+        let reserved = tail.reserve(bytes);
         if drafts.iter().any(|draft| draft.kind == Kind::Value) {
             reserved?;
         }
@@ -180,7 +128,7 @@ impl Log {
         if let Err(error) = written {
             tail.offset = start;
             // The file is asked each time until it has taken many.
-            tail.run.0 = 0;
+            tail.end_run();
             return Err(error);
         }
         tail.ticket += 1;
@@ -194,14 +142,16 @@ impl Log {
             self.poison.check()?;
             let mut tail = self.tail.lock();
             let now = self.clock.coarse();
-            let since = tail.syncing_since.or(tail.unsynced.since);
-            if since.is_some_and(|since| now.0.saturating_sub(since.0) > self.unsynced_ms_max) {
+            let is_late = |since: Instant| now.0.saturating_sub(since.0) > self.unsynced_ms_max;
+            let fitting = tail.fitting(bytes);
+            let is_full = fitting.is_none() && tail.unsynced.is_full();
+            if tail.waits_since().is_some_and(is_late) || is_full {
                 drop(tail);
                 // Whoever writes faster than the disk takes it waits here.
                 self.sync()?;
                 continue;
             }
-            match self.fitting(&tail, bytes) {
+            match fitting {
                 Some(segment) => return Ok((tail, segment, now)),
                 None => self.roll(&mut tail)?,
             }
@@ -211,9 +161,8 @@ impl Log {
     /// True if `bytes` more may wait in the stage: there is one, many appends have followed each
     /// other closely, and there is room for them on the disk.
     fn may_stage(&self, tail: &mut Tail, now: Instant, bytes: u64) -> bool {
-        let is_close = now.0.saturating_sub(tail.run.1.0) <= RUN_GAP_MS;
-        tail.run = (if is_close { tail.run.0 + 1 } else { 0 }, now);
-        if !tail.can_stage || bytes > STAGED_BYTES_MAX || tail.run.0 < self.stage_after {
+        let run = tail.run(now);
+        if !tail.can_stage || bytes > STAGED_BYTES_MAX || run < self.stage_after {
             return false;
         }
         if tail.stage.is_none() {
@@ -222,21 +171,7 @@ impl Log {
             tail.can_stage = tail.stage.is_some();
         }
         // What deletes may find that no room was taken, and is then to be told by the file.
-        tail.stage.is_some() && tail.offset <= tail.reserved
-    }
-
-    /// Takes room on the disk for `bytes` bytes, and some to spare.
-    fn reserve(&self, tail: &mut Tail, bytes: u64) -> Result<()> {
-        let least = bytes + SPARE_BYTES.min(self.segment_bytes_max / SPARE_SHARE);
-        let Some(active) = tail.active.as_ref().filter(|_| tail.offset + least > tail.reserved)
-        else {
-            return Ok(());
-        };
-        let whole = RESERVED_BYTES.min(self.segment_bytes_max).max(least);
-        let take = |bytes| active.file().reserve(tail.offset, bytes).map(|()| bytes);
-        let taken = take(whole).or_else(|_| take(least))?;
-        tail.reserved = tail.offset + taken;
-        Ok(())
+        tail.stage.is_some() && tail.has_room()
     }
 
     /// Puts the records behind the pending bytes, and into the stage.
@@ -268,7 +203,7 @@ impl Log {
         tail.can_stage = false;
         if let Err(error) = file.flush(&[]) {
             file.pop(bytes);
-            self.cut(tail, file);
+            self.cut(tail, &appended.segment);
             return Err(error);
         }
         // It has nothing that the segment has not, and may be in the way of the next one.
@@ -297,24 +232,14 @@ impl Log {
                 file.flush(&[&bytes])
             }
         };
-        written.inspect_err(|_| self.cut(tail, file))
+        written.inspect_err(|_| self.cut(tail, &appended.segment))
     }
 
-    /// After a failed write: takes away what it may have left behind.
-    fn cut(&self, tail: &mut Tail, file: &SegmentFile) {
-        // The room behind the end goes with it.
-        tail.reserved = 0;
-        if let Err(error) = file.cut() {
+    /// After a failed write.
+    fn cut(&self, tail: &mut Tail, segment: &Segment) {
+        if let Err(error) = tail.cut(segment) {
             self.poison.set(&error);
         }
-    }
-
-    /// The active segment, if `bytes` more fit into it.
-    fn fitting(&self, tail: &Tail, bytes: u64) -> Option<Arc<Segment>> {
-        let end = tail.offset + bytes;
-        let is_fresh = tail.offset == SEGMENT_HEADER_BYTES as u64;
-        let fits = end <= self.segment_bytes_max || is_fresh;
-        tail.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
     }
 
     /// Gives each record its sequence and location.
@@ -354,11 +279,7 @@ impl Log {
         };
         let segment = self.segments.create(&*self.disk, header)?;
         tail.unsynced.names = true;
-        tail.offset = segment.end();
-        tail.reserved = 0;
-        tail.can_stage = true;
-        segment.file().begin(tail.offset);
-        tail.active = Some(segment);
+        tail.begin(segment);
         Ok(())
     }
 
@@ -372,9 +293,11 @@ impl Log {
     }
 
     fn seal(&self, tail: &mut Tail) -> Result<()> {
-        let Some(active) = &tail.active else { return Ok(()) };
+        let Some(active) = tail.active.clone() else { return Ok(()) };
         active.file().flush(&[])?;
         tail.give_room_back();
+        // It was just changed, or by a write that failed, though all that counts may be synced.
+        tail.changed(&active);
         active.file().end();
         active.seal();
         let id = u32::try_from(active.id()).unwrap_or(0);
@@ -417,6 +340,25 @@ impl Log {
         self.sync_files(&unsynced)?;
         self.tail.lock().syncing_since = None;
         Ok(ticket)
+    }
+
+    /// Takes note of a file beside the log's that has to survive power loss after the next sync.
+    /// May sync.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn add_unsynced(&self, segment: &Arc<Segment>) -> Result<()> {
+        let mut tail = self.tail.lock();
+        tail.changed(segment);
+        tail.unsynced.names = true;
+        let is_full = tail.unsynced.is_full();
+        drop(tail);
+        if is_full { self.sync() } else { Ok(()) }
+    }
+
+    /// The file of `segment` is gone, and needs no sync any more.
+    pub fn forget_unsynced(&self, segment: &Segment) {
+        self.tail.lock().unsynced.remove_file(segment);
     }
 
     fn sync_files(&self, unsynced: &Unsynced) -> Result<()> {
@@ -467,16 +409,6 @@ impl Log {
         }
         tail.give_room_back();
         if tail.stage.take().is_some() { self.disk.remove(STAGE) } else { Ok(()) }
-    }
-}
-
-impl Tail {
-    /// Gives room back that was taken behind the end; everything is in the file.
-    fn give_room_back(&self) {
-        if let Some(active) = self.active.as_ref().filter(|_| self.reserved > self.offset) {
-            // Where that fails nothing is lost but the room.
-            let _ = active.file().set_len(self.offset);
-        }
     }
 }
 

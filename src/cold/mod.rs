@@ -21,6 +21,7 @@ pub mod checkpoint;
 pub mod stage;
 pub mod unsynced;
 pub mod syncer;
+pub mod tail;
 pub mod log;
 pub mod walk;
 pub mod recovery;

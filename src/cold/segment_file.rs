@@ -183,6 +183,14 @@ impl SegmentFile {
         self.file.sync()
     }
 
+    /// As [`File::keep`].
+    ///
+    /// # Errors
+    /// Those of [`File::keep`].
+    pub fn keep(&self) -> Result<()> {
+        self.file.keep()
+    }
+
     /// As [`File::set_len`], for files that nothing is appended to.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 mod chain;
 mod collide;
 mod damage;
+mod files;
 mod full;
 mod kill;
 mod power;

@@ -16,11 +16,13 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped};
+use crate::io::handles::{FileId, Handle, PoolRef, id_of, opened, pool_of_this_process};
 use crate::io::map::FileMap;
 use std::ffi::{CStr, CString};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -37,13 +39,11 @@ const PARTS_ON_STACK: usize = 8;
 /// How a file is opened that must not be there yet.
 const NEW: libc::c_int = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
 
-/// What names a file in a machine whatever its path: device and inode.
-pub type FileId = (u64, u64);
-
 /// An open directory, the real [`Disk`]. May be shared by threads.
 pub struct Directory {
     path: PathBuf,
-    file: fs::File,
+    file: Arc<fs::File>,
+    pool: PoolRef,
 }
 
 impl Directory {
@@ -53,11 +53,16 @@ impl Directory {
     /// # Errors
     /// `Io`, with os code `ENOENT` for a missing directory, `ENOTDIR` for a file; `NoSpace`.
     pub fn open(path: &Path, create: bool) -> Result<Self> {
+        Self::open_in(pool_of_this_process(), path, create)
+    }
+
+    /// As [`Directory::open`]; its files share the descriptors of `pool`.
+    pub(in crate::io) fn open_in(pool: PoolRef, path: &Path, create: bool) -> Result<Self> {
         if create {
-            make_with_parents(path)?;
+            make_with_parents(pool, path)?;
         }
-        match open_directory(path) {
-            Ok(file) => Ok(Self { path: path.to_owned(), file }),
+        match opened(pool, || open_directory(path)) {
+            Ok(file) => Ok(Self { path: path.to_owned(), file: Arc::new(file), pool }),
             Err(error) => Err(match error.raw_os_error() {
                 Some(libc::ENOENT) => failed(
                     format!("open directory {}", path.display()),
@@ -81,7 +86,7 @@ impl Directory {
     pub fn id(&self) -> Result<FileId> {
         let found = self.file.metadata();
         let found = found.map_err(|error| failed(self.doing("look at", "."), &error, ""))?;
-        Ok((found.dev(), found.ino()))
+        Ok(id_of(&found))
     }
 
     /// Device and inode of the file `name`, or `None` if there is none; does not open it.
@@ -107,7 +112,7 @@ impl Directory {
     /// `Io`, `NoSpace`.
     pub(in crate::io) fn open_with(&self, name: &str, flags: libc::c_int) -> Result<fs::File> {
         let c_name = self.c_name(name)?;
-        open_at(self.fd(), &c_name, flags).map_err(|error| {
+        opened(self.pool, || open_at(self.fd(), &c_name, flags)).map_err(|error| {
             let verb = if flags & libc::O_CREAT == 0 { "open" } else { "create" };
             failed(self.doing(verb, name), &error, "")
         })
@@ -115,8 +120,14 @@ impl Directory {
 
     fn local(&self, name: &str, flags: libc::c_int) -> Result<Arc<dyn File>> {
         debug_assert_ne!(name, LOCK_FILE, "closing it would give up the lock (invariant 3)");
-        let file = self.open_with(name, flags)?;
-        Ok(Arc::new(LocalFile { path: self.path.join(name), file }))
+        Ok(Arc::new(self.local_file(name, flags)?))
+    }
+
+    fn local_file(&self, name: &str, flags: libc::c_int) -> Result<LocalFile> {
+        let writable = flags & libc::O_ACCMODE == libc::O_RDWR;
+        let handle = Handle::new(self.pool, self.open_with(name, flags)?, writable);
+        let (path, directory) = (self.path.join(name), self.file.clone());
+        Ok(LocalFile { path, directory, writable, handle })
     }
 
     fn fd(&self) -> RawFd {
@@ -150,12 +161,12 @@ impl Disk for Directory {
     }
 
     fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>> {
-        let path = self.path.join(name);
-        let file = LocalFile { file: self.open_with(name, NEW)?, path: path.clone() };
+        let file = self.open_with(name, NEW)?;
         // Written and not only lengthened, so that every page has its room.
         let made = file
-            .write_at(&[&vec![0; bytes]], 0)
-            .and_then(|()| FileMap::new(path, &file.file, bytes));
+            .write_all_at(&vec![0; bytes], 0)
+            .map_err(|error| failed(self.doing("write", name), &error, ""))
+            .and_then(|()| FileMap::new(self.path.join(name), &file, bytes));
         match made {
             Ok(map) => Ok(Box::new(map)),
             Err(error) => Err(self.remove(name).err().unwrap_or(error)),
@@ -163,7 +174,7 @@ impl Disk for Directory {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        list(self.fd())
+        opened(self.pool, || list(self.fd()))
             .map_err(|error| failed(format!("list directory {}", self.path.display()), &error, ""))
     }
 
@@ -193,10 +204,28 @@ impl Disk for Directory {
 
 struct LocalFile {
     path: PathBuf,
-    file: fs::File,
+    directory: Arc<fs::File>,
+    writable: bool,
+    handle: Handle,
 }
 
 impl LocalFile {
+    /// Opens the file again, which had a descriptor before.
+    fn reopen(&self, writable: bool) -> io::Result<fs::File> {
+        let name = self.path.file_name().unwrap_or_default().as_bytes();
+        let flags = if writable { libc::O_RDWR } else { libc::O_RDONLY };
+        open_at(self.directory.as_raw_fd(), &CString::new(name)?, flags)
+    }
+
+    /// Lends the open file for a change.
+    fn write<T>(&self, verb: &str, use_it: impl FnOnce(&fs::File) -> io::Result<T>) -> Result<T> {
+        let written = match self.writable {
+            true => self.handle.write(&|writable| self.reopen(writable), use_it),
+            false => Err(from_code(libc::EBADF)),
+        };
+        written.map_err(|error| self.failed(verb, &error))
+    }
+
     fn failed(&self, verb: &str, error: &io::Error) -> Error {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let directory = self.path.parent().unwrap_or(Path::new("")).display();
@@ -210,60 +239,72 @@ impl File for LocalFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let mut done = 0;
-        while done < buffer.len() {
-            match self.file.read_at(&mut buffer[done..], offset.saturating_add(done as u64)) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed("read", &error)),
-            }
-        }
-        Ok(done)
+        self.handle
+            .read(&|writable| self.reopen(writable), |file| read_all(file, buffer, offset))
+            .map_err(|error| self.failed("read", &error))
     }
 
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> Result<()> {
-        let fd = self.file.as_raw_fd();
-        let written = if parts.len() <= PARTS_ON_STACK {
+        self.write("write", |file| {
+            let fd = file.as_raw_fd();
+            if parts.len() > PARTS_ON_STACK {
+                let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+                return write_all(fd, &mut slices, offset);
+            }
             let mut slices = [IoSlice::new(&[]); PARTS_ON_STACK];
             for (slice, part) in slices.iter_mut().zip(parts) {
                 *slice = IoSlice::new(part);
             }
             write_all(fd, &mut slices[..parts.len()], offset)
-        } else {
-            let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            write_all(fd, &mut slices, offset)
-        };
-        written.map_err(|error| self.failed("write", &error))
+        })
     }
 
     fn reserve(&self, offset: u64, bytes: u64) -> Result<()> {
-        let (Ok(offset), Ok(bytes)) = (i64::try_from(offset), i64::try_from(bytes)) else {
-            return Err(self.failed("reserve room in", &from_code(libc::EFBIG)));
-        };
-        let (fd, mode) = (self.file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE);
-        // SAFETY: the descriptor is open.
-        match check(unsafe { libc::fallocate(fd, mode, offset, bytes) }) {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => {
-                Err(self.failed("reserve room in", &error))
+        self.write("reserve room in", |file| {
+            let too_far = |_| from_code(libc::EFBIG);
+            let (offset, bytes) =
+                (i64::try_from(offset).map_err(too_far)?, i64::try_from(bytes).map_err(too_far)?);
+            let (fd, mode) = (file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE);
+            // SAFETY: the descriptor is open.
+            match check(unsafe { libc::fallocate(fd, mode, offset, bytes) }) {
+                Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => Err(e),
+                // Whatever else is wrong, a write tells better; many file systems have no such call.
+                _ => Ok(()),
             }
-            // Whatever else is wrong, a write tells better; many file systems have no such call.
-            _ => Ok(()),
-        }
+        })
     }
 
     fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|error| self.failed("sync", &error))
+        let synced = self.handle.sync(&|writable| self.reopen(writable));
+        synced.map_err(|error| self.failed("sync", &error))
+    }
+
+    fn keep(&self) -> Result<()> {
+        let kept = self.handle.keep(&|writable| self.reopen(writable));
+        kept.map_err(|error| self.failed("open", &error))
     }
 
     fn len(&self) -> Result<u64> {
-        let found = self.file.metadata();
-        found.map(|found| found.len()).map_err(|error| self.failed("look at", &error))
+        self.handle.len().map_err(|error| self.failed("look at", &error))
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {
-        self.file.set_len(bytes).map_err(|error| self.failed("set the length of", &error))
+        self.write("set the length of", |file| file.set_len(bytes))
     }
+}
+
+/// Reads until the buffer is full or the file ends; returns how many bytes.
+fn read_all(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset.saturating_add(done as u64)) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Writes all slices one after the other; the system may take them in several bites.
@@ -344,13 +385,13 @@ fn list(directory: RawFd) -> io::Result<Vec<String>> {
 }
 
 /// Makes the directory and its missing parents, each of them durable before the next.
-fn make_with_parents(path: &Path) -> Result<()> {
+fn make_with_parents(pool: PoolRef, path: &Path) -> Result<()> {
     let made = match fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
             let Some(parent) = parent_of(path) else {
                 return Err(failed(format!("make directory {}", path.display()), &error, ""));
             };
-            make_with_parents(parent)?;
+            make_with_parents(pool, parent)?;
             fs::DirBuilder::new().mode(0o700).create(path)
         }
         first => first,
@@ -358,7 +399,7 @@ fn make_with_parents(path: &Path) -> Result<()> {
     match made {
         Ok(()) => {
             let parent = parent_of(path).unwrap_or(Path::new("."));
-            open_directory(parent)
+            opened(pool, || open_directory(parent))
                 .and_then(|parent| sync_directory(&parent))
                 .map_err(|error| failed(format!("sync directory {}", parent.display()), &error, ""))
         }

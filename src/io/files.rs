@@ -39,7 +39,7 @@ pub trait Disk: Send + Sync {
     /// `Io`; nothing has changed then.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
-    /// Removes a name. The bytes stay readable through open files.
+    /// Removes a name. The bytes stay readable through files that were told to [`File::keep`] them.
     ///
     /// # Errors
     /// `Io`; a missing name is one too.
@@ -52,7 +52,10 @@ pub trait Disk: Send + Sync {
     fn sync_names(&self) -> Result<()>;
 }
 
-/// One open file. All reads and writes name their offset, so that threads may share it.
+/// One file. All reads and writes name their offset, so that threads may share it.
+///
+/// Where everything in it is synced, it may be closed behind the caller's back and opened again by its
+/// name; so the name must not come to stand for another file.
 pub trait File: Send + Sync {
     /// The file's path when it was opened, for messages only.
     fn path(&self) -> &Path;
@@ -83,6 +86,12 @@ pub trait File: Send + Sync {
     /// # Errors
     /// `Io`; what is on disk is then unknown, and a second sync proves nothing.
     fn sync(&self) -> Result<()>;
+
+    /// Makes sure that the bytes can be read from now on even if the file's name is removed.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn keep(&self) -> Result<()>;
 
     /// The length in bytes.
     ///

@@ -8,22 +8,20 @@
 //!
 //! # Invariants
 //! 1. A file in the table is open once in this process, and has `holders` >= 1.
-//! 2. A table and what is in it belong to one process. A child begins with an empty one, and leaves
-//!    the parent's, whose mutex another thread may have held at the fork, and its descriptors alone.
 
-#![expect(unsafe_code, reason = "fcntl, and a table that a forked child can leave behind")]
+#![expect(unsafe_code, reason = "fcntl")]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::disk::{Directory, FileId, LOCK_FILE};
+use crate::io::disk::{Directory, LOCK_FILE};
 use crate::io::failure::failed;
 use crate::io::files::Disk;
+use crate::io::fork::PerProcess;
+use crate::io::handles::{FileId, id_of};
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::{fs, io, process, ptr};
+use std::{fs, io, process};
 
 /// What a holder may do, and whom it keeps out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +50,9 @@ impl DirLock {
     /// `Locked`: another handle, here or in the process that the message names, has it open.
     /// `Io`, `NoSpace`: the lock file cannot be made or locked.
     pub fn acquire(directory: &Directory, mode: LockMode) -> Result<Self> {
-        let table = Table::of_this_process();
+        let table = TABLE.get();
         // Held to the end, so that no other thread makes or opens the file in between.
-        let mut held = table.held.lock();
+        let mut held = table.value.lock();
         let id = match directory.id_of(LOCK_FILE)? {
             Some(id) => id,
             None => directory.id()?,
@@ -68,7 +66,10 @@ impl DirLock {
         }
         let file = open(directory, mode)?;
         let id = match &file {
-            Some(file) => id_of(file).map_err(|error| failed(doing(directory), &error, ""))?,
+            Some(file) => file
+                .metadata()
+                .map(|found| id_of(&found))
+                .map_err(|error| failed(doing(directory), &error, ""))?,
             None => id,
         };
         if held.contains_key(&id) {
@@ -90,7 +91,7 @@ impl Drop for DirLock {
         if self.process_id != process::id() {
             return;
         }
-        let mut held = Table::of_this_process().held.lock();
+        let mut held = TABLE.get().value.lock();
         if let Some(lock) = held.get_mut(&self.id) {
             lock.holders -= 1;
             if lock.holders == 0 {
@@ -107,33 +108,8 @@ struct Held {
     _file: Option<fs::File>,
 }
 
-struct Table {
-    process_id: u32,
-    held: Mutex<BTreeMap<FileId, Held>>,
-}
-
-impl Table {
-    /// The table of this process; made anew, and the old one leaked, after a fork.
-    fn of_this_process() -> &'static Self {
-        static CURRENT: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
-        let process_id = process::id();
-        loop {
-            let current = CURRENT.load(Ordering::Acquire);
-            // SAFETY: a table that was published is never freed.
-            if let Some(table) = unsafe { current.as_ref() }
-                && table.process_id == process_id
-            {
-                return table;
-            }
-            let new = Box::into_raw(Box::new(Self { process_id, held: Mutex::default() }));
-            let swap = CURRENT.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire);
-            if swap.is_err() {
-                // SAFETY: `new` came from `into_raw`, and nobody else has seen it.
-                drop(unsafe { Box::from_raw(new) });
-            }
-        }
-    }
-}
+/// The locks of this process.
+static TABLE: PerProcess<Mutex<BTreeMap<FileId, Held>>> = PerProcess::new();
 
 /// Opens the lock file, making it if it is missing; `None` for a reader that cannot make it.
 fn open(directory: &Directory, mode: LockMode) -> Result<Option<fs::File>> {
@@ -184,10 +160,6 @@ fn control(file: &fs::File, command: libc::c_int, kind: libc::c_int) -> io::Resu
     // SAFETY: the descriptor is open, and both commands take a pointer to a `flock`.
     let status = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(lock) }
-}
-
-fn id_of(file: &fs::File) -> io::Result<FileId> {
-    file.metadata().map(|found| (found.dev(), found.ino()))
 }
 
 fn doing(directory: &Directory) -> String {

@@ -6,6 +6,7 @@ pub mod memory;
 pub mod fork;
 pub mod failure;
 pub mod map;
+pub mod handles;
 pub mod disk;
 pub mod lock;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mod inode;
 mod state;
@@ -132,6 +133,11 @@ impl SimDisk {
         state.counts.iter().filter(|(op, _)| op.is_change()).map(|(_, count)| count).sum()
     }
 
+    /// How many files hold something that is not synced.
+    pub fn unsynced_files(&self) -> usize {
+        self.state.lock().inodes.values().filter(|inode| !inode.is_synced()).count()
+    }
+
     fn from_state(state: State) -> Self {
         Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)) }
     }
@@ -153,7 +159,7 @@ impl SimDisk {
 
     fn file(&self, name: &str, id: u64, writable: bool, state: &mut State) -> Arc<dyn File> {
         state.inode(id).open_count += 1;
-        Arc::new(SimFile { disk: self.clone(), path: self.path.join(name), id, writable })
+        Arc::new(SimFile::new(self, name, id, writable))
     }
 
     fn error(&self, op: Op, name: &str, code: i32) -> Error {
@@ -208,12 +214,7 @@ impl Disk for SimDisk {
         state.inode(id).change(What::Write { offset: 0, bytes: zeros });
         state.inode(id).open_count += 1;
         state.rename(NameChange { from: None, to: Some(name.to_owned()), id });
-        Ok(Box::new(SimMap(SimFile {
-            disk: self.clone(),
-            path: self.path.join(name),
-            id,
-            writable: true,
-        })))
+        Ok(Box::new(SimMap(SimFile::new(self, name, id, true))))
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -250,11 +251,31 @@ struct SimFile {
     path: PathBuf,
     id: u64,
     writable: bool,
+    is_unsynced: AtomicBool,
+    is_kept: AtomicBool,
 }
 
 impl SimFile {
+    fn new(disk: &SimDisk, name: &str, id: u64, writable: bool) -> Self {
+        let (is_unsynced, is_kept) = (AtomicBool::new(false), AtomicBool::new(false));
+        let path = disk.path.join(name);
+        Self { disk: disk.clone(), path, id, writable, is_unsynced, is_kept }
+    }
+
     fn enter(&self, op: Op) -> Result<MutexGuard<'_, State>> {
-        self.disk.enter(op, &self.name())
+        let state = self.disk.enter(op, &self.name())?;
+        if self.is_lost(&state) {
+            drop(state);
+            return Err(self.error(op, libc::ENOENT));
+        }
+        Ok(state)
+    }
+
+    /// True if it cannot be opened any more: a file that may be closed is closed after every call.
+    fn is_lost(&self, state: &State) -> bool {
+        let is_held =
+            self.is_unsynced.load(Ordering::Relaxed) || self.is_kept.load(Ordering::Relaxed);
+        !is_held && state.id(&self.name()) != Some(self.id)
     }
 
     fn error(&self, op: Op, code: i32) -> Error {
@@ -287,6 +308,9 @@ impl File for SimFile {
         let mut outcome = state.enter(Op::Write);
         if was_stopped {
             bytes.clear();
+        } else if self.is_lost(&state) {
+            outcome = Err(libc::ENOENT);
+            bytes.clear();
         } else if !self.writable {
             outcome = Err(libc::EBADF);
             bytes.clear();
@@ -302,6 +326,7 @@ impl File for SimFile {
             outcome = outcome.and(Err(libc::ENOSPC));
         }
         if !bytes.is_empty() {
+            self.is_unsynced.store(true, Ordering::Relaxed);
             state.inode(self.id).change(What::Write { offset, bytes });
         }
         outcome.map_err(|code| self.error(Op::Write, code))
@@ -309,6 +334,7 @@ impl File for SimFile {
 
     fn reserve(&self, offset: u64, bytes: u64) -> Result<()> {
         let mut state = self.enter(Op::Reserve)?;
+        self.is_unsynced.store(true, Ordering::Relaxed);
         if state.reserve(self.id, offset.saturating_add(bytes)) {
             return Ok(());
         }
@@ -319,16 +345,31 @@ impl File for SimFile {
     fn sync(&self) -> Result<()> {
         let mut state = self.disk.state.lock();
         let outcome = state.enter(Op::Sync);
+        if self.is_lost(&state) {
+            drop(state);
+            return Err(self.error(Op::Sync, libc::ENOENT));
+        }
         state.inode(self.id).sync(outcome.is_ok());
+        if outcome.is_ok() {
+            self.is_unsynced.store(false, Ordering::Relaxed);
+        }
         outcome.map_err(|code| self.error(Op::Sync, code))
     }
 
+    fn keep(&self) -> Result<()> {
+        let _state = self.enter(Op::Open)?;
+        self.is_kept.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn len(&self) -> Result<u64> {
-        Ok(self.enter(Op::Len)?.inode(self.id).bytes.len() as u64)
+        // Remembered, so that it needs no name.
+        Ok(self.disk.enter(Op::Len, &self.name())?.inode(self.id).bytes.len() as u64)
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {
         let mut state = self.enter(Op::SetLen)?;
+        self.is_unsynced.store(true, Ordering::Relaxed);
         let code = match (self.writable, bytes > FILE_BYTES_MAX) {
             (false, _) => libc::EINVAL,
             (true, true) => libc::EFBIG,

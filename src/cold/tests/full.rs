@@ -119,7 +119,8 @@ fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
 
 #[test]
 fn an_operation_that_fails_once_is_told_once_and_costs_nothing() {
-    let changes = [Op::Create, Op::Rename, Op::Remove, Op::SyncNames, Op::Write, Op::Sync];
+    let changes =
+        [Op::Open, Op::Create, Op::Rename, Op::Remove, Op::SyncNames, Op::Write, Op::Sync];
     for setup in SETUPS {
         for seed in 0..5 {
             changes.iter().for_each(|op| fail_everywhere(setup, seed, *op));
@@ -175,6 +176,21 @@ fn what_a_failed_sync_left_uncertain_is_durable_once_it_was_opened_again() {
         let disk = world.disk.crash(|| toss);
         let after = World::open(&disk, &world.clock, SETUPS[0]).unwrap();
         assert_eq!(after.contents().unwrap().len(), 20);
+    }
+}
+
+#[test]
+fn segments_that_nothing_could_be_appended_to_hold_nobody_up() {
+    for setup in SETUPS {
+        let world = World::new(setup);
+        for _ in 0..20 {
+            // The first write is that of the new segment's header.
+            world.disk.fail_nth(Op::Write, 2, libc::EIO);
+            while world.put(&key(1), &value(1, 2_000)).is_ok() {}
+            world.cold.seal_active().unwrap();
+        }
+        world.put(&key(1), &value(2, 100)).unwrap();
+        world.sync(false).unwrap();
     }
 }
 

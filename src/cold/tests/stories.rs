@@ -130,6 +130,23 @@ fn copies_that_could_not_be_cut_off_do_not_come_back() {
     }
 }
 
+/// Where nothing is synced unasked, the copies of a rewriting were not synced when it was asked for
+/// either: nobody had taken note of them.
+#[test]
+fn a_sync_that_is_asked_for_covers_what_compaction_moved() {
+    let setup = Setup { sync: false, ..PLAIN };
+    let world = World::new(setup);
+    put(&world, 1, 1, 100);
+    put(&world, 2, 2, 3_000);
+    world.sync(false).unwrap();
+    world.delete(&key(2)).unwrap();
+    world.cold.seal_active().unwrap();
+    world.compact_next().unwrap();
+    world.sync(false).unwrap();
+    let world = World::open(&world.disk.crash(|| false), &world.clock, setup).unwrap();
+    assert_eq!((tag(&world, 1), tag(&world, 2)), (Some(1), None));
+}
+
 /// A damaged tombstone was dropped by compaction, and the older value came back once the keydir
 /// was made anew.
 #[test]

@@ -24,13 +24,24 @@ pub type Put = (Vec<u8>, Option<(Vec<u8>, u64)>);
 pub struct Setup {
     pub compression: Compression,
     pub segment_bytes_max: u64,
+    pub sync: bool,
     pub sync_each: bool,
 }
 
 /// The two set-ups that all tests run over.
 pub const SETUPS: [Setup; 2] = [
-    Setup { compression: Compression::None, segment_bytes_max: 4_096, sync_each: false },
-    Setup { compression: Compression::Deflate(1), segment_bytes_max: 6_000, sync_each: true },
+    Setup {
+        compression: Compression::None,
+        segment_bytes_max: 4_096,
+        sync: true,
+        sync_each: false,
+    },
+    Setup {
+        compression: Compression::Deflate(1),
+        segment_bytes_max: 6_000,
+        sync: true,
+        sync_each: true,
+    },
 ];
 
 /// The tier, its disk and its clock.
@@ -88,8 +99,8 @@ impl World {
         let options = ColdOptions {
             compression: setup.compression,
             segment_bytes_max: setup.segment_bytes_max,
-            sync: true,
-            unsynced_ms_max: 1_000,
+            sync: setup.sync,
+            unsynced_ms_max: if setup.sync { 1_000 } else { u64::MAX },
             sync_each: setup.sync_each,
             read_only,
             create: !read_only,

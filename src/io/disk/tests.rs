@@ -115,6 +115,7 @@ fn names_are_renamed_removed_and_listed() {
         disk.create(name).unwrap().write_at(&[name.as_bytes()], 0).unwrap();
     }
     let open = disk.open("c", false).unwrap();
+    open.keep().unwrap();
     disk.rename("a", "b").unwrap();
     disk.remove("c").unwrap();
     for _ in 0..2 {

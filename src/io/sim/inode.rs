@@ -89,6 +89,11 @@ impl Inode {
         self.changes.clear();
     }
 
+    /// True if a crash takes nothing of it.
+    pub fn is_synced(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// The bytes after the power went: `choice` says, of each sector of each change not synced,
     /// whether it was written back then. It was with all that had been made to it by then: within
     /// a sector a later change does not survive without the earlier ones.

@@ -186,8 +186,26 @@ fn damage_shows_and_is_durable() {
 }
 
 #[test]
-fn an_open_file_outlives_its_name_and_is_forgotten_then() {
+fn a_file_without_a_name_is_read_if_it_was_kept_or_is_not_synced() {
     let (disk, file) = disk_with(b"abcd");
+    disk.remove("a").unwrap();
+    let mut bytes = [0; 4];
+    assert_eq!(file.read_at(&mut bytes, 0).unwrap_err().os_code(), libc::ENOENT);
+    assert_eq!(file.write_at(&[b"x"], 0).unwrap_err().os_code(), libc::ENOENT);
+    assert_eq!(file.sync().unwrap_err().os_code(), libc::ENOENT);
+    assert_eq!(file.keep().unwrap_err().os_code(), libc::ENOENT);
+    let file = disk.create("b").unwrap();
+    file.write_at(&[b"abcd"], 0).unwrap();
+    disk.remove("b").unwrap();
+    assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 4);
+    file.sync().unwrap();
+    assert!(file.read_at(&mut bytes, 0).is_err());
+}
+
+#[test]
+fn a_kept_file_outlives_its_name_and_is_forgotten_then() {
+    let (disk, file) = disk_with(b"abcd");
+    file.keep().unwrap();
     disk.remove("a").unwrap();
     disk.sync_names().unwrap();
     let mut bytes = [0; 4];

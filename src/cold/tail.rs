@@ -1,0 +1,151 @@
+//! Where the log ends: what one lock protects, and the room on the disk behind it.
+
+use super::location::OFFSET_LIMIT;
+use super::segment::Segment;
+use super::stage::Stage;
+use super::unsynced::Unsynced;
+use crate::codec::segment::SEGMENT_HEADER_BYTES;
+use crate::error::Result;
+use crate::time::Instant;
+use std::sync::Arc;
+
+/// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
+const RESERVED_BYTES: u64 = 1 << 20;
+
+/// Values leave this much room for what deletes, or as much of a small segment as this is of one of
+/// 16 MiB: a clear, or a thousand tombstones.
+const SPARE_BYTES: u64 = 64 << 10;
+const SPARE_SHARE: u64 = 256;
+
+/// Appends follow each other closely if no more than this is between them, in milliseconds: two
+/// ticks of a slow coarse clock.
+const RUN_GAP_MS: u64 = 20;
+
+/// The end of the log.
+pub struct Tail {
+    /// The segment that is appended to, if one is.
+    pub active: Option<Arc<Segment>>,
+    /// Its length, with what is pending.
+    pub offset: u64,
+    /// Up to here it has its room on the disk.
+    reserved: u64,
+    /// Id and length of the last segment that was sealed and may not be synced.
+    pub previous: Option<(u32, u64)>,
+    /// Number of appends, and of other changes that a sync has to cover.
+    pub ticket: u64,
+    /// What has to be synced.
+    pub unsynced: Unsynced,
+    /// Since when what is being synced has been there.
+    pub syncing_since: Option<Instant>,
+    /// Made when it is needed first.
+    pub stage: Option<Stage>,
+    /// False once a stage could not be made or used; it is tried again with the next segment.
+    pub can_stage: bool,
+    /// How many appends have followed each other closely, and when the last one came.
+    run: (u64, Instant),
+    segment_bytes_max: u64,
+}
+
+impl Tail {
+    /// The end of a log that goes on with `active`.
+    pub fn new(active: Option<Arc<Segment>>, segment_bytes_max: u64) -> Self {
+        let mut tail = Self {
+            active: None,
+            offset: 0,
+            reserved: 0,
+            previous: None,
+            // The names that recovery may have changed.
+            ticket: 1,
+            unsynced: Unsynced::of_names(),
+            syncing_since: None,
+            stage: None,
+            can_stage: true,
+            run: (0, Instant(0)),
+            segment_bytes_max,
+        };
+        if let Some(active) = active {
+            tail.begin(active);
+        }
+        tail
+    }
+
+    /// Goes on behind the end of a segment.
+    pub fn begin(&mut self, segment: Arc<Segment>) {
+        self.offset = segment.end();
+        self.reserved = 0;
+        self.can_stage = true;
+        segment.file().begin(self.offset);
+        self.active = Some(segment);
+    }
+
+    /// The active segment, if `bytes` more fit into it.
+    pub fn fitting(&self, bytes: u64) -> Option<Arc<Segment>> {
+        let end = self.offset + bytes;
+        let is_fresh = self.offset == SEGMENT_HEADER_BYTES as u64;
+        let fits = end <= self.segment_bytes_max || is_fresh;
+        self.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
+    }
+
+    /// Takes room on the disk for `bytes` bytes, and some to spare.
+    ///
+    /// # Errors
+    /// `NoSpace`.
+    pub fn reserve(&mut self, bytes: u64) -> Result<()> {
+        let least = bytes + SPARE_BYTES.min(self.segment_bytes_max / SPARE_SHARE);
+        let Some(active) = self.active.as_ref().filter(|_| self.offset + least > self.reserved)
+        else {
+            return Ok(());
+        };
+        let whole = RESERVED_BYTES.min(self.segment_bytes_max).max(least);
+        let take = |bytes| active.file().reserve(self.offset, bytes).map(|()| bytes);
+        let taken = take(whole).or_else(|_| take(least))?;
+        self.reserved = self.offset + taken;
+        Ok(())
+    }
+
+    /// True if all up to the end has its room.
+    pub fn has_room(&self) -> bool {
+        self.offset <= self.reserved
+    }
+
+    /// Takes away what a failed write may have left behind the last byte that counts, and with it
+    /// the room that was taken.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn cut(&mut self, segment: &Segment) -> Result<()> {
+        self.reserved = 0;
+        segment.file().cut()
+    }
+
+    /// Gives room back that was taken behind the end; everything is in the file.
+    pub fn give_room_back(&self) {
+        if let Some(active) = self.active.as_ref().filter(|_| self.reserved > self.offset) {
+            // Where that fails nothing is lost but the room.
+            let _ = active.file().set_len(self.offset);
+        }
+    }
+
+    /// Takes note of an append that comes now; gives how many have followed each other closely.
+    pub fn run(&mut self, now: Instant) -> u64 {
+        let is_close = now.0.saturating_sub(self.run.1.0) <= RUN_GAP_MS;
+        self.run = (if is_close { self.run.0 + 1 } else { 0 }, now);
+        self.run.0
+    }
+
+    /// Begins to count them anew.
+    pub fn end_run(&mut self) {
+        self.run.0 = 0;
+    }
+
+    /// Since when something has waited for a sync, or for the end of one.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.syncing_since.or(self.unsynced.since)
+    }
+
+    /// Takes note of a file that was changed: a sync before this is none of it.
+    pub fn changed(&mut self, segment: &Arc<Segment>) {
+        self.unsynced.add_file(segment);
+        self.ticket += 1;
+    }
+}

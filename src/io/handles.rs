@@ -1,0 +1,307 @@
+//! Open files without end, and few descriptors: all files of a process share a bounded number.
+//!
+//! A store has a file for every 64 MiB, and a process may have only so many descriptors, for all that
+//! it does. So a handle has a descriptor only for a while. When too many are open, a hand goes round
+//! over them like that of a clock, and closes the first that was not used since it last came by; its
+//! file is opened again, by its name, when it is used next.
+//!
+//! # Invariants
+//! 1. A file with bytes that no sync has confirmed keeps its descriptor: what the system could not
+//!    write back it tells to those who had the file open then, and to nobody else.
+//! 2. So does a file that was told to: its name may be gone.
+//! 3. A descriptor is in the pool exactly while it is open and its handle lives.
+//! 4. Locks are taken in the order descriptor, pool. The hand, which has the pool, takes a descriptor's
+//!    only if it is free: a descriptor is not closed while a call uses it, and nothing waits for one.
+
+#![expect(unsafe_code, reason = "getrlimit")]
+
+use crate::io::fork::{Owned, PerProcess};
+use crate::sync::{Mutex, RwLock};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, io, process};
+
+/// The share of the descriptors that a process may have: one in so many.
+const SHARE: u64 = 4;
+
+/// However many it may have, no more are kept open; and however few, no less.
+const OPEN_MAX: usize = 1024;
+const OPEN_MIN: usize = 4;
+
+/// What names a file in a machine whatever its path: device and inode.
+pub type FileId = (u64, u64);
+
+/// The id of a file that was looked at.
+pub fn id_of(found: &fs::Metadata) -> FileId {
+    (found.dev(), found.ino())
+}
+
+/// The descriptors that are open.
+#[derive(Default)]
+pub struct Pool {
+    open: Vec<Arc<Descriptor>>,
+    hand: usize,
+    bound: usize,
+}
+
+/// The pool of one process.
+pub type PoolRef = &'static Owned<Mutex<Pool>>;
+
+/// The pool of this process, its bound made to fit what the process may have now.
+pub fn pool_of_this_process() -> PoolRef {
+    static POOL: PerProcess<Mutex<Pool>> = PerProcess::new();
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is ours to write. Should the call fail, it stays 0, which gives the least bound.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    let pool = POOL.get();
+    pool.value.lock().bound = bound_under(limit.rlim_cur);
+    pool
+}
+
+/// How many are kept open by a process that may have `limit` descriptors.
+fn bound_under(limit: u64) -> usize {
+    usize::try_from(limit / SHARE).unwrap_or(OPEN_MAX).clamp(OPEN_MIN, OPEN_MAX)
+}
+
+/// Calls `open`; where the process or the system has no descriptor left, some of the pool are closed,
+/// and it is called once more.
+///
+/// # Errors
+/// Those of `open`.
+pub fn opened<T>(pool: PoolRef, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match open() {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            let mut pool = pool.value.lock();
+            let half = pool.open.len() / 2;
+            pool.shrink_to(half);
+            drop(pool);
+            open()
+        }
+        result => result,
+    }
+}
+
+impl Pool {
+    /// Moves the hand until at most `count` are open, or it has been twice everywhere.
+    fn shrink_to(&mut self, count: usize) {
+        let mut steps = 2 * self.open.len();
+        while self.open.len() > count && steps > 0 {
+            steps -= 1;
+            self.hand = if self.hand < self.open.len() { self.hand } else { 0 };
+            match self.open[self.hand].close_if_idle() {
+                true => drop(self.open.swap_remove(self.hand)),
+                false => self.hand += 1,
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        self.shrink_to(self.bound.saturating_sub(1));
+    }
+}
+
+/// A file that can be used at any time, open or not. Dropping it closes it.
+pub struct Handle {
+    pool: PoolRef,
+    descriptor: Arc<Descriptor>,
+}
+
+struct Descriptor {
+    state: RwLock<State>,
+    /// Since the hand last came by.
+    is_used: AtomicBool,
+    /// Invariant 1.
+    is_unsynced: AtomicBool,
+    /// Invariant 2.
+    is_kept: AtomicBool,
+}
+
+enum State {
+    Open { file: fs::File, writable: bool },
+    Closed { id: FileId, len: u64 },
+}
+
+/// Opens the file by its name, for writing too if the argument says so.
+pub type Reopen<'a> = &'a dyn Fn(bool) -> io::Result<fs::File>;
+
+impl Handle {
+    /// Of a file that was just opened.
+    pub fn new(pool: PoolRef, file: fs::File, writable: bool) -> Self {
+        let descriptor = Arc::new(Descriptor {
+            state: RwLock::new(State::Open { file, writable }),
+            is_used: AtomicBool::new(true),
+            is_unsynced: AtomicBool::new(false),
+            is_kept: AtomicBool::new(false),
+        });
+        let mut open = pool.value.lock();
+        open.make_room();
+        open.open.push(descriptor.clone());
+        drop(open);
+        Self { pool, descriptor }
+    }
+
+    /// Lends the open file, for anything that does not change it.
+    ///
+    /// # Errors
+    /// Those of `use_it`, and of opening the file again.
+    #[inline]
+    pub fn read<T>(
+        &self,
+        reopen: Reopen<'_>,
+        use_it: impl FnOnce(&fs::File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.lend(false, reopen, use_it)
+    }
+
+    /// Lends the open file, which then keeps its descriptor until it is synced.
+    ///
+    /// # Errors
+    /// As [`Handle::read`].
+    pub fn write<T>(
+        &self,
+        reopen: Reopen<'_>,
+        use_it: impl FnOnce(&fs::File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.lend(true, reopen, |file| {
+            let outcome = use_it(file);
+            // After the writing: a sync that has begun before takes the mark away and not the bytes.
+            self.descriptor.is_unsynced.store(true, Ordering::Release);
+            outcome
+        })
+    }
+
+    /// Makes the bytes written so far survive power loss.
+    ///
+    /// # Errors
+    /// Those of the sync, and the descriptor stays; those of opening the file again.
+    pub fn sync(&self, reopen: Reopen<'_>) -> io::Result<()> {
+        self.lend(false, reopen, |file| {
+            let is_unsynced = &self.descriptor.is_unsynced;
+            let was_unsynced = is_unsynced.swap(false, Ordering::AcqRel);
+            file.sync_data().inspect_err(|_| {
+                if was_unsynced {
+                    is_unsynced.store(true, Ordering::Release);
+                }
+            })
+        })
+    }
+
+    /// The length in bytes; of a closed file the one that it had.
+    ///
+    /// # Errors
+    /// Those of looking at it.
+    pub fn len(&self) -> io::Result<u64> {
+        match &*self.descriptor.state.read() {
+            State::Open { file, .. } => file.metadata().map(|found| found.len()),
+            State::Closed { len, .. } => Ok(*len),
+        }
+    }
+
+    /// Keeps the descriptor from now on.
+    ///
+    /// # Errors
+    /// Those of opening the file again.
+    pub fn keep(&self, reopen: Reopen<'_>) -> io::Result<()> {
+        self.lend(false, reopen, |_| {
+            self.descriptor.is_kept.store(true, Ordering::Release);
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn lend<T>(
+        &self,
+        writable: bool,
+        reopen: Reopen<'_>,
+        use_it: impl FnOnce(&fs::File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let state = self.descriptor.state.read();
+            if let Some(file) = state.file(writable) {
+                // Not written if it is set, so that threads that read do not take the line from
+                // each other once more.
+                if !self.descriptor.is_used.load(Ordering::Relaxed) {
+                    self.descriptor.is_used.store(true, Ordering::Relaxed);
+                }
+                return use_it(file);
+            }
+            drop(state);
+            self.reopen(writable, reopen)?;
+        }
+    }
+
+    #[cold]
+    fn reopen(&self, writable: bool, reopen: Reopen<'_>) -> io::Result<()> {
+        let mut state = self.descriptor.state.write();
+        if state.file(writable).is_some() {
+            return Ok(());
+        }
+        let (id, was_open) = match &*state {
+            State::Open { file, .. } => (id_of(&file.metadata()?), true),
+            State::Closed { id, .. } => (*id, false),
+        };
+        if !was_open {
+            self.pool.value.lock().make_room();
+        }
+        let file = opened(self.pool, || reopen(writable))?;
+        if id_of(&file.metadata()?) != id {
+            return Err(io::Error::other("another file has this name now"));
+        }
+        *state = State::Open { file, writable };
+        self.descriptor.is_used.store(true, Ordering::Relaxed);
+        if !was_open {
+            self.pool.value.lock().open.push(self.descriptor.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.pool.process_id != process::id() {
+            return;
+        }
+        let mut pool = self.pool.value.lock();
+        let is_this = |other: &Arc<Descriptor>| Arc::ptr_eq(other, &self.descriptor);
+        if let Some(index) = pool.open.iter().position(is_this) {
+            pool.open.swap_remove(index);
+        }
+    }
+}
+
+impl Descriptor {
+    /// True if it is closed then.
+    fn close_if_idle(&self) -> bool {
+        if self.is_kept.load(Ordering::Acquire)
+            || self.is_unsynced.load(Ordering::Acquire)
+            || self.is_used.swap(false, Ordering::Relaxed)
+        {
+            return false;
+        }
+        let Some(mut state) = self.state.try_write() else { return false };
+        // Asked again, now that no call uses it.
+        let is_held =
+            self.is_kept.load(Ordering::Acquire) || self.is_unsynced.load(Ordering::Acquire);
+        let State::Open { file, .. } = &*state else { return true };
+        let found = match file.metadata() {
+            Ok(found) if !is_held => found,
+            _ => return false,
+        };
+        *state = State::Closed { id: id_of(&found), len: found.len() };
+        true
+    }
+}
+
+impl State {
+    #[inline]
+    fn file(&self, for_writing: bool) -> Option<&fs::File> {
+        match self {
+            Self::Open { file, writable } if *writable || !for_writing => Some(file),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
