@@ -66,7 +66,8 @@ class StorageMetrics:
     total_errors: int = 0
     avg_response_time: float = 0.0
     storage_size: int = 0
-    #: Always 0: nothing is cleaned up at one time. Programs of the original class may read it.
+    #: 0 at all times, because nothing is cleaned up at one time. Programs of the original class
+    #: may read it.
     last_cleanup_time: float = 0.0
 
 
