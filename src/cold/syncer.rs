@@ -1,16 +1,16 @@
 //! Group commit: threads that wait for a sync at once share one.
 //!
 //! One of them leads: it syncs for all that have appended by then, while the others wait and later
-//! ones gather for the next. Those whom a sync has served all go on at once; they come back at
-//! about the same time, so the next leader gives as many as came last a moment to come again
-//! (as `commit_delay` of PostgreSQL does, which has to be told how many).
+//! ones gather for the next. Those whom a sync has served all go on at once and mostly come back
+//! soon. So the next leader waits, for half as long as the last sync took, until as many are here as
+//! were at its end (as `commit_delay` of PostgreSQL does, which has to be told both).
 
 use crate::error::Result;
 use crate::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long a leader waits for others: about half of what a sync of a fast disk takes.
-const GATHER: Duration = Duration::from_micros(60);
+/// A leader never waits for others longer than this.
+const GATHER_MAX: Duration = Duration::from_millis(1);
 
 /// Lets one thread sync for many.
 #[derive(Default)]
@@ -25,10 +25,14 @@ struct Group {
     /// Every append up to this ticket survives power loss.
     synced: u64,
     has_leader: bool,
+    /// The leader waits for others.
+    is_gathering: bool,
     /// Threads that are here.
     waiting: usize,
-    /// How many the last sync served.
-    served: usize,
+    /// How many were here when the last sync ended.
+    crowd: usize,
+    /// How long it took.
+    lasted: Duration,
 }
 
 impl Syncer {
@@ -40,7 +44,10 @@ impl Syncer {
     pub fn reach(&self, ticket: u64, sync: impl FnOnce() -> Result<u64>) -> Result<()> {
         let mut group = self.group.lock();
         group.waiting += 1;
-        self.joined.notify_one();
+        // To notify is a call to the system, whether anybody waits or not.
+        if group.is_gathering && group.waiting >= group.crowd {
+            self.joined.notify_one();
+        }
         while group.has_leader && group.synced < ticket {
             group = self.synced.wait(group);
         }
@@ -49,17 +56,18 @@ impl Syncer {
             return Ok(());
         }
         group.has_leader = true;
-        let until = Instant::now() + GATHER;
-        while group.waiting < group.served {
+        let until = Instant::now() + GATHER_MAX.min(group.lasted / 2);
+        group.is_gathering = true;
+        while group.waiting < group.crowd {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             group = self.joined.wait_for(group, left);
         }
-        group.served = group.waiting;
+        group.is_gathering = false;
         drop(group);
-        let _leader = Leader(self);
+        let _leader = Leader { syncer: self, since: Instant::now() };
         let synced = sync()?;
         let mut group = self.group.lock();
         group.synced = group.synced.max(synced);
@@ -68,14 +76,21 @@ impl Syncer {
 }
 
 /// The thread that syncs, until it is done or has panicked: others go on then.
-struct Leader<'a>(&'a Syncer);
+struct Leader<'a> {
+    syncer: &'a Syncer,
+    since: Instant,
+}
 
 impl Drop for Leader<'_> {
     fn drop(&mut self) {
-        let mut group = self.0.group.lock();
+        let mut group = self.syncer.group.lock();
+        group.crowd = group.waiting;
+        group.lasted = self.since.elapsed();
         group.has_leader = false;
         group.waiting -= 1;
-        self.0.synced.notify_all();
+        if group.waiting > 0 {
+            self.syncer.synced.notify_all();
+        }
     }
 }
 
