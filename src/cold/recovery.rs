@@ -2,8 +2,8 @@
 //!
 //! 1. Read the manifest and the header of every segment; a newer version ends here, before
 //!    anything is touched.
-//! 2. Put what the stage has behind the end of the last log segment.
-//! 3. Load the checkpoint, if it is whole.
+//! 2. Take what the stage has behind the end of the last log segment.
+//! 3. Load the checkpoint, if it is whole. Now what was taken is written, as nothing is newer.
 //! 4. Walk what the checkpoint does not account for: segments it does not know, and the log behind
 //!    its position. Without a checkpoint that is everything.
 //! 5. For each hash the newest record wins.
@@ -114,6 +114,11 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         found.time_floor_ms = found.time_floor_ms.max(head.time_ms);
     }
     if writable {
+        // Only now, when no file has turned out to be a newer version's.
+        for segment in found.segments.all() {
+            segment.file().flush(&[])?;
+            segment.file().end();
+        }
         checkpoint::remove_leftover(disk, &names)?;
     }
     found.drop_lost(loaded.as_ref());
@@ -192,7 +197,7 @@ impl Recovered {
         let mut by_id = HashMap::new();
         for (id, header, file) in opened {
             let file = match &ring {
-                Some(ring) if last_log == Some(id) => complete(file, id, ring, writable)?,
+                Some(ring) if last_log == Some(id) => complete(file, id, ring)?,
                 _ => SegmentFile::new(file),
             };
             // What a damaged header said is known from the others and from the file's name.
@@ -389,18 +394,13 @@ impl Recovered {
 }
 
 /// The file of the last log segment, with what the stage has behind its end.
-fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8], writable: bool) -> Result<SegmentFile> {
+fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8]) -> Result<SegmentFile> {
     let length = file.len()?;
     let pending = rescue(ring, segment, length);
-    if pending.is_empty() {
-        return Ok(SegmentFile::new(file));
-    }
-    let file = SegmentFile::with_pending(file, length, pending);
-    if writable {
-        file.flush(&[])?;
-        file.end();
-    }
-    Ok(file)
+    Ok(match pending.is_empty() {
+        true => SegmentFile::new(file),
+        false => SegmentFile::with_pending(file, length, pending),
+    })
 }
 
 /// Writes the bytes again that are not known to have reached the disk. After a failed sync the

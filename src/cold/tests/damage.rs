@@ -2,6 +2,7 @@
 
 use super::script::{Dice, after, run, script};
 use super::world::{Model, SETUPS, Setup, World, new_disk, without};
+use crate::codec::checkpoint::{HEAD_BYTES, ROW_BYTES};
 use crate::codec::checksum::checksum;
 use crate::cold::tests::script::keys;
 use crate::error::ErrorKind;
@@ -127,18 +128,24 @@ fn a_flipped_byte_of_the_stage_costs_one_key_at_most() {
 }
 
 #[test]
-fn a_stage_of_a_newer_format_is_refused_and_left_alone() {
+fn a_newer_format_of_any_file_is_refused_and_all_are_left_alone() {
     let (world, ..) = new_store(SETUPS[0], 1);
-    let mut files = world.disk.kill().files();
-    let stage = files.get_mut("STAGE").unwrap();
-    stage[12] = 2;
-    let sum = checksum(&[&stage[4..16]]);
-    stage[..4].copy_from_slice(&sum.to_le_bytes());
-    let disk = SimDisk::from_files(files.clone());
-    for read_only in [false, true] {
-        let error = World::open_with(&disk, &world.clock, SETUPS[0], read_only).err().unwrap();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(disk.files(), files);
+    world.put(b"staged", b"and not in the segment yet").unwrap();
+    // The bytes that the first checksum of each covers.
+    let rows = usize::from(world.disk.files()["CHECKPOINT"][64]);
+    let head = HEAD_BYTES + rows * ROW_BYTES;
+    for (name, covered) in [("STAGE", 4..16), ("MANIFEST", 4..48), ("CHECKPOINT", 4..head)] {
+        let mut files = world.disk.kill().files();
+        let file = files.get_mut(name).unwrap();
+        file[12] = 2;
+        let sum = checksum(&[&file[covered]]);
+        file[..4].copy_from_slice(&sum.to_le_bytes());
+        let disk = SimDisk::from_files(files.clone());
+        for read_only in [false, true] {
+            let error = World::open_with(&disk, &world.clock, SETUPS[0], read_only).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}");
+            assert_eq!(disk.files(), files, "{name}");
+        }
     }
 }
 
