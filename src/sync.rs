@@ -5,12 +5,22 @@
 //! without the threads; its own threads reuse that memory, and the first that waits may find a list
 //! without end. A child may open stores of its own, so nothing here waits in `parking_lot`.
 //!
+//! In tests these locks are also where threads take turns: see `sync/schedule.rs`.
+//!
 //! Not poisoned, because a panic is fenced at the C boundary and what a lock guards stays in use.
 
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
-pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+#[cfg(not(test))]
+pub use std::sync::MutexGuard;
+pub use std::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+#[cfg(test)]
+pub use schedule::MutexGuard;
+
+#[cfg(test)]
+pub mod schedule;
 
 /// One thread at a time.
 #[derive(Debug, Default)]
@@ -32,8 +42,19 @@ impl<T> Mutex<T> {
 
     /// Waits until no other thread has the lock, and takes it.
     #[inline]
+    #[cfg(not(test))]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         unpoisoned(self.0.lock())
+    }
+
+    /// The same, as a point at which another thread may go on.
+    #[cfg(test)]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        let guard = match schedule::is_on() {
+            true => schedule::until(|| tried(self.0.try_lock())),
+            false => unpoisoned(self.0.lock()),
+        };
+        MutexGuard { lock: self, guard }
     }
 
     /// What was guarded.
@@ -51,12 +72,20 @@ impl<T> RwLock<T> {
     /// Waits until nobody writes, and takes the lock for reading.
     #[inline]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
+        #[cfg(test)]
+        if schedule::is_on() {
+            return schedule::until(|| self.try_read());
+        }
         unpoisoned(self.0.read())
     }
 
     /// Waits until nobody reads or writes, and takes the lock for writing.
     #[inline]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
+        #[cfg(test)]
+        if schedule::is_on() {
+            return schedule::until(|| self.try_write());
+        }
         unpoisoned(self.0.write())
     }
 
@@ -80,11 +109,37 @@ impl Condvar {
     }
 
     /// Gives the lock back until somebody notifies; may also return without.
+    #[cfg(not(test))]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         unpoisoned(self.0.wait(guard))
     }
 
+    /// The same; among threads that take turns it returns when the others have gone on.
+    #[cfg(test)]
+    pub fn wait<'a, T>(&self, MutexGuard { lock, guard }: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        if !schedule::is_on() {
+            return MutexGuard { lock, guard: unpoisoned(self.0.wait(guard)) };
+        }
+        drop(guard);
+        schedule::pause(true);
+        lock.lock()
+    }
+
     /// As [`Condvar::wait`], for at most `timeout`.
+    #[cfg(test)]
+    pub fn wait_for<'a, T>(
+        &self,
+        MutexGuard { lock, guard }: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, T> {
+        if schedule::is_on() {
+            return self.wait(MutexGuard { lock, guard });
+        }
+        MutexGuard { lock, guard: unpoisoned(self.0.wait_timeout(guard, timeout)).0 }
+    }
+
+    /// As [`Condvar::wait`], for at most `timeout`.
+    #[cfg(not(test))]
     pub fn wait_for<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
