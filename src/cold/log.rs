@@ -139,8 +139,7 @@ impl Log {
     /// The log's end, the active segment, into which `bytes` more fit, and the time.
     fn tail_with_room(&self, bytes: u64) -> Result<(MutexGuard<'_, Tail>, Arc<Segment>, Instant)> {
         loop {
-            self.poison.check()?;
-            let mut tail = self.tail.lock();
+            let mut tail = self.open_tail()?;
             let now = self.clock.coarse();
             let is_late = |since: Instant| now.0.saturating_sub(since.0) > self.unsynced_ms_max;
             let fitting = tail.fitting(bytes);
@@ -288,8 +287,19 @@ impl Log {
     /// # Errors
     /// `NoSpace`, `Io`: what is pending cannot be written. `ReadOnly` once poisoned.
     pub fn seal_active(&self) -> Result<()> {
+        let mut tail = self.open_tail()?;
+        self.seal(&mut tail)
+    }
+
+    /// The log's end, unless writing has ended. It is asked under the lock: whoever waits for the lock
+    /// while a roll syncs, and fails, must not take what the roll had to sync for synced.
+    ///
+    /// # Errors
+    /// `ReadOnly` once poisoned.
+    fn open_tail(&self) -> Result<MutexGuard<'_, Tail>> {
+        let tail = self.tail.lock();
         self.poison.check()?;
-        self.seal(&mut self.tail.lock())
+        Ok(tail)
     }
 
     fn seal(&self, tail: &mut Tail) -> Result<()> {
@@ -327,8 +337,7 @@ impl Log {
 
     /// Syncs what was appended so far; gives the last ticket of that.
     fn sync_now(&self) -> Result<u64> {
-        self.poison.check()?;
-        let mut tail = self.tail.lock();
+        let mut tail = self.open_tail()?;
         if let Some(active) = &tail.active {
             active.file().flush(&[])?;
         }
