@@ -1,14 +1,19 @@
 //! Writing and loading the checkpoint, `CHECKPOINT`.
 //!
-//! It is taken while others write. Each shard of the keydir is saved under its lock, after the
-//! log's position was noted and every write before it had been published; what was published later
-//! is found again in the log behind that position, and is left out when loading. Before the new
-//! file gets its name the log is synced, so that nothing the checkpoint leaves to the log is lost
-//! by a power loss that the checkpoint survives.
+//! It is taken while others write. The log's position and the segments of that moment are noted
+//! first. Then every write before the position is published. Then each shard of the keydir is saved
+//! under its lock. What was published later is found again in the log behind the position, and is
+//! left out when loading. Before the new file gets its name the log is synced, so that nothing the
+//! checkpoint leaves to the log is lost by a power loss that the checkpoint survives.
+//!
+//! # Invariants
+//! 1. No row accounts for a record behind the position. So a segment that the log begins behind the
+//!    position has no row, and recovery walks all of it: a write in it may be published after its
+//!    shard was saved, while a later one in the same segment is published before.
 
 use super::keydir::{Keydir, SHARDS};
 use super::location::Location;
-use super::segment::{Segment, Segments};
+use super::segment::Segment;
 use crate::codec::checkpoint::{
     self, BLOCK_ENTRIES, BLOCK_HEAD_BYTES, ENTRY_BYTES, HEAD_BYTES, Head, ROW_BYTES, Tally,
 };
@@ -37,25 +42,25 @@ pub struct Loaded {
     pub tallies: HashMap<u64, Tally>,
 }
 
-/// Writes a checkpoint of `keydir` and `segments`; `head` has the log's position and the rest.
-/// `sync_log` is called before the new file gets its name.
+/// Writes a checkpoint of `keydir` and of `segments`, which are those of the moment when the log had
+/// the position that `head` has. Every write before that position is published. `sync_log` is called
+/// before the new file gets its name.
 ///
 /// # Errors
 /// `Io`, `NoSpace`: the old checkpoint stays.
 pub fn write(
     disk: &dyn Disk,
     keydir: &Keydir,
-    segments: &Segments,
+    segments: &[Arc<Segment>],
     mut head: Head,
     sync_log: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
     // One that a crash or an error left behind; that there is none is the rule.
     let _ = disk.remove(CHECKPOINT_NEW);
     let file = disk.create(CHECKPOINT_NEW)?;
-    let all = segments.all();
     let mut rows = Vec::new();
     let mut indexes = HashMap::new();
-    for (index, segment) in (0..).zip(&all) {
+    for (index, segment) in (0..).zip(segments) {
         checkpoint::encode_row(segment.id(), &segment.tally(), &mut rows);
         indexes.insert(segment.slot(), index);
     }
@@ -80,7 +85,7 @@ pub fn write(
             blocks.clear();
         }
     }
-    head.segments = all.len() as u64;
+    head.segments = segments.len() as u64;
     file.write_at(&[&head.encode(&rows), &rows], 0)?;
     file.sync()?;
     sync_log()?;

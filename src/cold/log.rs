@@ -376,7 +376,18 @@ impl Log {
 
     /// Where the log ends.
     pub fn position(&self) -> Position {
+        self.position_of(&self.tail.lock())
+    }
+
+    /// Where the log ends, and all segments that there are at that moment: they hold everything that
+    /// was appended before, and no segment that the log begins later is among them.
+    pub fn snapshot(&self) -> (Position, Vec<Arc<Segment>>) {
+        // A segment is begun under this lock, so none comes between the two.
         let tail = self.tail.lock();
+        (self.position_of(&tail), self.segments.all())
+    }
+
+    fn position_of(&self, tail: &Tail) -> Position {
         Position {
             segment: tail.active.as_ref().map_or(0, |segment| segment.id()),
             offset: tail.offset,

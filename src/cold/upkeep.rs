@@ -213,7 +213,7 @@ impl Cold {
         self.unsaved_bytes.store(0, Ordering::Relaxed);
         // Not while records are moved: what the checkpoint leaves to be found was moved after it.
         let _compactor = self.compactor.lock();
-        let position = log.position();
+        let (position, segments) = log.snapshot();
         quiesce();
         let head = Head {
             seed: self.hasher.seed(),
@@ -225,7 +225,7 @@ impl Cold {
             segments: 0,
             entries: 0,
         };
-        checkpoint::write(&*self.disk, &self.keydir, &self.segments, head, &mut || log.sync())
+        checkpoint::write(&*self.disk, &self.keydir, &segments, head, &mut || log.sync())
             .inspect_err(|_| self.changed.store(true, Ordering::Relaxed))
     }
 
@@ -289,15 +289,18 @@ impl Cold {
     /// `NoSpace`, `Io`: what was copied is removed again.
     pub fn backup(&self, dest: Arc<dyn Disk>, quiesce: &dyn Fn()) -> Result<()> {
         let compactor = self.compactor.lock();
-        let (segments, position) = self.snapshot();
+        let (position, segments) = match &self.log {
+            Some(log) => log.snapshot(),
+            None => (Position { segment: 0, offset: 0, sequence: 0 }, self.segments.all()),
+        };
         quiesce();
         let mut ends = Vec::new();
         for segment in segments {
-            let end = match position {
-                Some(position) if position.segment == segment.id() => position.offset,
+            let end = match segment.header().kind {
+                _ if position.segment == segment.id() => position.offset,
                 // Its successor says how long it is, to the last byte.
-                _ if segment.header().kind == SegmentKind::Log => segment.file().len()?,
-                _ => segment.end(),
+                SegmentKind::Log => segment.file().len()?,
+                SegmentKind::Frozen => segment.end(),
             };
             ends.push((segment, end));
         }
@@ -314,20 +317,6 @@ impl Cold {
         let copy = Self::open(dest, self.clock.clone(), options)?;
         copy.checkpoint(&|| ())?;
         copy.end()
-    }
-
-    /// All segments and the log's position, such that the segments are those which hold everything
-    /// before it.
-    fn snapshot(&self) -> (Vec<Arc<Segment>>, Option<Position>) {
-        loop {
-            let segments = self.segments.all();
-            let position = self.log.as_ref().map(Log::position);
-            let active = position.map_or(0, |position| position.segment);
-            // One that was begun in between is not in the list; then once more.
-            if active == 0 || segments.iter().any(|segment| segment.id() == active) {
-                return (segments, position);
-            }
-        }
     }
 
     /// Reads every record; returns how many there are and how many are damaged.

@@ -96,7 +96,12 @@ fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
             let last = models.last().unwrap();
             let next = after(&world, step, last);
             match run(&world, step) {
-                Ok(_) => models = vec![next],
+                Ok(_) => {
+                    // What a failed sync has left uncertain stays so.
+                    models.pop();
+                    models.truncate(usize::from(world.cold.poison().is_set()));
+                    models.push(next);
+                }
                 Err(error) => {
                     failures += 1;
                     let kind = if failures == 1 { ErrorKind::Io } else { ErrorKind::ReadOnly };
@@ -147,7 +152,7 @@ fn a_failed_sync_ends_writing_and_not_reading() {
 
 #[test]
 fn what_is_older_than_the_interval_is_synced_before_anything_else_is_stored() {
-    for setup in SETUPS {
+    for setup in SETUPS.map(|setup| Setup { sync_each: false, ..setup }) {
         let world = World::new(setup);
         world.put(&key(1), &value(1, 100)).unwrap();
         world.clock.advance(1_000);

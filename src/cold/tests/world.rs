@@ -1,4 +1,5 @@
-//! A cold tier on a simulated disk, written to as the store writes, on one thread; and the keys.
+//! A cold tier on a simulated disk, written to as the store writes, by any number of threads; and
+//! the keys.
 
 use crate::codec::manifest::Manifest;
 use crate::cold::{Change, Cold, ColdOptions, Compression, Departed, Draft, Found, Host, Kind};
@@ -6,6 +7,7 @@ use crate::cold::{Few, Location};
 use crate::error::Result;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Expiry, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,11 +46,17 @@ pub const SETUPS: [Setup; 2] = [
     },
 ];
 
-/// The tier, its disk and its clock.
+/// Locks for changing keys: few, so that threads meet.
+const STRIPES: usize = 4;
+
+/// The tier, its disk and its clock, with what the store around it has for the tier's sake: the locks
+/// under which a key is changed.
 pub struct World {
     pub disk: SimDisk,
     pub clock: Arc<ManualClock>,
     pub cold: Cold,
+    stripes: [Mutex<()>; STRIPES],
+    sync_each: bool,
 }
 
 /// A disk with a store that has no keys.
@@ -107,7 +115,9 @@ impl World {
             stage_after: 0,
         };
         let cold = Cold::open(Arc::new(disk.clone()), clock.clone(), options)?;
-        Ok(Self { disk: disk.clone(), clock: clock.clone(), cold })
+        let stripes = [const { Mutex::new(()) }; STRIPES];
+        let (disk, clock) = (disk.clone(), clock.clone());
+        Ok(Self { disk, clock, cold, stripes, sync_each: setup.sync_each })
     }
 
     /// A new store on a new disk.
@@ -127,6 +137,7 @@ impl World {
     pub fn write(&self, puts: &[Put]) -> Result<Vec<u64>> {
         let hasher = self.cold.hasher();
         let keys: Vec<_> = puts.iter().map(|(key, _)| hasher.key(key).unwrap()).collect();
+        let _stripes = self.lock(keys.iter().map(|key| key.hash()));
         let shared = |hash| keys.iter().filter(|key| key.hash() == hash).count() > 1;
         let mut drafts = Vec::new();
         let mut places = Vec::new();
@@ -150,7 +161,10 @@ impl World {
         }
         let Some(last) = drafts.last_mut() else { return Ok(Vec::new()) };
         last.chained = false;
-        let appended = self.cold.append(&drafts, false)?;
+        let appended = self.cold.append(&drafts, self.sync_each)?;
+        if self.sync_each {
+            self.cold.sync_to(appended.ticket)?;
+        }
         let records = drafts.iter().zip(&places).zip(&appended.records);
         let mut changes: Few<Change> = records
             .map(|((draft, index), (header, location))| Change {
@@ -174,7 +188,11 @@ impl World {
     }
 
     pub fn clear(&self) -> Result<Vec<u64>> {
-        let appended = self.cold.append(&[Draft::marker(Kind::Clear, 0)], false)?;
+        let _stripes: Vec<_> = self.stripes.iter().map(Mutex::lock).collect();
+        let appended = self.cold.append(&[Draft::marker(Kind::Clear, 0)], self.sync_each)?;
+        if self.sync_each {
+            self.cold.sync_to(appended.ticket)?;
+        }
         let (header, at) = appended.records[0];
         drop(self.cold.publish_clear(&appended.segment, &header, at));
         Ok(vec![header.sequence])
@@ -187,15 +205,23 @@ impl World {
     }
 
     pub fn compact_all(&self) -> Result<()> {
-        self.cold.compact_all(&Alone(&self.cold), &mut |_| ())
+        self.cold.compact_all(self, &mut |_| ())
     }
 
     pub fn compact_next(&self) -> Result<()> {
-        self.cold.compact_next(&Alone(&self.cold)).map(drop)
+        self.cold.compact_next(self).map(drop)
     }
 
     pub fn checkpoint(&self) -> Result<()> {
-        self.cold.checkpoint(&|| ())
+        self.cold.checkpoint(&|| self.quiesce())
+    }
+
+    fn lock(&self, hashes: impl Iterator<Item = u64>) -> Vec<MutexGuard<'_, ()>> {
+        let index = |hash: u64| usize::try_from(hash >> 32).unwrap() % STRIPES;
+        let mut indexes: Vec<_> = hashes.map(index).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes.into_iter().map(|index| self.stripes[index].lock()).collect()
     }
 
     /// The value of a key and its expiry, unless it has expired.
@@ -239,14 +265,16 @@ impl World {
     }
 }
 
-/// The store around the tier, when nobody else writes.
-struct Alone<'a>(&'a Cold);
-
-impl Host for Alone<'_> {
-    fn quiesce(&self) {}
+/// As the store around the tier.
+impl Host for World {
+    fn quiesce(&self) {
+        self.stripes.iter().for_each(|stripe| drop(stripe.lock()));
+    }
 
     fn departed(&self, key: &[u8], location: Location, _: Departed) {
-        self.0.forget(self.0.hasher().hash(key), location);
+        let hash = self.cold.hasher().hash(key);
+        let _stripe = self.lock([hash].into_iter());
+        self.cold.forget(hash, location);
     }
 
     fn go_on(&self) -> bool {
