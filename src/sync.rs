@@ -17,9 +17,6 @@ pub use std::sync::MutexGuard;
 pub use std::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 #[cfg(test)]
-pub use schedule::MutexGuard;
-
-#[cfg(test)]
 pub mod schedule;
 
 /// One thread at a time.
@@ -156,6 +153,29 @@ impl Condvar {
     /// Wakes all that wait.
     pub fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// What the standard library's guard is, with the way back to its lock that waiting for a change needs.
+#[cfg(test)]
+pub struct MutexGuard<'a, T> {
+    lock: &'a Mutex<T>,
+    guard: sync::MutexGuard<'a, T>,
+}
+
+#[cfg(test)]
+impl<T> std::ops::Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+#[cfg(test)]
+impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
     }
 }
 

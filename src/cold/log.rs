@@ -111,7 +111,9 @@ impl Log {
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
     pub fn append(&self, drafts: &[Draft<'_>], through: bool) -> Result<Appended> {
         // The checksums of the bodies, which cost most, are made before any lock is taken.
-        let headers: Few<Header> = drafts.iter().map(Draft::header).collect();
+        let mut headers = list_for::<Header>(drafts)?;
+        headers.extend(drafts.iter().map(Draft::header));
+        let records = list_for(drafts)?;
         let bytes = headers.iter().map(Header::record_bytes).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
         let reserved = tail.reserve(bytes);
@@ -119,7 +121,7 @@ impl Log {
             reserved?;
         }
         let start = tail.offset;
-        let records = self.place(&segment, &mut tail, headers);
+        let records = self.place(&segment, &mut tail, headers, records);
         let appended = Appended { segment, ticket: tail.ticket + 1, records };
         let written = match self.may_stage(&mut tail, now, bytes) && !through {
             true => self.stage(&mut tail, start, drafts, &appended),
@@ -241,14 +243,14 @@ impl Log {
         }
     }
 
-    /// Gives each record its sequence and location.
+    /// Gives each record its sequence and location, in `records`, which has room for them.
     fn place(
         &self,
         segment: &Segment,
         tail: &mut Tail,
         headers: Few<Header>,
+        mut records: Few<(Header, Location)>,
     ) -> Few<(Header, Location)> {
-        let mut records = Few::with_capacity(headers.len());
         for mut header in headers {
             if header.sequence == 0 {
                 header.sequence = self.sequences.take();
@@ -437,6 +439,14 @@ fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) {
         let head = header.encode(appended.segment.place(location.offset()));
         encode(&head, draft, header.record_bytes(), out);
     }
+}
+
+/// An empty list with room for something of each draft.
+fn list_for<T>(drafts: &[Draft<'_>]) -> Result<Few<T>> {
+    let mut list = Few::new();
+    let bytes = drafts.len().saturating_mul(size_of::<T>());
+    list.try_reserve(drafts.len()).map_err(|_| out_of_memory(bytes as u64))?;
+    Ok(list)
 }
 
 fn out_of_memory(bytes: u64) -> Error {

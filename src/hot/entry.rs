@@ -82,6 +82,13 @@ impl Entry {
         self
     }
 
+    /// The same entry, of another version.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+
     /// The key's bytes.
     pub fn key(&self) -> &[u8] {
         let start = widen(self.key_start);

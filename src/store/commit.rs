@@ -1,12 +1,16 @@
-//! Applying changes: look, append, make room, publish.
+//! Applying changes: look, prepare, append, publish.
 //!
 //! # Steps
 //! 1. Lock the keys' stripes, so that nobody else changes them.
 //! 2. Look at what is there, and ask each change's condition.
-//! 3. Append the records, chained if there are several, and sync them if that is asked for.
-//! 4. Make room in hot for what is larger than before, evicting.
+//! 3. Prepare: make room in hot for what is larger than before, evicting, and make the new entries.
+//! 4. Append the records, chained if there are several, and sync them if that is asked for.
 //! 5. With the hot shards and the keydir shards of all keys locked, change both tiers; but if less
 //!    is replaced than was seen in step 2, let go and make more room first.
+//!
+//! # Invariants
+//! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What was
+//!    appended is published: a call that failed would otherwise take effect at the next open.
 
 use super::events::EventKind;
 use super::options::Durability;
@@ -44,6 +48,21 @@ pub(super) struct Op<'a> {
     entry: Option<Entry>,
 }
 
+/// What changes need in hot, taken before anything is appended.
+pub(super) struct Prepared<'a> {
+    room: Reservation<'a>,
+    /// There is room for all new entries.
+    fits: bool,
+    must_fit: bool,
+}
+
+impl Prepared<'_> {
+    /// For changes that cold does not get, now or at all: `None` if there is no room for them.
+    pub(super) fn for_hot_alone(self) -> Option<Self> {
+        self.fits.then_some(Self { must_fit: true, ..self })
+    }
+}
+
 impl<'a> Op<'a> {
     pub(super) fn new(key: Key<'a>, value: Option<&'a [u8]>) -> Self {
         Self {
@@ -67,6 +86,12 @@ impl<'a> Op<'a> {
     pub(super) fn may_change(&self, current: u64) -> bool {
         self.if_version.is_none_or(|wanted| wanted == current)
             && self.gate.is_none_or(|gate| gate())
+    }
+
+    /// The change is appended, and has its version.
+    fn set_version(&mut self, version: u64) {
+        self.version = version;
+        self.entry = self.entry.take().map(|entry| entry.with_version(version));
     }
 
     /// Whether the change needs a record: not to delete what cold does not have.
@@ -158,7 +183,7 @@ impl State {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<()> {
-        let mut drafts = Few::<Draft<'_>>::new();
+        let mut drafts = list_for::<Draft<'_>>(ops)?;
         for op in ops.iter().filter(|op| op.has_record()) {
             if let Some(before) = drafts.last_mut() {
                 before.chained = true;
@@ -166,6 +191,8 @@ impl State {
             drafts.push(op.draft());
         }
         self.check_record(&drafts)?;
+        let mut changes = list_for::<Change>(ops)?;
+        let prepared = self.prepare(ops, effects)?;
         let timer = self.counters.start_tier(Tier::Cold);
         let appended = match drafts.is_empty() {
             true => None,
@@ -176,10 +203,9 @@ impl State {
         }
         timer.finish(true);
         let mut records = appended.as_ref().map_or(&[][..], |appended| &appended.records).iter();
-        let mut changes = Few::new();
         for op in ops.iter_mut().filter(|op| op.has_record()) {
             let Some((header, location)) = records.next() else { break };
-            op.version = header.sequence;
+            op.set_version(header.sequence);
             changes.push(Change {
                 header: *header,
                 location: *location,
@@ -187,11 +213,11 @@ impl State {
                 index: op.located.index,
             });
         }
-        self.publish(ops, effects, false, || {
+        self.publish(ops, prepared, effects, || {
             if let Some(appended) = &appended {
                 cold.publish(&appended.segment, &mut changes);
             }
-        })?;
+        });
         Ok(())
     }
 
@@ -199,7 +225,8 @@ impl State {
         for op in ops.iter_mut() {
             op.version = self.take_version()?;
         }
-        if self.publish(ops, effects, true, || ())? {
+        let prepared = self.prepare(ops, effects)?.for_hot_alone();
+        if prepared.is_some_and(|prepared| self.publish(ops, prepared, effects, || ())) {
             return Ok(());
         }
         let sentence = format!(
@@ -209,28 +236,38 @@ impl State {
         Err(Error::new(ErrorKind::TooLarge, sentence))
     }
 
-    /// Makes room in hot and changes both tiers at one instant. If all new values must be hot and
-    /// cannot be, changes nothing and returns false; else those that cannot be are in cold alone.
+    /// Takes the room that the changes need in hot, and makes their entries: all that can fail once
+    /// it is known what is changed. Entries for which there is no room are left out.
     ///
     /// # Errors
-    /// `OutOfMemory`: nothing was changed.
-    pub(super) fn publish(
+    /// `OutOfMemory`: nothing was changed, but that something may have been evicted.
+    pub(super) fn prepare(
         &self,
         ops: &mut [Op<'_>],
         effects: &mut Effects,
-        all_hot: bool,
+    ) -> Result<Prepared<'_>> {
+        let mut room = self.hot.reservation();
+        let mut fits = true;
+        if self.hot.is_enabled() {
+            fits = self.make_room(ops, &mut room, effects);
+            self.make_entries(ops, effects)?;
+        }
+        Ok(Prepared { room, fits, must_fit: false })
+    }
+
+    /// Changes both tiers at one instant. What cannot be hot is in cold alone; but if it must be hot
+    /// (see [`Prepared::for_hot_alone`]), nothing is changed and this gives false.
+    pub(super) fn publish(
+        &self,
+        ops: &mut [Op<'_>],
+        Prepared { mut room, mut fits, must_fit }: Prepared<'_>,
+        effects: &mut Effects,
         publish_cold: impl FnOnce(),
-    ) -> Result<bool> {
+    ) -> bool {
         if !self.hot.is_enabled() {
             publish_cold();
-            return Ok(true);
+            return true;
         }
-        let mut room = self.hot.reservation();
-        let mut fit = self.make_room(ops, &mut room, effects);
-        if all_hot && !fit {
-            return Ok(false);
-        }
-        self.make_entries(ops, effects)?;
         let now = self.now();
         let mut shards = loop {
             let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
@@ -238,17 +275,17 @@ impl State {
             for op in ops.iter().filter(|op| op.entry.is_some()) {
                 needed.add(shards.of(op.key.hash()).needed(&op.key, op.charge));
             }
-            if room.cover(needed) || (!fit && !all_hot) {
+            if room.cover(needed) || (!fits && !must_fit) {
                 break shards;
             }
-            if !fit {
-                return Ok(false);
+            if !fits {
+                return false;
             }
             // What was to be replaced has left meanwhile, and its room is missing. The others are
             // used, so as not to be evicted for their own successors.
             ops.iter().for_each(|op| shards.of(op.key.hash()).touch(&op.key));
             drop(shards);
-            fit = self.hot.make_room(&mut room, needed, &mut effects.evicted);
+            fits = self.hot.make_room(&mut room, needed, &mut effects.evicted);
         };
         publish_cold();
         for op in ops {
@@ -261,7 +298,7 @@ impl State {
                 effects.replaced.push(replaced);
             }
         }
-        Ok(true)
+        true
     }
 
     /// Takes the room that the new entries need as far as is known, in order, for as many as can
@@ -354,6 +391,19 @@ impl State {
         );
         Err(Error::new(ErrorKind::TooLarge, sentence))
     }
+}
+
+/// An empty list with room for something of each change.
+///
+/// # Errors
+/// `OutOfMemory`.
+fn list_for<T>(ops: &[Op<'_>]) -> Result<Few<T>> {
+    let mut list = Few::new();
+    list.try_reserve(ops.len()).map_err(|_| {
+        let sentence = format!("no memory to change {} keys at once", ops.len());
+        Error::new(ErrorKind::OutOfMemory, sentence)
+    })?;
+    Ok(list)
 }
 
 /// Different keys of one batch can have one hash.

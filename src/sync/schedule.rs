@@ -10,7 +10,6 @@
 //! 2. A thread never waits for a lock while it has the turn: it tries, and gives the turn away.
 
 use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// The chance that another thread goes on at a point where none has to: one in so many.
@@ -141,26 +140,6 @@ impl Drop for End {
         state.choose();
         drop(state);
         turns.changed.notify_all();
-    }
-}
-
-/// What `std`'s guard is, with the way back to its lock that waiting for a change needs.
-pub struct MutexGuard<'a, T> {
-    pub(super) lock: &'a super::Mutex<T>,
-    pub(super) guard: std::sync::MutexGuard<'a, T>,
-}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.guard
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
     }
 }
 
