@@ -6,3 +6,4 @@
 mod tree;
 mod tidy;
 mod header;
+mod golden;
