@@ -442,6 +442,7 @@ fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) {
 }
 
 /// An empty list with room for something of each draft.
+#[inline]
 fn list_for<T>(drafts: &[Draft<'_>]) -> Result<Few<T>> {
     let mut list = Few::new();
     let bytes = drafts.len().saturating_mul(size_of::<T>());

@@ -82,11 +82,9 @@ impl Entry {
         self
     }
 
-    /// The same entry, of another version.
-    #[must_use]
-    pub fn with_version(mut self, version: u64) -> Self {
+    /// The entry gets its version, before it enters hot.
+    pub fn set_version(&mut self, version: u64) {
         self.version = version;
-        self
     }
 
     /// The key's bytes.

@@ -91,7 +91,9 @@ impl<'a> Op<'a> {
     /// The change is appended, and has its version.
     fn set_version(&mut self, version: u64) {
         self.version = version;
-        self.entry = self.entry.take().map(|entry| entry.with_version(version));
+        if let Some(entry) = &mut self.entry {
+            entry.set_version(version);
+        }
     }
 
     /// Whether the change needs a record: not to delete what cold does not have.
@@ -397,6 +399,7 @@ impl State {
 ///
 /// # Errors
 /// `OutOfMemory`.
+#[inline]
 fn list_for<T>(ops: &[Op<'_>]) -> Result<Few<T>> {
     let mut list = Few::new();
     list.try_reserve(ops.len()).map_err(|_| {
