@@ -670,7 +670,8 @@ typedef struct hotcold_stats_t {
  */
 typedef struct hotcold_store_options {
   /**
-   * Milliseconds until expiry; 0: never.
+   * Milliseconds until expiry; 0: never, and so is more than can be counted. They pass also
+   * while the system's clock is set back, and while the store is closed.
    */
   uint64_t ttl;
   /**

@@ -231,7 +231,8 @@ impl Compactor {
             }
             let record = scanner.record(&header);
             let expires_at = record.map_or(0, |record| header.expires_at(record));
-            let has_expired = Expiry::from_ms(expires_at).has_passed(parts.clock.wall());
+            let expiry = Expiry::from_ms(expires_at);
+            let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
             let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
             if let (Some(record), true) = (record, has_expired || evicts) {
                 let key = &record[header.key_start()..header.value_start()];

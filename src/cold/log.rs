@@ -269,7 +269,7 @@ impl Log {
             self.sync_files(&std::mem::take(&mut tail.unsynced))?;
             tail.previous = None;
         }
-        self.sequences.extend(&*self.disk, self.clock.wall())?;
+        self.sequences.extend(&*self.disk, &*self.clock)?;
         let header = SegmentHeader {
             id: 0,
             seed: self.seed,

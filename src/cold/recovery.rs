@@ -27,6 +27,7 @@ use crate::codec::version::Decoded;
 use crate::error::Result;
 use crate::io::files::{Disk, File};
 use crate::key::KeyHasher;
+use crate::time::Written;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ pub struct Recovered {
     pub sequence_floor: u64,
     /// Records up to this sequence were cleared.
     pub clear_sequence: u64,
-    /// The newest time written in the files, in milliseconds since the epoch.
-    pub time_floor_ms: u64,
+    /// What the files say of time.
+    pub time: Written,
     /// The segment to go on with.
     pub active: Option<Arc<Segment>>,
     /// Bytes that had to be walked.
@@ -86,7 +87,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         seed: None,
         sequence_floor: 1,
         clear_sequence: 0,
-        time_floor_ms: 0,
+        time: Written::default(),
         active: None,
         scanned_bytes: 0,
         torn_bytes: 0,
@@ -111,7 +112,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         found.seed = found.seed.or(Some(head.seed));
         found.sequence_floor = found.sequence_floor.max(head.sequence);
         found.clear_sequence = head.clear_sequence;
-        found.time_floor_ms = found.time_floor_ms.max(head.time_ms);
+        found.time.note(head.time_ms);
     }
     if writable {
         // Only now, when no file has turned out to be a newer version's.
@@ -156,7 +157,7 @@ impl Recovered {
             Decoded::Valid(manifest) => {
                 self.seed = Some(manifest.seed);
                 self.sequence_floor = manifest.next_sequence;
-                self.time_floor_ms = manifest.time_ms;
+                self.time.note_lead(manifest.time_ms, manifest.lead_ms);
                 Ok(true)
             }
         }
@@ -187,7 +188,7 @@ impl Recovered {
             if let Some(header) = &header {
                 self.seed = self.seed.or(Some(header.seed));
                 self.sequence_floor = self.sequence_floor.max(header.sequence_floor);
-                self.time_floor_ms = self.time_floor_ms.max(header.created_ms);
+                self.time.note(header.created_ms);
             }
             opened.push((id, header, file));
         }

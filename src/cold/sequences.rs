@@ -2,13 +2,16 @@
 //!
 //! Each open takes a range of its own and makes that durable in the manifest before the first is
 //! given out. So what was given out and then lost in a crash is not given out again.
+//!
+//! The manifest also tells the time. Written anew whenever a clock was set, it lets the next open
+//! go on from where this one stands, also when the system's clock does not tell.
 
 use crate::codec::manifest::Manifest;
 use crate::error::Result;
 use crate::io::files::Disk;
 use crate::sync::Mutex;
-use crate::time::Timestamp;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::time::{Clock, Moment, SAME_MS};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Sequences that a range has: more than a store writes between two new segments.
 pub const RANGE: u64 = 1 << 32;
@@ -18,11 +21,20 @@ pub const MANIFEST: &str = "MANIFEST";
 
 const MANIFEST_NEW: &str = "MANIFEST.new";
 
+/// While the store's time is ahead of the system's clock it is written this often, in milliseconds:
+/// that clock does not tell it then.
+const AHEAD_MS_MAX: u64 = 60_000;
+
 /// The sequences of one open store.
 pub struct Sequences {
     next: AtomicU64,
     seed: u64,
     end: Mutex<u64>,
+    /// The newest time in the files, in milliseconds since the epoch.
+    time_ms: AtomicU64,
+    /// How the store's time stood to the system's clocks when the manifest was written.
+    lead_ms: AtomicU64,
+    offset_ms: AtomicI64,
 }
 
 impl Sequences {
@@ -30,9 +42,16 @@ impl Sequences {
     ///
     /// # Errors
     /// Those of writing the manifest.
-    pub fn claim(disk: &dyn Disk, seed: u64, floor: u64, now: Timestamp) -> Result<Self> {
-        let sequences = Self { next: AtomicU64::new(floor), seed, end: Mutex::new(floor) };
-        sequences.extend(disk, now)?;
+    pub fn claim(disk: &dyn Disk, seed: u64, floor: u64, clock: &dyn Clock) -> Result<Self> {
+        let sequences = Self {
+            next: AtomicU64::new(floor),
+            seed,
+            end: Mutex::new(floor),
+            time_ms: AtomicU64::new(0),
+            lead_ms: AtomicU64::new(0),
+            offset_ms: AtomicI64::new(0),
+        };
+        sequences.extend(disk, clock)?;
         Ok(sequences)
     }
 
@@ -40,15 +59,57 @@ impl Sequences {
     ///
     /// # Errors
     /// Those of writing the manifest.
-    pub fn extend(&self, disk: &dyn Disk, now: Timestamp) -> Result<()> {
+    pub fn extend(&self, disk: &dyn Disk, clock: &dyn Clock) -> Result<()> {
         let mut end = self.end.lock();
         let next = self.next();
         if next + RANGE / 2 < *end {
             return Ok(());
         }
         let next_sequence = next.max(*end) + RANGE;
-        write_manifest(disk, &Manifest { seed: self.seed, next_sequence, time_ms: now.0 })?;
+        self.write(disk, next_sequence, clock.moment())?;
         *end = next_sequence;
+        Ok(())
+    }
+
+    /// True if the files tell the time as well as they have to: no clock was set since.
+    pub fn tells(&self, moment: &Moment) -> bool {
+        let is_steady = self.lead_ms.load(Ordering::Acquire).abs_diff(moment.lead_ms) <= SAME_MS
+            && self.offset_ms.load(Ordering::Acquire).abs_diff(moment.offset_ms) <= SAME_MS;
+        is_steady && (moment.lead_ms <= SAME_MS || self.age_ms(moment) <= AHEAD_MS_MAX)
+    }
+
+    /// How long ago the newest time in the files was, in milliseconds.
+    pub fn age_ms(&self, moment: &Moment) -> u64 {
+        moment.wall.0.saturating_sub(self.time_ms.load(Ordering::Acquire))
+    }
+
+    /// The files have got this time.
+    pub fn note_time(&self, time_ms: u64) {
+        self.time_ms.fetch_max(time_ms, Ordering::Release);
+    }
+
+    /// Writes the manifest anew if `is_due`, asked when nobody else writes it, says so of the time.
+    ///
+    /// # Errors
+    /// Those of writing the manifest.
+    pub fn write_time(
+        &self,
+        disk: &dyn Disk,
+        clock: &dyn Clock,
+        is_due: &dyn Fn(&Moment) -> bool,
+    ) -> Result<()> {
+        let end = self.end.lock();
+        let moment = clock.moment();
+        if is_due(&moment) { self.write(disk, *end, moment) } else { Ok(()) }
+    }
+
+    fn write(&self, disk: &dyn Disk, next_sequence: u64, moment: Moment) -> Result<()> {
+        let Moment { wall, lead_ms, offset_ms } = moment;
+        let manifest = Manifest { seed: self.seed, next_sequence, time_ms: wall.0, lead_ms };
+        replace_file(disk, MANIFEST_NEW, MANIFEST, &manifest.encode())?;
+        self.note_time(wall.0);
+        self.lead_ms.store(lead_ms, Ordering::Release);
+        self.offset_ms.store(offset_ms, Ordering::Release);
         Ok(())
     }
 
@@ -61,10 +122,6 @@ impl Sequences {
     pub fn next(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
     }
-}
-
-fn write_manifest(disk: &dyn Disk, manifest: &Manifest) -> Result<()> {
-    replace_file(disk, MANIFEST_NEW, MANIFEST, &manifest.encode())
 }
 
 /// Replaces a file as a whole, durably: after a crash the name has the old bytes or the new.

@@ -12,4 +12,5 @@ mod power;
 mod script;
 mod stories;
 mod threads;
+mod time;
 mod world;

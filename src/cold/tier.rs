@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::key::KeyHasher;
 use crate::sync::Mutex;
-use crate::time::{Clock, Timestamp};
+use crate::time::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -51,7 +51,6 @@ pub struct Cold {
     pub(super) clear_sequence: AtomicU64,
     pub(super) changed: AtomicBool,
     pub(super) unsaved_bytes: AtomicU64,
-    time_floor_ms: u64,
     pub(super) sequence_floor: u64,
     /// What recovery met and background work has done.
     pub tallies: Tallies,
@@ -89,13 +88,13 @@ impl Cold {
             return Err(Error::new(ErrorKind::InvalidArgument, sentence));
         }
         let found = recovery::recover(&*disk, writable)?;
+        clock.raise(found.time.start(clock.moment().system()));
         let seed = found.seed.unwrap_or_else(|| KeyHasher::random().seed());
         let segments = Arc::new(found.segments);
         let poison = Arc::new(Poison::default());
         let log = match writable {
             true => {
-                let now = clock.wall().max(Timestamp(found.time_floor_ms));
-                let sequences = Sequences::claim(&*disk, seed, found.sequence_floor, now)?;
+                let sequences = Sequences::claim(&*disk, seed, found.sequence_floor, &*clock)?;
                 let options = LogOptions {
                     seed,
                     segment_bytes_max: options.segment_bytes_max,
@@ -129,29 +128,24 @@ impl Cold {
             clear_sequence: AtomicU64::new(found.clear_sequence),
             changed: AtomicBool::new(found.scanned_bytes > 0 || found.rebuilt_files > 0),
             unsaved_bytes: AtomicU64::new(found.scanned_bytes),
-            time_floor_ms: found.time_floor_ms,
             sequence_floor: found.sequence_floor,
             tallies,
         })
     }
 
-    /// Ends writing: what only an open store needs goes from the directory. Nothing may be appended
-    /// any more.
+    /// Ends writing: the files tell the time, and what only an open store needs goes from the
+    /// directory. Nothing may be appended any more.
     ///
     /// # Errors
-    /// `Io`: it stays, which does no harm.
+    /// `NoSpace`, `Io`: the time that they told before stays, and the rest does no harm.
     pub fn end(&self) -> Result<()> {
-        self.log.as_ref().map_or(Ok(()), Log::end)
+        let told = self.end_time();
+        self.log.as_ref().map_or(Ok(()), Log::end).and(told)
     }
 
     /// Makes keys of this store.
     pub fn hasher(&self) -> KeyHasher {
         self.hasher
-    }
-
-    /// The newest time written in the files, in milliseconds since the epoch.
-    pub fn time_floor_ms(&self) -> u64 {
-        self.time_floor_ms
     }
 
     /// Whether, and why, writing has ended.

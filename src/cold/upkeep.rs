@@ -17,6 +17,7 @@ use crate::codec::record::Kind;
 use crate::codec::segment::SegmentKind;
 use crate::error::Result;
 use crate::io::files::Disk;
+use crate::time::{Moment, SAME_MS};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -215,18 +216,50 @@ impl Cold {
         let _compactor = self.compactor.lock();
         let (position, segments) = log.snapshot();
         quiesce();
+        let time_ms = self.clock.wall().0;
         let head = Head {
             seed: self.hasher.seed(),
             sequence: position.sequence,
             log_segment: position.segment,
             log_offset: position.offset,
             clear_sequence: self.clear_sequence.load(Ordering::Acquire),
-            time_ms: self.clock.wall().0,
+            time_ms,
             segments: 0,
             entries: 0,
         };
         checkpoint::write(&*self.disk, &self.keydir, &segments, head, &mut || log.sync())
+            .inspect(|()| log.sequences().note_time(time_ms))
             .inspect_err(|_| self.changed.store(true, Ordering::Relaxed))
+    }
+
+    /// True if the files tell the time well enough for a value to expire by `moment`.
+    pub fn tells(&self, moment: &Moment) -> bool {
+        self.log.as_ref().is_none_or(|log| log.sequences().tells(moment))
+    }
+
+    /// Lets the files tell the time, if a clock was set.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: what they told before stays; `ReadOnly`.
+    pub fn keep_time(&self) -> Result<()> {
+        if self.tells(&self.clock.moment()) {
+            return Ok(());
+        }
+        self.poison.check()?;
+        let sequences = self.log()?.sequences();
+        sequences.write_time(&*self.disk, &*self.clock, &|moment| !sequences.tells(moment))
+    }
+
+    /// As [`Cold::keep_time`], at the end: also if something has expired and is not taken out yet,
+    /// because it must not come back when the clock is set back before the next open.
+    pub(super) fn end_time(&self) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let sequences = log.sequences();
+        let expires = |moment: &Moment| sweep::choose(&self.segments, moment.wall).is_some();
+        sequences.write_time(&*self.disk, &*self.clock, &|moment| {
+            let is_asked = moment.lead_ms > SAME_MS || expires(moment);
+            !sequences.tells(moment) || (is_asked && sequences.age_ms(moment) > 0)
+        })
     }
 
     /// Bytes written since the last sync began.
@@ -308,8 +341,8 @@ impl Cold {
             Some(log) => log.sequences().next(),
             None => self.sequence_floor,
         };
-        let manifest =
-            Manifest { seed: self.hasher.seed(), next_sequence, time_ms: self.clock.wall().0 };
+        let (seed, Moment { wall, lead_ms, .. }) = (self.hasher.seed(), self.clock.moment());
+        let manifest = Manifest { seed, next_sequence, time_ms: wall.0, lead_ms };
         backup::copy(&*dest, &ends, &manifest)?;
         drop(compactor);
         // Opening it proves the copy, and leaves it with a checkpoint.

@@ -42,7 +42,8 @@ const NO_RECENCY: u32 = hotcold_retrieve_flag::HOTCOLD_RETRIEVE_NO_RECENCY as u3
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct hotcold_store_options_t {
-    /// Milliseconds until expiry; 0: never.
+    /// Milliseconds until expiry; 0: never, and so is more than can be counted. They pass also
+    /// while the system's clock is set back, and while the store is closed.
     pub ttl: u64,
     /// With HOTCOLD_STORE_IF_VERSION: the version that the key must have; 0: it must be absent.
     pub if_version: u64,

@@ -3,7 +3,7 @@
 use super::{Departure, Entry, Found, Hot, HotOptions, Reservation, Room, Victims};
 use crate::buffer::Buffer;
 use crate::key::{Key, KeyHasher};
-use crate::time::{Clock, Expiry, Instant, Timestamp};
+use crate::time::{Clock, Expiry, Instant, Moment, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Both clocks show the same number, and count how often they were asked.
@@ -25,9 +25,11 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn wall(&self) -> Timestamp {
-        Timestamp(self.read())
+    fn moment(&self) -> Moment {
+        Moment { wall: Timestamp(self.read()), lead_ms: 0, offset_ms: 0 }
     }
+
+    fn raise(&self, _: Timestamp) {}
 
     fn monotonic(&self) -> Instant {
         Instant(self.read())

@@ -1,42 +1,112 @@
-//! The system's clocks, and for tests one that is moved by hand.
+//! The clocks: a wall clock that neither runs back nor stands still, and the monotonic one; for
+//! tests they are moved by hand.
+//!
+//! # Wall time
+//! The system's wall clock may be set at any time, and is then wrong or right; elapsed time cannot
+//! be set. So wall time is elapsed time and an offset: the most that the system's clock was ever
+//! ahead of elapsed time. While nobody sets the clock that is the clock itself. Set forward, it
+//! raises the offset; set back, it leaves the offset, and wall time goes on by elapsed time.
 //!
 //! # Invariants
-//! 1. `SystemClock::wall` never returns less than it has returned, or less than its floor.
+//! 1. Of two readings one after the other, on whichever threads, the second is later by the time
+//!    that has elapsed between them, at the least.
+//! 2. Wall time is not behind the system's clock, unless that says what no clock can say.
 
 #![expect(unsafe_code, reason = "clock_gettime has no start that callers would have to keep")]
 
-use crate::time::{Clock, Instant, Timestamp};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::time::{Clock, Instant, LATEST_MS, Moment, Timestamp};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// The real clocks. One instance for each open store, because each has its own floor.
-pub struct SystemClock {
-    /// The latest wall time handed out, in milliseconds since the epoch.
-    floor: AtomicU64,
+const US_PER_MS: i64 = 1_000;
+
+/// The latest time that is believed, in microseconds since the epoch.
+const LATEST_US: i64 = LATEST_MS.cast_signed() * US_PER_MS;
+
+/// What is read: the system's clocks, or those of a test.
+pub trait Source: Send + Sync {
+    /// The wall clock, in microseconds since the epoch; negative before it.
+    fn wall_us(&self) -> i64;
+
+    /// Microseconds since an arbitrary start, the sleep of the machine included.
+    fn elapsed_us(&self) -> i64;
+
+    /// Monotonic time.
+    fn monotonic(&self) -> Instant;
+
+    /// Monotonic time, up to some milliseconds late.
+    fn coarse(&self) -> Instant;
 }
 
-impl SystemClock {
-    /// A clock whose wall time starts no earlier than `floor`: the newest time in a store's files.
-    pub fn with_floor(floor: Timestamp) -> Self {
-        Self { floor: AtomicU64::new(floor.0) }
-    }
+/// The clocks of one open store, which differ in their offsets.
+pub struct SystemClock<S = System> {
+    source: S,
+    /// Wall time less elapsed time, in microseconds. It only grows.
+    offset_us: AtomicI64,
+}
 
-    /// Lets wall time go on from `floor` at the least. From any thread.
-    pub fn raise_floor(&self, floor: Timestamp) {
-        self.floor.fetch_max(floor.0, Ordering::Relaxed);
+impl<S: Source> SystemClock<S> {
+    /// The clock over `source`. It starts at the system's, or in 1970 if that is before.
+    pub fn new(source: S) -> Self {
+        let offset_us = AtomicI64::new(source.elapsed_us().saturating_neg());
+        Self { source, offset_us }
     }
 }
 
-impl Clock for SystemClock {
-    fn wall(&self) -> Timestamp {
-        let now = nanoseconds(libc::CLOCK_REALTIME) / NS_PER_MS;
-        // Reads first, so that the threads share the line but for one write a millisecond.
-        let floor = self.floor.load(Ordering::Relaxed);
-        if now <= floor {
-            return Timestamp(floor);
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new(System)
+    }
+}
+
+impl<S: Source> Clock for SystemClock<S> {
+    fn moment(&self) -> Moment {
+        // In this order: a thread that is held up in between finds the clock too little ahead, and
+        // the next reading puts that right. In the other order it would be too much, for good.
+        let system_us = self.source.wall_us();
+        let elapsed_us = self.source.elapsed_us();
+        let ahead_us = system_us.saturating_sub(elapsed_us);
+        // Read first, so that the threads share the line: it is written when the clock was set, and
+        // a few times for the microseconds between the two readings.
+        let mut offset_us = self.offset_us.load(Ordering::Relaxed);
+        if ahead_us > offset_us && system_us <= LATEST_US {
+            offset_us = self.offset_us.fetch_max(ahead_us, Ordering::Relaxed).max(ahead_us);
         }
-        Timestamp(self.floor.fetch_max(now, Ordering::Relaxed).max(now))
+        let wall_us = elapsed_us.saturating_add(offset_us);
+        let lead_us = wall_us.saturating_sub(system_us);
+        Moment {
+            wall: Timestamp(whole_ms(wall_us)),
+            lead_ms: whole_ms(lead_us),
+            offset_ms: offset_us / US_PER_MS,
+        }
+    }
+
+    fn raise(&self, start: Timestamp) {
+        let start_us = i64::try_from(start.0).unwrap_or(i64::MAX).saturating_mul(US_PER_MS);
+        let offset_us = start_us.saturating_sub(self.source.elapsed_us());
+        self.offset_us.fetch_max(offset_us, Ordering::Relaxed);
+    }
+
+    fn monotonic(&self) -> Instant {
+        self.source.monotonic()
+    }
+
+    fn coarse(&self) -> Instant {
+        self.source.coarse()
+    }
+}
+
+/// The system's clocks.
+pub struct System;
+
+impl Source for System {
+    fn wall_us(&self) -> i64 {
+        microseconds(libc::CLOCK_REALTIME)
+    }
+
+    fn elapsed_us(&self) -> i64 {
+        microseconds(libc::CLOCK_BOOTTIME)
     }
 
     fn monotonic(&self) -> Instant {
@@ -59,49 +129,48 @@ pub fn coarse_ticks() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC_COARSE)
 }
 
-/// The clock's time; 0 before its start, which a wall clock set before 1970 gives.
 fn nanoseconds(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is ours to write. The call fails for unknown clocks only.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    let time = read(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A clock that stands still until a test moves it.
+fn microseconds(clock: libc::clockid_t) -> i64 {
+    let time = read(clock);
+    time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000)
+}
+
+fn read(clock: libc::clockid_t) -> libc::timespec {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is ours to write. The call fails for unknown clocks only.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time
+}
+
+/// Whole milliseconds; 0 if there are none.
+fn whole_ms(us: i64) -> u64 {
+    u64::try_from(us / US_PER_MS).unwrap_or(0)
+}
+
+/// Clocks that stand still until a test moves them.
 #[cfg(test)]
-pub struct ManualClock {
-    wall: AtomicU64,
-    monotonic: AtomicU64,
+pub struct Hand {
+    wall_us: AtomicI64,
+    elapsed_us: AtomicI64,
 }
 
 #[cfg(test)]
-impl ManualClock {
-    /// A clock at `wall`; its monotonic time starts at 0.
-    pub fn new(wall: Timestamp) -> Self {
-        Self { wall: AtomicU64::new(wall.0), monotonic: AtomicU64::new(0) }
+impl Source for Hand {
+    fn wall_us(&self) -> i64 {
+        self.wall_us.load(Ordering::SeqCst)
     }
 
-    /// Sets the wall time, also back; the monotonic time stays.
-    pub fn set(&self, wall: Timestamp) {
-        self.wall.store(wall.0, Ordering::SeqCst);
-    }
-
-    /// Moves both clocks on.
-    pub fn advance(&self, ms: u64) {
-        self.wall.fetch_add(ms, Ordering::SeqCst);
-        self.monotonic.fetch_add(ms, Ordering::SeqCst);
-    }
-}
-
-#[cfg(test)]
-impl Clock for ManualClock {
-    fn wall(&self) -> Timestamp {
-        Timestamp(self.wall.load(Ordering::SeqCst))
+    fn elapsed_us(&self) -> i64 {
+        self.elapsed_us.load(Ordering::SeqCst)
     }
 
     fn monotonic(&self) -> Instant {
-        Instant(self.monotonic.load(Ordering::SeqCst))
+        Instant(whole_ms(self.elapsed_us()))
     }
 
     fn coarse(&self) -> Instant {
@@ -109,47 +178,40 @@ impl Clock for ManualClock {
     }
 }
 
+/// A store's clock over clocks that a test moves.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub type ManualClock = SystemClock<Hand>;
 
-    #[test]
-    fn wall_time_is_the_systems_and_does_not_fall_below_its_floor() {
-        let clock = SystemClock::with_floor(Timestamp(0));
-        let system = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-        assert!(u128::from(clock.wall().0).abs_diff(system) < 10_000);
-
-        let later = Timestamp(clock.wall().0 + 3_600_000);
-        clock.raise_floor(later);
-        assert_eq!(clock.wall(), later);
-        clock.raise_floor(Timestamp(1));
-        assert_eq!(clock.wall(), later);
-        assert_eq!(SystemClock::with_floor(later).wall(), later);
+#[cfg(test)]
+impl ManualClock {
+    /// Clocks at `wall`, with no time elapsed.
+    pub fn at(wall: Timestamp) -> Self {
+        let wall_us = AtomicI64::new(wall.0.cast_signed() * US_PER_MS);
+        Self::new(Hand { wall_us, elapsed_us: AtomicI64::new(0) })
     }
 
-    #[test]
-    fn wall_time_keeps_what_it_has_handed_out() {
-        let clock = SystemClock::with_floor(Timestamp(0));
-        let seen = clock.wall();
-        assert_eq!(clock.floor.load(Ordering::Relaxed), seen.0);
+    /// The clock of the next open, on the same system.
+    pub fn next_open(&self) -> Self {
+        let (wall_us, elapsed_us) = (self.source.wall_us(), self.source.elapsed_us());
+        Self::new(Hand { wall_us: wall_us.into(), elapsed_us: elapsed_us.into() })
     }
 
-    #[test]
-    fn monotonic_time_goes_on_in_milliseconds() {
-        let clock = SystemClock::with_floor(Timestamp(0));
-        let (before, before_ns) = (clock.monotonic(), ticks());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        let (passed, passed_ns) = (clock.monotonic().0 - before.0, ticks() - before_ns);
-        assert!((19..2_000).contains(&passed), "{passed} ms");
-        assert!((20_000_000..2_000_000_000).contains(&passed_ns), "{passed_ns} ns");
+    /// Sets the system's wall clock to milliseconds since the epoch, also back.
+    pub fn set(&self, wall_ms: i64) {
+        self.source.wall_us.store(wall_ms.saturating_mul(US_PER_MS), Ordering::SeqCst);
     }
 
-    #[test]
-    fn a_manual_clock_moves_when_told() {
-        let clock = ManualClock::new(Timestamp(1_000));
-        clock.advance(5);
-        assert_eq!((clock.wall(), clock.monotonic()), (Timestamp(1_005), Instant(5)));
-        clock.set(Timestamp(10));
-        assert_eq!((clock.wall(), clock.monotonic()), (Timestamp(10), Instant(5)));
+    /// Lets time elapse; the system's wall clock, which is wrong or right, goes on with it.
+    pub fn advance(&self, ms: u64) {
+        self.source.wall_us.fetch_add(ms.cast_signed() * US_PER_MS, Ordering::SeqCst);
+        self.elapse(ms);
+    }
+
+    /// Lets time elapse while the system's wall clock stands still.
+    pub fn elapse(&self, ms: u64) {
+        self.source.elapsed_us.fetch_add(ms.cast_signed() * US_PER_MS, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -374,11 +374,19 @@ impl State {
         }
     }
 
+    /// When what is stored now ends. The files tell the time before anything expires by it:
+    /// otherwise what was stored under a clock that was ahead would outlive a crash by as much.
     pub(super) fn expiry_after(&self, ttl_ms: u64) -> u64 {
-        match ttl_ms {
-            0 => 0,
-            _ => Expiry::after(self.clock.wall(), ttl_ms).ms(),
+        if ttl_ms == 0 {
+            return 0;
         }
+        let moment = self.clock.moment();
+        let is_told = |cold: &&Cold| cold.tells(&moment) || self.is_read_only();
+        if let Some(cold) = self.cold.as_ref().filter(|cold| !is_told(cold)) {
+            // Where this fails the background thread tries again, and tells it.
+            let _ = cold.keep_time();
+        }
+        Expiry::after(moment.wall, ttl_ms).ms()
     }
 
     /// Under a bound on disk a record must fit into one of its small segments.

@@ -98,7 +98,7 @@ impl State {
         let Some((buffer, ttl_ms)) = loaded.value else { return Ok(Answer::of(None)) };
         let expires_at = self.expiry_after(ttl_ms);
         let options = StoreOptions { ttl_ms, ..StoreOptions::default() };
-        let stored = self.store_loaded(key, buffer.bytes(), &options, registered)?;
+        let stored = self.store_loaded(key, buffer.bytes(), &options, expires_at, registered)?;
         let (version, survived) = stored.map_or((0, None), |answer| match answer.value {
             Stored::Version(version) | Stored::Conflict(version) => (version, answer.survived),
         });
@@ -113,12 +113,13 @@ impl State {
         key: &[u8],
         value: &[u8],
         options: &StoreOptions,
+        expires_at: u64,
         registered: Option<&Arc<Load>>,
     ) -> Result<Option<Answer<Stored>>> {
         // Whoever changes the key forgets the load while nobody else can change the key, and the
         // question is asked under the same lock: so a change since the load began is not missed.
         let is_wanted = || registered.is_none_or(|load| self.loads.has(key, load));
-        let answer = self.store_gated(key, value, options, Some(&is_wanted))?;
+        let answer = self.store_gated(key, value, options, expires_at, Some(&is_wanted))?;
         Ok(matches!(answer.value, Stored::Version(_)).then_some(answer))
     }
 }

@@ -115,6 +115,7 @@ impl<'a> Maintenance<'a> {
         }
         // Last, because on a full disk it fails until something else has made room.
         cold.retire_active()?;
+        cold.keep_time()?;
         self.save_warm_if_due()
     }
 

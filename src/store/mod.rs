@@ -58,7 +58,6 @@ use crate::io::disk::Directory;
 use crate::io::fork;
 use crate::io::lock::{DirLock, LockMode};
 use crate::sync::Mutex;
-use crate::time::Timestamp;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,7 +85,7 @@ impl Store {
     pub fn open(path: Option<&Path>, options: &Options) -> Result<Self> {
         options.check(path.is_some())?;
         fork::watch()?;
-        let clock = Arc::new(SystemClock::with_floor(Timestamp(0)));
+        let clock = Arc::new(SystemClock::default());
         let (cold, lock) = match path {
             Some(path) => {
                 let (cold, lock) = open_cold(path, options, &clock)?;
@@ -94,9 +93,6 @@ impl Store {
             }
             None => (None, None),
         };
-        if let Some(cold) = &cold {
-            clock.raise_floor(Timestamp(cold.time_floor_ms()));
-        }
         let hot = Hot::new(&HotOptions {
             capacity: options.hot_capacity,
             max_entries: options.hot_max_entries,

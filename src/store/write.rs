@@ -50,7 +50,7 @@ impl State {
         value: &[u8],
         options: &StoreOptions,
     ) -> Result<Answer<Stored>> {
-        self.store_gated(key, value, options, None)
+        self.store_gated(key, value, options, self.expiry_after(options.ttl_ms), None)
     }
 
     /// Stores a value without conditions; gives its version.
@@ -64,18 +64,19 @@ impl State {
         }))
     }
 
-    /// As [`State::store_with`], but a conflict with version 0 if `gate`, asked when nobody can
-    /// change the key, says no.
+    /// As [`State::store_with`], but until `expires_at`, and a conflict with version 0 if `gate`,
+    /// asked when nobody can change the key, says no.
     pub(super) fn store_gated(
         &self,
         key: &[u8],
         value: &[u8],
         options: &StoreOptions,
+        expires_at: u64,
         gate: Option<&dyn Fn() -> bool>,
     ) -> Result<Answer<Stored>> {
         let timer = self.counters.start(Operation::Store);
         let mut effects = Effects::default();
-        let stored = self.put(key, value, options, gate, &mut effects);
+        let stored = self.put(key, value, options, expires_at, gate, &mut effects);
         timer.finish(stored.is_ok());
         self.finish(effects);
         if let Ok(Answer { value: Stored::Version(version), .. }) = stored
@@ -85,7 +86,7 @@ impl State {
                 key,
                 value: Some(value),
                 version,
-                expires_at: self.expiry_after(options.ttl_ms),
+                expires_at,
                 ..Event::of(EventKind::ItemStored)
             });
         }
@@ -97,12 +98,13 @@ impl State {
         key: &'a [u8],
         value: &'a [u8],
         options: &StoreOptions,
+        expires_at: u64,
         gate: Option<&'a dyn Fn() -> bool>,
         effects: &mut Effects,
     ) -> Result<Answer<Stored>> {
         self.check_writable()?;
         let mut op = Op::new(self.key(key)?, Some(check_value(value)?));
-        op.expires_at = self.expiry_after(options.ttl_ms);
+        op.expires_at = expires_at;
         op.if_version = options.if_version;
         op.cold_only = options.cold_only;
         op.gate = gate;

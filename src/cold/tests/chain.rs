@@ -31,7 +31,7 @@ impl Life {
             setup,
             dice: Dice::new(seed),
             disk: new_disk(),
-            clock: Arc::new(ManualClock::new(Timestamp(1_000))),
+            clock: Arc::new(ManualClock::at(Timestamp(1_000))),
             models: vec![Model::new()],
             versions: HashSet::new(),
             tag: 0,

@@ -17,7 +17,7 @@ type Past = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
 
 /// A store of a few segments with a checkpoint in the middle: what it holds, and the past.
 fn new_store(setup: Setup, seed: u64) -> (World, Model, Past) {
-    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let world = World::open(&new_disk(), &clock, setup).unwrap();
     let (mut model, mut past) = (Model::new(), Past::new());
     let mut tag = 0;

@@ -15,7 +15,7 @@ fn run_until_stopped(
     setup: Setup,
     steps: &[Step],
 ) -> (Arc<ManualClock>, Vec<Model>) {
-    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let mut models = vec![Model::new()];
     let Ok(world) = World::open(disk, &clock, setup) else { return (clock, models) };
     for step in steps {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Runs the script until the disk stops; gives the models that the last sync allows, in order.
 fn run_until_stopped(disk: &SimDisk, setup: Setup, seed: u64) -> (Arc<ManualClock>, Vec<Model>) {
     let steps = script(&mut Dice::new(seed), 30, &mut 0);
-    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let mut models = vec![Model::new()];
     let Ok(world) = World::open(disk, &clock, setup) else { return (clock, models) };
     for step in steps {

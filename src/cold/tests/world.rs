@@ -61,7 +61,7 @@ pub struct World {
 
 /// A disk with a store that has no keys.
 pub fn new_disk() -> SimDisk {
-    let manifest = Manifest { seed: SEED, next_sequence: 1, time_ms: 0 };
+    let manifest = Manifest { seed: SEED, next_sequence: 1, time_ms: 0, lead_ms: 0 };
     SimDisk::from_files([("MANIFEST".to_owned(), manifest.encode().to_vec())].into())
 }
 
@@ -122,7 +122,7 @@ impl World {
 
     /// A new store on a new disk.
     pub fn new(setup: Setup) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+        let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         Self::open(&new_disk(), &clock, setup).unwrap()
     }
 
