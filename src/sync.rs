@@ -36,6 +36,11 @@ impl<T> Mutex<T> {
         unpoisoned(self.0.lock())
     }
 
+    /// Takes the lock if no other thread has it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        tried(self.0.try_lock())
+    }
+
     /// What was guarded.
     pub fn into_inner(self) -> T {
         unpoisoned(self.0.into_inner())

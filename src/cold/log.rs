@@ -22,7 +22,7 @@ use super::location::Location;
 use super::poison::Poison;
 use super::segment::{Segment, Segments};
 use super::sequences::Sequences;
-use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
+use super::stage::{STAGED_BYTES_MAX, Stage};
 use super::syncer::Syncer;
 use super::tail::Tail;
 use super::unsynced::Unsynced;
@@ -158,20 +158,15 @@ impl Log {
         }
     }
 
-    /// True if `bytes` more may wait in the stage: there is one, many appends have followed each
-    /// other closely, and there is room for them on the disk.
+    /// True if `bytes` more may wait in the stage: many appends have followed each other closely, there
+    /// is one, and there is room for them on the disk.
     fn may_stage(&self, tail: &mut Tail, now: Instant, bytes: u64) -> bool {
         let run = tail.run(now);
-        if !tail.can_stage || bytes > STAGED_BYTES_MAX || run < self.stage_after {
-            return false;
-        }
-        if tail.stage.is_none() {
-            // Where there is none to be had, each append goes to the file, which is as good.
-            tail.stage = Stage::create(&*self.disk).ok();
-            tail.can_stage = tail.stage.is_some();
-        }
         // What deletes may find that no room was taken, and is then to be told by the file.
-        tail.stage.is_some() && tail.has_room()
+        bytes <= STAGED_BYTES_MAX
+            && run >= self.stage_after
+            && tail.stage(&*self.disk, now).is_some()
+            && tail.has_room()
     }
 
     /// Puts the records behind the pending bytes, and into the stage.
@@ -197,17 +192,31 @@ impl Log {
         if kept.is_ok() {
             return Ok(());
         }
-        // The file system does not take stores into memory any more. It is asked in the plain way
-        // from now on, and its answer is the one that counts.
-        tail.stage = None;
-        tail.can_stage = false;
+        // Another process wants the stage's file, or the file system does not take stores into memory
+        // any more. It is asked in the plain way for a while, and its answer is the one that counts.
         if let Err(error) = file.flush(&[]) {
+            // The stage stays: what was staged before would be lost with the process.
             file.pop(bytes);
             self.cut(tail, &appended.segment);
             return Err(error);
         }
-        // It has nothing that the segment has not, and may be in the way of the next one.
-        let _ = self.disk.remove(STAGE);
+        tail.leave_stage(&*self.disk, self.clock.coarse());
+        Ok(())
+    }
+
+    /// Gives the stage up if another process wants its file, which waits for that.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: what is pending cannot be written, and the stage stays.
+    pub fn give_way(&self) -> Result<()> {
+        let mut tail = self.tail.lock();
+        if !tail.stage.as_ref().is_some_and(Stage::is_wanted) {
+            return Ok(());
+        }
+        if let Some(active) = &tail.active {
+            active.file().flush(&[])?;
+        }
+        tail.leave_stage(&*self.disk, self.clock.coarse());
         Ok(())
     }
 
@@ -408,7 +417,7 @@ impl Log {
             return Ok(());
         }
         tail.give_room_back();
-        if tail.stage.take().is_some() { self.disk.remove(STAGE) } else { Ok(()) }
+        tail.stage.take().map_or(Ok(()), |stage| stage.end(&*self.disk))
     }
 }
 

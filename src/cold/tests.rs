@@ -11,4 +11,5 @@ mod kill;
 mod power;
 mod script;
 mod stories;
+mod wanted;
 mod world;
