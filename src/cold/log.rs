@@ -273,7 +273,10 @@ impl Log {
     /// Seals the active segment and begins a new one.
     fn roll(&self, tail: &mut Tail) -> Result<()> {
         self.seal(tail)?;
-        if self.sync_on_roll {
+        // Not while another thread's sync is going on: should that fail, one that is made now may work,
+        // because the system forgets what it could not write. Then the new segment says what came
+        // before it, as it does where nothing is synced here.
+        if self.sync_on_roll && !tail.is_syncing {
             self.sync_files(&std::mem::take(&mut tail.unsynced))?;
             tail.previous = None;
         }
@@ -342,12 +345,15 @@ impl Log {
             active.file().flush(&[])?;
         }
         let unsynced = std::mem::take(&mut tail.unsynced);
+        tail.is_syncing = true;
         tail.syncing_since = unsynced.since;
         let ticket = tail.ticket;
         // Others append while this one waits for the disk.
         drop(tail);
         self.sync_files(&unsynced)?;
-        self.tail.lock().syncing_since = None;
+        let mut tail = self.tail.lock();
+        tail.is_syncing = false;
+        tail.syncing_since = None;
         Ok(ticket)
     }
 

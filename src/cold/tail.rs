@@ -40,6 +40,8 @@ pub struct Tail {
     pub ticket: u64,
     /// What has to be synced.
     pub unsynced: Unsynced,
+    /// A sync of what was taken from there is going on, or has failed.
+    pub is_syncing: bool,
     /// Since when what is being synced has been there.
     pub syncing_since: Option<Instant>,
     /// Made when it is needed first.
@@ -62,6 +64,7 @@ impl Tail {
             // The names that recovery may have changed.
             ticket: 1,
             unsynced: Unsynced::of_names(),
+            is_syncing: false,
             syncing_since: None,
             stage: None,
             no_stage_until: Instant(0),

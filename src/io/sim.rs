@@ -32,7 +32,11 @@ pub use state::Op;
 pub struct SimDisk {
     path: PathBuf,
     state: Arc<Mutex<State>>,
+    during_failed_sync: Arc<Mutex<Option<Meanwhile>>>,
 }
+
+/// What others do while an operation is going on.
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 impl SimDisk {
     /// An empty disk.
@@ -96,6 +100,11 @@ impl SimDisk {
         self.fail_nth(Op::Sync, 1, libc::EIO);
     }
 
+    /// Calls `others` while the next sync of a file that fails has failed, and is not told of yet.
+    pub fn during_failed_sync(&self, others: impl FnOnce() + Send + 'static) {
+        *self.during_failed_sync.lock() = Some(Box::new(others));
+    }
+
     /// Lets every operation fail with `EIO` once this many more changes (see [`Op::is_change`])
     /// have been made, as if the process was stopped there: to be followed by `crash` or `kill`.
     /// If the change at which it stops is a write, half of it is written.
@@ -148,7 +157,8 @@ impl SimDisk {
     }
 
     fn from_state(state: State) -> Self {
-        Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)) }
+        let during_failed_sync = Arc::default();
+        Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)), during_failed_sync }
     }
 
     fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
@@ -368,6 +378,11 @@ impl File for SimFile {
         state.inode(self.id).sync(outcome.is_ok());
         if outcome.is_ok() {
             self.is_unsynced.store(false, Ordering::Relaxed);
+        }
+        drop(state);
+        let meanwhile = outcome.err().and_then(|_| self.disk.during_failed_sync.lock().take());
+        if let Some(others) = meanwhile {
+            others();
         }
         outcome.map_err(|code| self.error(Op::Sync, code))
     }
