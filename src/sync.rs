@@ -54,6 +54,18 @@ impl<T> Mutex<T> {
         MutexGuard { lock: self, guard }
     }
 
+    /// Takes the lock if no other thread has it.
+    #[cfg(not(test))]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        tried(self.0.try_lock())
+    }
+
+    /// The same; see [`Mutex::lock`].
+    #[cfg(test)]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        tried(self.0.try_lock()).map(|guard| MutexGuard { lock: self, guard })
+    }
+
     /// What was guarded.
     pub fn into_inner(self) -> T {
         unpoisoned(self.0.into_inner())

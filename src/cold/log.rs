@@ -22,7 +22,7 @@ use super::location::Location;
 use super::poison::Poison;
 use super::segment::{Segment, Segments};
 use super::sequences::Sequences;
-use super::stage::{STAGE, STAGED_BYTES_MAX, Stage};
+use super::stage::{STAGED_BYTES_MAX, Stage};
 use super::syncer::Syncer;
 use super::tail::Tail;
 use super::unsynced::Unsynced;
@@ -159,20 +159,15 @@ impl Log {
         }
     }
 
-    /// True if `bytes` more may wait in the stage: there is one, many appends have followed each
-    /// other closely, and there is room for them on the disk.
+    /// True if `bytes` more may wait in the stage: many appends have followed each other closely, there
+    /// is one, and there is room for them on the disk.
     fn may_stage(&self, tail: &mut Tail, now: Instant, bytes: u64) -> bool {
         let run = tail.run(now);
-        if !tail.can_stage || bytes > STAGED_BYTES_MAX || run < self.stage_after {
-            return false;
-        }
-        if tail.stage.is_none() {
-            // Where there is none to be had, each append goes to the file, which is as good.
-            tail.stage = Stage::create(&*self.disk).ok();
-            tail.can_stage = tail.stage.is_some();
-        }
         // What deletes may find that no room was taken, and is then to be told by the file.
-        tail.stage.is_some() && tail.has_room()
+        bytes <= STAGED_BYTES_MAX
+            && run >= self.stage_after
+            && tail.stage(&*self.disk, now).is_some()
+            && tail.has_room()
     }
 
     /// Puts the records behind the pending bytes, and into the stage.
@@ -198,17 +193,31 @@ impl Log {
         if kept.is_ok() {
             return Ok(());
         }
-        // The file system does not take stores into memory any more. It is asked in the plain way
-        // from now on, and its answer is the one that counts.
-        tail.stage = None;
-        tail.can_stage = false;
+        // Another process wants the stage's file, or the file system does not take stores into memory
+        // any more. It is asked in the plain way for a while, and its answer is the one that counts.
         if let Err(error) = file.flush(&[]) {
+            // The stage stays: what was staged before would be lost with the process.
             file.pop(bytes);
             self.cut(tail, &appended.segment);
             return Err(error);
         }
-        // It has nothing that the segment has not, and may be in the way of the next one.
-        let _ = self.disk.remove(STAGE);
+        tail.leave_stage(&*self.disk, self.clock.coarse());
+        Ok(())
+    }
+
+    /// Gives the stage up if another process wants its file, which waits for that.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: what is pending cannot be written, and the stage stays.
+    pub fn give_way(&self) -> Result<()> {
+        let mut tail = self.tail.lock();
+        if !tail.stage.as_ref().is_some_and(Stage::is_wanted) {
+            return Ok(());
+        }
+        if let Some(active) = &tail.active {
+            active.file().flush(&[])?;
+        }
+        tail.leave_stage(&*self.disk, self.clock.coarse());
         Ok(())
     }
 
@@ -265,7 +274,10 @@ impl Log {
     /// Seals the active segment and begins a new one.
     fn roll(&self, tail: &mut Tail) -> Result<()> {
         self.seal(tail)?;
-        if self.sync_on_roll {
+        // Not while another thread's sync is going on: should that fail, one that is made now may work,
+        // because the system forgets what it could not write. Then the new segment says what came
+        // before it, as it does where nothing is synced here.
+        if self.sync_on_roll && !tail.is_syncing {
             self.sync_files(&std::mem::take(&mut tail.unsynced))?;
             tail.previous = None;
         }
@@ -344,12 +356,15 @@ impl Log {
             active.file().flush(&[])?;
         }
         let unsynced = std::mem::take(&mut tail.unsynced);
+        tail.is_syncing = true;
         tail.syncing_since = unsynced.since;
         let ticket = tail.ticket;
         // Others append while this one waits for the disk.
         drop(tail);
         self.sync_files(&unsynced)?;
-        self.tail.lock().syncing_since = None;
+        let mut tail = self.tail.lock();
+        tail.is_syncing = false;
+        tail.syncing_since = None;
         Ok(ticket)
     }
 
@@ -430,7 +445,7 @@ impl Log {
             return Ok(());
         }
         tail.give_room_back();
-        if tail.stage.take().is_some() { self.disk.remove(STAGE) } else { Ok(()) }
+        tail.stage.take().map_or(Ok(()), |stage| stage.end(&*self.disk))
     }
 }
 

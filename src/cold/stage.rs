@@ -5,6 +5,9 @@
 //! pending bytes go to the segment's file, all at once, the stage's copy of them is done with. So it
 //! matters only where a process has died: [`rescue`] then tells what the segment lacks at its end.
 //!
+//! Nobody else can open or cut the file while it is mapped. Once another process wants to, everything
+//! in it is written to the segment, the file's name goes, and only then the other one goes on.
+//!
 //! # What counts as stored
 //! Records that stand side by side from the end of the segment's file on. Where one is not what was
 //! written the rest is left out, because after a power loss each page of the stage may be of another
@@ -40,9 +43,7 @@ impl Stage {
     /// # Errors
     /// As [`Disk::create_mapped`].
     pub fn create(disk: &dyn Disk) -> Result<Self> {
-        let mut map = disk.create_mapped(STAGE, STAGE_BYTES)?;
-        map.put(0, &encode())?;
-        Ok(Self { map })
+        Ok(Self { map: disk.create_mapped(STAGE, &encode(), STAGE_BYTES)? })
     }
 
     /// Keeps `bytes`, which stand at `offset` of the segment.
@@ -54,6 +55,20 @@ impl Stage {
         let (first, wrapped) = bytes.split_at(bytes.len().min(RING_BYTES - at));
         self.map.put(STAGE_HEADER_BYTES + at, first)?;
         if wrapped.is_empty() { Ok(()) } else { self.map.put(STAGE_HEADER_BYTES, wrapped) }
+    }
+
+    /// True once another process waits for the file.
+    pub fn is_wanted(&self) -> bool {
+        self.map.is_wanted()
+    }
+
+    /// Gives it up, when it has nothing any more that the segment has not.
+    ///
+    /// # Errors
+    /// As [`Disk::remove_mapped`]: the name stays, which does no harm.
+    pub fn end(self, disk: &dyn Disk) -> Result<()> {
+        // In this order: whoever waits for the file has one without a name then.
+        disk.remove_mapped(STAGE, &*self.map)
     }
 }
 

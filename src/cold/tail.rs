@@ -6,6 +6,7 @@ use super::stage::Stage;
 use super::unsynced::Unsynced;
 use crate::codec::segment::SEGMENT_HEADER_BYTES;
 use crate::error::Result;
+use crate::io::files::Disk;
 use crate::time::Instant;
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ const SPARE_SHARE: u64 = 256;
 /// ticks of a slow coarse clock.
 const RUN_GAP_MS: u64 = 20;
 
+/// After a stage was given up, or could not be made, none is made for so long, in milliseconds: whoever
+/// looks at all files of the directory again and again costs little then.
+const STAGE_PAUSE_MS: u64 = 1_000;
+
 /// The end of the log.
 pub struct Tail {
     /// The segment that is appended to, if one is.
@@ -35,12 +40,14 @@ pub struct Tail {
     pub ticket: u64,
     /// What has to be synced.
     pub unsynced: Unsynced,
+    /// A sync of what was taken from there is going on, or has failed.
+    pub is_syncing: bool,
     /// Since when what is being synced has been there.
     pub syncing_since: Option<Instant>,
     /// Made when it is needed first.
     pub stage: Option<Stage>,
-    /// False once a stage could not be made or used; it is tried again with the next segment.
-    pub can_stage: bool,
+    /// Before this no other is made.
+    no_stage_until: Instant,
     /// How many appends have followed each other closely, and when the last one came.
     run: (u64, Instant),
     segment_bytes_max: u64,
@@ -57,9 +64,10 @@ impl Tail {
             // The names that recovery may have changed.
             ticket: 1,
             unsynced: Unsynced::of_names(),
+            is_syncing: false,
             syncing_since: None,
             stage: None,
-            can_stage: true,
+            no_stage_until: Instant(0),
             run: (0, Instant(0)),
             segment_bytes_max,
         };
@@ -73,7 +81,6 @@ impl Tail {
     pub fn begin(&mut self, segment: Arc<Segment>) {
         self.offset = segment.end();
         self.reserved = 0;
-        self.can_stage = true;
         segment.file().begin(self.offset);
         self.active = Some(segment);
     }
@@ -136,6 +143,25 @@ impl Tail {
     /// Begins to count them anew.
     pub fn end_run(&mut self) {
         self.run.0 = 0;
+    }
+
+    /// The stage, made now if there is none, unless there was none to be had of late.
+    pub fn stage(&mut self, disk: &dyn Disk, now: Instant) -> Option<&mut Stage> {
+        if self.stage.is_none() && now >= self.no_stage_until {
+            // Where there is none to be had, each append goes to the file, which is as good.
+            self.stage = Stage::create(disk).ok();
+            self.no_stage_until = Instant(now.0 + STAGE_PAUSE_MS);
+        }
+        self.stage.as_mut()
+    }
+
+    /// Gives the stage up; what is pending was written before.
+    pub fn leave_stage(&mut self, disk: &dyn Disk, now: Instant) {
+        self.no_stage_until = Instant(now.0 + STAGE_PAUSE_MS);
+        if let Some(stage) = self.stage.take() {
+            // Where the name stays it is in the way of the next one, and recovery finds nothing in it.
+            let _ = stage.end(disk);
+        }
     }
 
     /// Since when something has waited for a sync, or for the end of one.

@@ -13,4 +13,5 @@ mod script;
 mod stories;
 mod threads;
 mod time;
+mod wanted;
 mod world;

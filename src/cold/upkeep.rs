@@ -57,6 +57,20 @@ impl Cold {
         self.log()?.seal_active()
     }
 
+    /// Lets another process have the stage's file if it waits for it. To be called a few times a
+    /// second, as long as the store is open.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: it goes on waiting.
+    pub fn give_way(&self) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), Log::give_way)
+    }
+
+    /// True while a rewriting, a checkpoint or a backup goes on, which others would wait for.
+    pub fn is_rewriting(&self) -> bool {
+        self.compactor.try_lock().is_none()
+    }
+
     /// Rewrites the segment that is most worth it; `None` if none is, or `host` gave up.
     ///
     /// # Errors

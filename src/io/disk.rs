@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped};
 use crate::io::handles::{FileId, Handle, PoolRef, id_of, opened, pool_of_this_process};
+use crate::io::lease::Lease;
 use crate::io::map::FileMap;
 use std::ffi::{CStr, CString};
 use std::io::IoSlice;
@@ -160,17 +161,22 @@ impl Disk for Directory {
         self.local(name, NEW)
     }
 
-    fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>> {
-        let file = self.open_with(name, NEW)?;
+    fn create_mapped(&self, name: &str, head: &[u8], len: usize) -> Result<Box<dyn Mapped>> {
+        let cannot = |error: io::Error| failed(self.doing("create", name), &error, "");
+        // It gets its name last, when it is whole and nobody can open it.
+        let file = self.open_with(".", libc::O_RDWR | libc::O_TMPFILE)?;
+        let lease = Lease::take(file).map_err(cannot)?;
         // Written and not only lengthened, so that every page has its room.
-        let made = file
-            .write_all_at(&vec![0; bytes], 0)
-            .map_err(|error| failed(self.doing("write", name), &error, ""))
-            .and_then(|()| FileMap::new(self.path.join(name), &file, bytes));
-        match made {
-            Ok(map) => Ok(Box::new(map)),
-            Err(error) => Err(self.remove(name).err().unwrap_or(error)),
-        }
+        let mut bytes = head.to_vec();
+        bytes.resize(len, 0);
+        lease.file().and_then(|file| file.write_all_at(&bytes, 0)).map_err(cannot)?;
+        let map = FileMap::new(self.path.join(name), lease, len)?;
+        map.give_name(self.fd(), &self.c_name(name)?)?;
+        Ok(Box::new(map))
+    }
+
+    fn remove_mapped(&self, name: &str, map: &dyn Mapped) -> Result<()> {
+        if self.id_of(name)? == Some(map.id()) { self.remove(name) } else { Ok(()) }
     }
 
     fn list(&self) -> Result<Vec<String>> {

@@ -21,11 +21,18 @@ pub trait Disk: Send + Sync {
     /// `Io` if the name is taken, `NoSpace` if the disk is full.
     fn create(&self, name: &str) -> Result<Arc<dyn File>>;
 
-    /// Makes a new file of `bytes` zeros, a multiple of 4096, that is written by storing into memory.
+    /// Makes a new file that is written by storing into memory, and that no other process can open or
+    /// cut as long as it is mapped. It has `len` bytes, a multiple of 4096: `head`, then zeros.
     ///
     /// # Errors
     /// `Io` where there is no such thing, or the name is taken; `NoSpace`. No file is left.
-    fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>>;
+    fn create_mapped(&self, name: &str, head: &[u8], len: usize) -> Result<Box<dyn Mapped>>;
+
+    /// Removes the name of a mapped file, unless it has come to stand for another.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn remove_mapped(&self, name: &str, map: &dyn Mapped) -> Result<()>;
 
     /// The names of all files, in any order.
     ///
@@ -106,12 +113,20 @@ pub trait File: Send + Sync {
     fn set_len(&self, bytes: u64) -> Result<()>;
 }
 
-/// A file that is written by storing into memory.
+/// A file that is written by storing into memory. Dropping it lets those go on who wait for the file.
 pub trait Mapped: Send {
     /// Stores `bytes` at `at`. They survive the death of the process when this returns, without a
     /// call to the system. A power loss leaves of each page what it was at some moment.
     ///
     /// # Errors
-    /// `Io`, `NoSpace`: the file cannot be written this way any more.
+    /// `Io`, `NoSpace`: the file cannot be written this way any more, or another process waits for
+    /// it.
     fn put(&mut self, at: usize, bytes: &[u8]) -> Result<()>;
+
+    /// True once another process waits to open or to cut the file. It waits until this is dropped,
+    /// but not for ever: within half a minute what the file has must be elsewhere.
+    fn is_wanted(&self) -> bool;
+
+    /// What names the file in its file system whatever its name.
+    fn id(&self) -> (u64, u64);
 }

@@ -8,9 +8,16 @@
 //! back. What is left is a file system that fails within a tick of having written this very page
 //! back. SQLite takes the same care of its `-shm` file.
 //!
+//! So would a page that the file has lost because another process has cut it. Under the lease none
+//! can. Whether somebody waits for it, or the kernel has taken it away because the holder let him
+//! wait for too long (a process that was stopped, say), is asked before the first store of each tick.
+//! What is left is a process that is stopped for 45 seconds between this question and the store,
+//! while another waits to cut the file; whoever may cut it may also kill the process.
+//!
 //! # Invariants
 //! 1. The file has been written from end to end before it is mapped, so every page has its room.
 //! 2. A forked child has no such memory (`MADV_DONTFORK`): it cannot store into its parent's file.
+//! 3. The lease is given back after the memory, when nothing can be stored any more.
 
 #![expect(unsafe_code, reason = "mmap, madvise, and stores into what they give")]
 
@@ -18,10 +25,13 @@ use crate::error::Result;
 use crate::io::clock::coarse_ticks;
 use crate::io::failure::failed;
 use crate::io::files::Mapped;
-use std::os::fd::AsRawFd;
+use crate::io::lease::Lease;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::ptr::NonNull;
-use std::{fs, io};
 
 /// A file in memory.
 pub struct FileMap {
@@ -31,17 +41,25 @@ pub struct FileMap {
     page_bytes: usize,
     /// For each page the tick at which it was last made writable.
     ready: Vec<u64>,
+    /// The tick at which nobody was waiting for the file.
+    unwanted: u64,
+    id: (u64, u64),
+    /// Dropped after the memory (invariant 3).
+    lease: Lease,
 }
 
 // SAFETY: the memory belongs to this value alone, and any thread may store into it.
 unsafe impl Send for FileMap {}
 
 impl FileMap {
-    /// Maps all of `file`, which has `len` bytes, a multiple of a page.
+    /// Maps all of the file, which has `len` bytes, a multiple of a page.
     ///
     /// # Errors
     /// `Io` where the file system or the kernel (before Linux 5.14) has no such thing.
-    pub fn new(path: PathBuf, file: &fs::File, len: usize) -> Result<Self> {
+    pub fn new(path: PathBuf, lease: Lease, len: usize) -> Result<Self> {
+        let cannot = |error: &io::Error| failed(format!("map {}", path.display()), error, "");
+        let file = lease.file().map_err(|error| cannot(&error))?;
+        let found = file.metadata().map_err(|error| cannot(&error))?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping, at a place that the kernel chooses.
         let memory = unsafe {
@@ -49,22 +67,48 @@ impl FileMap {
             libc::mmap(null, len, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
         };
         let mapped = (memory != libc::MAP_FAILED).then(|| NonNull::new(memory.cast())).flatten();
-        let Some(memory) = mapped else {
-            return Err(failed(format!("map {}", path.display()), &io::Error::last_os_error(), ""));
-        };
+        let Some(memory) = mapped else { return Err(cannot(&io::Error::last_os_error())) };
         // SAFETY: always sound.
         let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
         let page_bytes = page_bytes.unwrap_or(4096);
         let ready = vec![0; len.div_ceil(page_bytes)];
-        let mut map = Self { path, memory, len, page_bytes, ready };
+        let id = (found.dev(), found.ino());
+        let mut map = Self { path, memory, len, page_bytes, ready, unwanted: 0, id, lease };
         map.advise(0..len, libc::MADV_DONTFORK)?;
-        map.make_ready(0, len)?;
+        map.make_ready(0, len, coarse_ticks())?;
         Ok(map)
     }
 
+    /// Gives the file, which has none, a name that is free.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn give_name(&self, directory: RawFd, name: &CStr) -> Result<()> {
+        let link = || {
+            let fd = self.lease.file()?.as_raw_fd();
+            // SAFETY: both descriptors are open, and the names end with NUL.
+            let by_descriptor = unsafe {
+                libc::linkat(fd, c"".as_ptr(), directory, name.as_ptr(), libc::AT_EMPTY_PATH)
+            };
+            if by_descriptor == 0 {
+                return Ok(());
+            }
+            // Before Linux 6.10 that takes a privilege, and this takes a `/proc`.
+            let here = std::ffi::CString::new(format!("/proc/self/fd/{fd}"))?;
+            let follow = libc::AT_SYMLINK_FOLLOW;
+            // SAFETY: as above.
+            match unsafe {
+                libc::linkat(libc::AT_FDCWD, here.as_ptr(), directory, name.as_ptr(), follow)
+            } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        link().map_err(|error| failed(format!("name {}", self.path.display()), &error, ""))
+    }
+
     /// Makes the pages of these bytes writable, unless that was done in this tick.
-    fn make_ready(&mut self, at: usize, len: usize) -> Result<()> {
-        let tick = coarse_ticks();
+    fn make_ready(&mut self, at: usize, len: usize, tick: u64) -> Result<()> {
         for page in at / self.page_bytes..(at + len).div_ceil(self.page_bytes) {
             if self.ready[page] != tick {
                 let start = page * self.page_bytes;
@@ -93,20 +137,38 @@ impl FileMap {
 impl Mapped for FileMap {
     fn put(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
         assert!(at.checked_add(bytes.len()).is_some_and(|end| end <= self.len), "out of the map");
-        self.make_ready(at, bytes.len())?;
+        let tick = coarse_ticks();
+        if self.unwanted != tick {
+            if self.is_wanted() {
+                let waits = io::Error::from_raw_os_error(libc::EWOULDBLOCK);
+                return Err(failed(format!("store into {}", self.path.display()), &waits, ""));
+            }
+            self.unwanted = tick;
+        }
+        self.make_ready(at, bytes.len(), tick)?;
         // SAFETY: the range lies in the mapping, which nothing borrows, and `bytes` lie elsewhere.
         unsafe {
             self.memory.as_ptr().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
         }
         Ok(())
     }
+
+    fn is_wanted(&self) -> bool {
+        self.lease.is_wanted()
+    }
+
+    fn id(&self) -> (u64, u64) {
+        self.id
+    }
 }
 
 impl Drop for FileMap {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's, and nothing refers to it any more. In a forked child
-        // there is none, and the call finds nothing to do.
-        unsafe { libc::munmap(self.memory.as_ptr().cast(), self.len) };
+        // In a forked child there is no such memory, and other memory may have its place.
+        if self.lease.file().is_ok() {
+            // SAFETY: the mapping is this value's, and nothing refers to it any more.
+            unsafe { libc::munmap(self.memory.as_ptr().cast(), self.len) };
+        }
     }
 }
 
@@ -115,18 +177,73 @@ mod tests {
     use crate::io::disk::Directory;
     use crate::io::files::Disk;
     use crate::io::scratch::Scratch;
+    use std::fs::{self, OpenOptions};
+    use std::time::{Duration, Instant};
+
+    fn pause() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    #[test]
+    fn who_wants_the_file_waits_until_it_is_let_go_and_nothing_is_stored_any_more() {
+        type Way = fn(&std::path::Path);
+        let ways: [Way; 4] = [
+            |path| drop(fs::read(path).unwrap()),
+            |path| drop(OpenOptions::new().read(true).write(true).open(path).unwrap()),
+            |path| drop(OpenOptions::new().write(true).truncate(true).open(path).unwrap()),
+            |path| drop(fs::File::create(path).unwrap()),
+        ];
+        for way in ways {
+            let scratch = Scratch::new();
+            let path = scratch.path().join("M");
+            let disk = Directory::open(scratch.path(), true).unwrap();
+            let mut map = disk.create_mapped("M", b"", 4096).unwrap();
+            pause();
+            map.put(0, b"before").unwrap();
+            assert!(!map.is_wanted());
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| way(&path));
+                let started = Instant::now();
+                while !map.is_wanted() && started.elapsed() < Duration::from_secs(10) {
+                    pause();
+                }
+                map.put(0, b"behind").unwrap_err();
+                pause();
+                assert!(!other.is_finished());
+                assert_eq!(fs::metadata(&path).unwrap().len(), 4096);
+                drop(map);
+                other.join().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_stays_with_the_file_that_has_it() {
+        let scratch = Scratch::new();
+        let disk = Directory::open(scratch.path(), true).unwrap();
+        let map = disk.create_mapped("M", b"", 4096).unwrap();
+        assert!(disk.create_mapped("M", b"", 4096).is_err());
+        assert_eq!(disk.list().unwrap(), ["M"]);
+        fs::rename(scratch.path().join("M"), scratch.path().join("moved")).unwrap();
+        fs::write(scratch.path().join("M"), "another").unwrap();
+        disk.remove_mapped("M", &*map).unwrap();
+        assert_eq!(fs::read(scratch.path().join("M")).unwrap(), b"another");
+        disk.remove_mapped("moved", &*map).unwrap();
+        assert_eq!(disk.list().unwrap(), ["M"]);
+    }
 
     #[test]
     fn what_is_put_is_in_the_file_at_once() {
         let scratch = Scratch::new();
         let disk = Directory::open(scratch.path(), true).unwrap();
-        let mut map = disk.create_mapped("M", 3 * 4096).unwrap();
+        let mut map = disk.create_mapped("M", b"head", 3 * 4096).unwrap();
         map.put(4090, b"over the edge of a page").unwrap();
         map.put(3 * 4096 - 3, b"end").unwrap();
-        let bytes = std::fs::read(scratch.path().join("M")).unwrap();
+        let bytes = fs::read(scratch.path().join("M")).unwrap();
         assert_eq!(bytes.len(), 3 * 4096);
         assert_eq!(&bytes[4090..4113], b"over the edge of a page");
         assert_eq!(&bytes[3 * 4096 - 3..], b"end");
-        assert!(bytes[..4090].iter().all(|byte| *byte == 0));
+        assert_eq!(&bytes[..4], b"head");
+        assert!(bytes[4..4090].iter().all(|byte| *byte == 0));
     }
 }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod memory;
 pub mod fork;
 pub mod failure;
+pub mod lease;
 pub mod map;
 pub mod handles;
 pub mod disk;

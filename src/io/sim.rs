@@ -32,7 +32,11 @@ pub use state::Op;
 pub struct SimDisk {
     path: PathBuf,
     state: Arc<Mutex<State>>,
+    during_failed_sync: Arc<Mutex<Option<Meanwhile>>>,
 }
+
+/// What others do while an operation is going on.
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 impl SimDisk {
     /// An empty disk.
@@ -79,6 +83,8 @@ impl SimDisk {
         state.faults.clear();
         state.changes_left = None;
         state.stopped = false;
+        state.is_wanted = false;
+        state.mapped = 0;
         state.inodes.values_mut().for_each(|inode| inode.open_count = 0);
         Self::from_state(state)
     }
@@ -92,6 +98,11 @@ impl SimDisk {
     /// Lets the next sync of a file fail with `EIO`.
     pub fn fail_sync_once(&self) {
         self.fail_nth(Op::Sync, 1, libc::EIO);
+    }
+
+    /// Calls `others` while the next sync of a file that fails has failed, and is not told of yet.
+    pub fn during_failed_sync(&self, others: impl FnOnce() + Send + 'static) {
+        *self.during_failed_sync.lock() = Some(Box::new(others));
     }
 
     /// Lets every operation fail with `EIO` once this many more changes (see [`Op::is_change`])
@@ -110,6 +121,13 @@ impl SimDisk {
     /// Bytes by which files may still grow; `None`: no bound.
     pub fn room(&self) -> Option<u64> {
         self.state.lock().room
+    }
+
+    /// Lets another process want the mapped file, if there is one: it waits, and cuts the file to
+    /// nothing as soon as that is let go.
+    pub fn want_mapped(&self) {
+        let mut state = self.state.lock();
+        state.is_wanted = state.mapped > 0;
     }
 
     /// Inverts the bits of `mask` in one byte, durably. The whole file counts as synced then.
@@ -139,7 +157,8 @@ impl SimDisk {
     }
 
     fn from_state(state: State) -> Self {
-        Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)) }
+        let during_failed_sync = Arc::default();
+        Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)), during_failed_sync }
     }
 
     fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
@@ -200,21 +219,28 @@ impl Disk for SimDisk {
         Ok(self.file(name, id, true, &mut state))
     }
 
-    fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>> {
+    fn create_mapped(&self, name: &str, head: &[u8], len: usize) -> Result<Box<dyn Mapped>> {
         let mut state = self.enter(Op::Map, name)?;
         if state.id(name).is_some() {
             return Err(self.error(Op::Map, name, libc::EEXIST));
         }
         let id = state.add_file(Inode::default());
-        let mut zeros = vec![0; bytes];
-        state.take_room(id, 0, &mut zeros);
-        if zeros.len() < bytes {
+        let mut bytes = head.to_vec();
+        bytes.resize(len, 0);
+        state.take_room(id, 0, &mut bytes);
+        if bytes.len() < len {
             return Err(self.error(Op::Map, name, libc::ENOSPC));
         }
-        state.inode(id).change(What::Write { offset: 0, bytes: zeros });
+        state.inode(id).change(What::Write { offset: 0, bytes });
         state.inode(id).open_count += 1;
+        state.mapped += 1;
         state.rename(NameChange { from: None, to: Some(name.to_owned()), id });
         Ok(Box::new(SimMap(SimFile::new(self, name, id, true))))
+    }
+
+    fn remove_mapped(&self, name: &str, map: &dyn Mapped) -> Result<()> {
+        let is_its_own = self.state.lock().id(name) == Some(map.id().1);
+        if is_its_own { self.remove(name) } else { Ok(()) }
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -353,6 +379,11 @@ impl File for SimFile {
         if outcome.is_ok() {
             self.is_unsynced.store(false, Ordering::Relaxed);
         }
+        drop(state);
+        let meanwhile = outcome.err().and_then(|_| self.disk.during_failed_sync.lock().take());
+        if let Some(others) = meanwhile {
+            others();
+        }
         outcome.map_err(|code| self.error(Op::Sync, code))
     }
 
@@ -392,7 +423,10 @@ impl Mapped for SimMap {
     fn put(&mut self, at: usize, bytes: &[u8]) -> Result<()> {
         let mut state = self.0.disk.state.lock();
         let was_stopped = state.stopped;
-        let outcome = state.enter(Op::Map);
+        let mut outcome = state.enter(Op::Map);
+        if state.is_wanted {
+            outcome = outcome.and(Err(libc::EWOULDBLOCK));
+        }
         // Where the process is stopped within a store, half of it is there.
         let done = match (&outcome, was_stopped) {
             (Ok(()), _) => bytes.len(),
@@ -403,6 +437,25 @@ impl Mapped for SimMap {
         state.inode(self.0.id).change(What::Write { offset: at as u64, bytes });
         drop(state);
         outcome.map_err(|code| self.0.error(Op::Map, code))
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.disk.state.lock().is_wanted
+    }
+
+    fn id(&self) -> (u64, u64) {
+        (0, self.0.id)
+    }
+}
+
+impl Drop for SimMap {
+    fn drop(&mut self) {
+        let mut state = self.0.disk.state.lock();
+        state.mapped = state.mapped.saturating_sub(1);
+        // Of a process that has died it could be cut in any case.
+        if std::mem::take(&mut state.is_wanted) && !state.stopped {
+            state.inode(self.0.id).change(What::Length(0));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Background work, on the store's one thread: syncing, writing back, sweeping, rewriting
 //! segments, checkpoints. It does one thing at a time; between two, and about every megabyte of a
-//! long one, it looks whether a sync is due or the store is being closed.
+//! long one, it looks whether a sync is due, another process waits for a file, or the store is being
+//! closed. What a caller is rewriting or copying it leaves alone, and does not wait for.
 //!
 //! Failures do not end the thread. They are told as ERROR events, and what failed is tried again
 //! after a pause.
@@ -66,7 +67,7 @@ impl<'a> Maintenance<'a> {
     pub(super) fn run(&self) {
         let go_on = || {
             if let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) {
-                self.sync_if_due(cold);
+                self.look_around(cold);
             }
             !self.state.work.is_stopping()
         };
@@ -85,7 +86,7 @@ impl<'a> Maintenance<'a> {
         let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) else {
             return;
         };
-        self.sync_if_due(cold);
+        self.look_around(cold);
         if self.is_resting() {
             return;
         }
@@ -98,8 +99,8 @@ impl<'a> Maintenance<'a> {
 
     fn work(&self, cold: &Cold) -> Result<()> {
         self.state.flush_unwritten()?;
-        while !self.state.work.is_stopping() {
-            self.sync_if_due(cold);
+        while !self.state.work.is_stopping() && !cold.is_rewriting() {
+            self.look_around(cold);
             self.keep_within(cold)?;
             self.sweep_cold(cold)?;
             if cold.needs_checkpoint() {
@@ -171,6 +172,14 @@ impl<'a> Maintenance<'a> {
             0 => Duration::MAX,
             interval => Duration::from_micros(interval.saturating_mul(500)),
         }
+    }
+
+    /// What cannot wait until something long is done.
+    fn look_around(&self, cold: &Cold) {
+        if let Err(error) = cold.give_way() {
+            self.state.tell_error(&error, &[]);
+        }
+        self.sync_if_due(cold);
     }
 
     /// Syncs what was written, once it is time.
@@ -269,7 +278,7 @@ impl Host for Rewriting<'_> {
 
     fn go_on(&self) -> bool {
         if let (Some(background), Some(cold)) = (self.background, &self.state.cold) {
-            background.sync_if_due(cold);
+            background.look_around(cold);
             return !self.state.work.is_stopping();
         }
         true

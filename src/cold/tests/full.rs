@@ -4,7 +4,8 @@ use super::script::{Dice, after, find, run, script, tell};
 use super::world::{Model, SETUPS, Setup, World, key, value};
 use crate::codec::manifest::MANIFEST_BYTES;
 use crate::error::ErrorKind;
-use crate::io::sim::Op;
+use crate::io::sim::{Op, coin};
+use std::sync::Arc;
 
 /// Runs the script with so much room on the disk, and then again with enough of it.
 fn fill(setup: Setup, seed: u64, room: u64) -> bool {
@@ -181,6 +182,38 @@ fn what_a_failed_sync_left_uncertain_is_durable_once_it_was_opened_again() {
         let disk = world.disk.crash(|| toss);
         let after = World::open(&disk, &world.clock, SETUPS[0]).unwrap();
         assert_eq!(after.contents().unwrap().len(), 20);
+    }
+}
+
+/// The second sync of that file works, because the system has forgotten that the first did not.
+#[test]
+fn a_segment_begun_while_a_sync_fails_does_not_say_that_all_before_it_was_synced() {
+    for setup in SETUPS {
+        let world = Arc::new(World::new(setup));
+        world.put(&key(0), &value(0, 100)).unwrap();
+        world.sync(false).unwrap();
+        world.put(&key(1), &value(1, 100)).unwrap();
+        world.disk.fail_sync_once();
+        let other = world.clone();
+        world.disk.during_failed_sync(move || {
+            other.put(&key(2), &value(2, 6_000)).unwrap();
+        });
+        world.sync(false).unwrap_err();
+        assert_eq!(world.disk.files().keys().filter(|name| name.ends_with(".seg")).count(), 2);
+        // Whoever opens it next relies on what is there, and may sync it.
+        let next = World::open(&world.disk.kill(), &world.clock, setup).unwrap();
+        let found = next.contents().unwrap();
+        assert_eq!(found.len(), 3);
+        next.sync(false).unwrap();
+        let after = World::open(&next.disk.crash(|| false), &world.clock, setup).unwrap();
+        assert!(after.contents().unwrap() == found, "{setup:?}");
+        // A power loss right after the failure takes the end of the log, and damages nothing.
+        for seed in 0..50 {
+            let crashed = world.disk.crash(coin(seed));
+            let after = World::open(&crashed, &world.clock, setup).unwrap();
+            let left = after.contents().unwrap();
+            assert!(found.iter().take(left.len()).eq(&left), "{setup:?}, coin {seed}");
+        }
     }
 }
 

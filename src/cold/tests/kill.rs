@@ -1,6 +1,6 @@
 //! The process is killed at every operation on the disk that changes something.
 
-use super::script::{Dice, Step, after, find, run, script, tell};
+use super::script::{Dice, Step, after, find, run, tell, wanted_script};
 use super::world::{Model, SETUPS, Setup, World, new_disk, value};
 use crate::cold::{Change, Draft, Kind};
 use crate::io::clock::ManualClock;
@@ -30,7 +30,7 @@ fn run_until_stopped(
 }
 
 fn kill_everywhere(setup: Setup, seed: u64) {
-    let steps = script(&mut Dice::new(seed), 30, &mut 0);
+    let steps = wanted_script(&mut Dice::new(seed), 30, &mut 0);
     let whole = new_disk();
     run_until_stopped(&whole, setup, &steps);
     for at in 0..whole.changes() {

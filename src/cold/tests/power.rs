@@ -1,6 +1,6 @@
 //! The power goes at every operation on the disk that changes something.
 
-use super::script::{Dice, after, find, makes_durable, run, script, tell};
+use super::script::{Dice, after, find, makes_durable, run, tell, wanted_script};
 use super::world::{Model, SETUPS, Setup, World, new_disk};
 use crate::io::clock::ManualClock;
 use crate::io::sim::{SimDisk, coin};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// Runs the script until the disk stops; gives the models that the last sync allows, in order.
 fn run_until_stopped(disk: &SimDisk, setup: Setup, seed: u64) -> (Arc<ManualClock>, Vec<Model>) {
-    let steps = script(&mut Dice::new(seed), 30, &mut 0);
+    let steps = wanted_script(&mut Dice::new(seed), 30, &mut 0);
     let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let mut models = vec![Model::new()];
     let Ok(world) = World::open(disk, &clock, setup) else { return (clock, models) };
@@ -34,7 +34,7 @@ fn crash_everywhere(setup: Setup, seed: u64) {
         let (clock, models) = run_until_stopped(&disk, setup, seed);
         for toss in 0..4 {
             let story = || {
-                let steps = script(&mut Dice::new(seed), 30, &mut 0);
+                let steps = wanted_script(&mut Dice::new(seed), 30, &mut 0);
                 format!(
                     "seed {seed}, {setup:?}, power lost after {at}, coin {toss}: {}",
                     tell(&steps)

@@ -27,12 +27,20 @@ impl Dice {
 pub enum Step {
     Write(Vec<Entry>),
     Clear,
-    Sync { vouch: bool },
+    Sync {
+        vouch: bool,
+    },
     Seal,
     CompactNext,
     CompactAll,
     Checkpoint,
     Advance(u64),
+    /// Another process wants the stage's file; the background thread sees that, or else the next write
+    /// does.
+    Want {
+        is_seen: bool,
+        pause_ms: u64,
+    },
 }
 
 /// A key of the script, and the value it gets: tag, length, time to live; `None` to delete.
@@ -52,6 +60,18 @@ pub fn keys() -> Vec<Vec<u8>> {
 /// Steps of all kinds; `tag` counts the values.
 pub fn script(dice: &mut Dice, count: usize, tag: &mut u64) -> Vec<Step> {
     (0..count).map(|_| step(dice, tag)).collect()
+}
+
+/// The same, and another process wants the stage's file now and then.
+pub fn wanted_script(dice: &mut Dice, count: usize, tag: &mut u64) -> Vec<Step> {
+    let mut steps = script(dice, count, tag);
+    for at in (0..count).rev() {
+        let (is_seen, pause_ms) = (dice.below(2) == 0, 1_000 * dice.below(2));
+        if dice.below(6) == 0 {
+            steps.insert(at, Step::Want { is_seen, pause_ms });
+        }
+    }
+    steps
 }
 
 fn step(dice: &mut Dice, tag: &mut u64) -> Step {
@@ -104,6 +124,13 @@ pub fn run(world: &World, step: &Step) -> Result<Vec<u64>> {
         }
         Step::Checkpoint => world.checkpoint()?,
         Step::Advance(ms) => world.clock.advance(*ms),
+        Step::Want { is_seen, pause_ms } => {
+            world.disk.want_mapped();
+            if *is_seen {
+                world.cold.give_way()?;
+            }
+            world.clock.advance(*pause_ms);
+        }
     }
     Ok(Vec::new())
 }

@@ -85,7 +85,7 @@ fn check(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup, allowed: &Allow
 
 /// The process is killed somewhere, and the store opened with and without the checkpoint.
 fn kill_somewhere(setup: Setup, seed: u64) {
-    let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+    let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let whole = new_disk();
     race(&whole, &clock, setup, seed);
     let mut dice = Dice::new(seed);
@@ -121,7 +121,7 @@ fn a_sync_that_fails_for_one_thread_acknowledges_nothing_of_another() {
     let setup = SETUPS[1];
     assert!(setup.sync_each);
     for seed in 0..300 {
-        let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
+        let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         let (disk, nth) = (new_disk(), 2 + seed % 30);
         disk.fail_nth(Op::Sync, nth, libc::EIO);
         let allowed = race(&disk, &clock, setup, seed);

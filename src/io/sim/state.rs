@@ -57,6 +57,10 @@ pub struct State {
     /// The change at which everything ended has been asked for.
     pub stopped: bool,
     pub counts: BTreeMap<Op, u64>,
+    /// Files that are mapped; a store has one at most.
+    pub mapped: usize,
+    /// Another process waits to cut the mapped file.
+    pub is_wanted: bool,
 }
 
 #[derive(Clone)]
