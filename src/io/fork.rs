@@ -3,7 +3,8 @@
 //! A handle keeps the epoch of its opening. In a forked child the epoch is another, and the handle
 //! knows that its locks, threads and files belong to the parent.
 //!
-//! What all handles of a process share is a [`PerProcess`]: a child begins with a new one.
+//! What all handles of a process share is a [`PerProcess`]: a child begins with a new one. Its copies
+//! of [`unshared`] descriptors are closed.
 //!
 //! # Invariants
 //! 1. What a process owns is used by that process alone. A child leaves its parent's behind, with its
@@ -12,6 +13,7 @@
 #![expect(unsafe_code, reason = "pthread_atfork, and what a forked child can leave behind")]
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::io::unshared;
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::{process, ptr};
@@ -21,16 +23,16 @@ static EPOCH: AtomicU64 = AtomicU64::new(0);
 /// Begins to watch for forks, once in a process; later calls do nothing. From any thread.
 ///
 /// # Errors
-/// `OutOfMemory`: the C library could not register the handler.
+/// `OutOfMemory`: the C library could not register the handlers.
 pub fn watch() -> Result<()> {
     static WATCHED: OnceCell<()> = OnceCell::new();
     WATCHED.get_or_try_init(|| {
-        // SAFETY: the handler lives as long as this library, and the C library forgets it when
+        // SAFETY: the handlers live as long as this library, and the C library forgets them when
         // this library is unloaded.
-        match unsafe { libc::pthread_atfork(None, None, Some(count)) } {
+        match unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
             0 => Ok(()),
             code => {
-                let message = "watch for forks: no memory for the handler";
+                let message = "watch for forks: no memory for the handlers";
                 Err(Error::new(ErrorKind::OutOfMemory, message).with_os_code(code))
             }
         }
@@ -81,9 +83,20 @@ impl<T: Default + Send + Sync> PerProcess<T> {
     }
 }
 
-/// Runs in the child, where only async-signal-safe calls are allowed: it makes none.
-unsafe extern "C" fn count() {
+/// Runs before a fork, on the thread that forks.
+unsafe extern "C" fn before() {
+    unshared::before_fork();
+}
+
+/// Runs afterwards in the parent.
+unsafe extern "C" fn in_parent() {
+    unshared::after_fork_in_parent();
+}
+
+/// Runs in the child, where only async-signal-safe calls are allowed.
+unsafe extern "C" fn in_child() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
+    unshared::after_fork_in_child();
 }
 
 #[cfg(test)]
