@@ -343,7 +343,7 @@ typedef struct hotcold_error {
   int32_t os_code;
   /**
    * What failed, on which file, why, and what to do: UTF-8, cut to fit, with a NUL at the end;
-   * empty when there was no failure.
+   * empty when there was no failure, unless a call says otherwise.
    */
   char message[504];
 } hotcold_error_t;
@@ -886,18 +886,23 @@ hotcold_status_t hotcold_options_set_u64(hotcold_options_t *o,
  * in    path   the directory; missing ones are made. NULL: hot only
  *       o      options, copied; NULL: all defaults
  * out   out    the store, or NULL
- *       error  NULL, or where a failure is described
+ *       error  NULL, or where a failure is described. After HOTCOLD_OK its message is not empty if
+ *              other users may change the directory: see the option writable_by_others
  * owns  the store is the caller's, to be closed with hotcold_close()
  * cost  reads the checkpoint of the keydir; after a crash also what was written since
  * safe  from any thread
- * after a failure the directory is as it was, except that missing directories may have been made
+ * after a failure the directory is as it was, except that missing directories may have been made.
+ *       Other files in the directory of a store are left alone
  *
  * HOTCOLD_OK                open
- * HOTCOLD_INVALID_ARGUMENT  out is NULL, or the options do not fit together (neither tier), or
- *                           create=false and the directory holds no store
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, the path is empty, or the options do not fit together
+ *                           (neither tier); the directory holds other files and no store, or
+ *                           nothing and create=false; or others may change it and
+ *                           writable_by_others=refuse
  * HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
  * HOTCOLD_IO                the system refused; error says what and where. Also with create=false
- *                           and no such directory
+ *                           and no such directory, and where a link, a directory or the like has
+ *                           the name of one of the store's files
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_CORRUPT           what cannot be rebuilt is damaged; error says which file
  * HOTCOLD_UNSUPPORTED       written by a newer version, which is left untouched; or an option
@@ -1772,12 +1777,13 @@ void hotcold_event_queue_close(hotcold_event_queue_t *q);
  * cost  reads and writes up to the whole store; other calls go on
  * safe  from any thread, at the same time as any other call
  * durable  on HOTCOLD_OK the copy survives power loss
- * after a failure what was copied is removed again
+ * after a failure what was made in dest_dir is removed again, and nothing else
  *
  * HOTCOLD_OK                copied
  * HOTCOLD_INVALID_ARGUMENT  s or dest_dir is NULL, dest_dir is not empty, or the store is in memory
  *                           alone
  * HOTCOLD_MISUSE            not open
+ * HOTCOLD_LOCKED            another handle has dest_dir open
  * HOTCOLD_IO                the system refused; error says where
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_CORRUPT           a file of the store is damaged

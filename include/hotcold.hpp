@@ -236,6 +236,7 @@ public:
     Options &warm_start(bool on = true) { return set("warm_start", std::uint64_t(on)); }
     Options &create(bool on) { return set("create", std::uint64_t(on)); }
     Options &read_only(bool on = true) { return set("read_only", std::uint64_t(on)); }
+    Options &writable_by_others(const std::string &what) { return set("writable_by_others", what); }
     Options &storage_id(const std::string &name) { return set("storage_id", name); }
 
     const hotcold_options_t *get() const noexcept { return raw_.get(); }

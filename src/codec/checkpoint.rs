@@ -41,7 +41,8 @@ pub const ENTRY_BYTES: usize = 16;
 /// Entries in a block, but for the last: a block is read in one piece of 64 KiB.
 pub const BLOCK_ENTRIES: usize = 4_095;
 
-const MAGIC: &[u8; 8] = b"hotcoldC";
+/// What the file says it is, behind its checksum.
+pub const MAGIC: &[u8; 8] = b"hotcoldC";
 
 /// The head of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,8 @@ use super::version::{Decoded, FORMAT_VERSION};
 /// Bytes of a manifest.
 pub const MANIFEST_BYTES: usize = 48;
 
-const MAGIC: &[u8; 8] = b"hotcoldM";
+/// What the file says it is, behind its checksum.
+pub const MAGIC: &[u8; 8] = b"hotcoldM";
 
 /// What the manifest says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +73,30 @@ impl Manifest {
     }
 }
 
+/// True of what may be left of a manifest whose writing was broken off: nothing, zeros, or its first
+/// bytes, as far as they can be told.
+pub fn is_begun(bytes: &[u8]) -> bool {
+    let is_zeros = bytes.iter().all(|byte| *byte == 0);
+    let has_first = bytes.get(4..).is_some_and(|rest| {
+        !rest.is_empty() && rest.iter().zip(MAGIC).all(|(found, magic)| found == magic)
+    });
+    bytes.len() <= MANIFEST_BYTES && (is_zeros || has_first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_of_a_broken_off_one_is_told_from_what_somebody_else_wrote() {
+        let bytes = Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 0 }.encode();
+        assert!((5..=bytes.len()).all(|end| is_begun(&bytes[..end])));
+        assert!((0..=MANIFEST_BYTES).all(|len| is_begun(&vec![0; len])));
+        let longer = [&bytes[..], b"x"].concat();
+        for theirs in [&b"m"[..], b"mine", b"Manifest-Version: 1.0\n", &[0; 49], &longer] {
+            assert!(!is_begun(theirs), "{theirs:?}");
+        }
+    }
 
     #[test]
     fn every_flipped_byte_and_every_cut_is_noticed() {

@@ -22,7 +22,8 @@ use super::version::{Decoded, FORMAT_VERSION};
 /// Bytes of the header; the first record stands here.
 pub const SEGMENT_HEADER_BYTES: usize = 64;
 
-const MAGIC: &[u8; 8] = b"hotcoldS";
+/// What the file says it is, behind its checksum.
+pub const MAGIC: &[u8; 8] = b"hotcoldS";
 
 /// How the records of a segment came there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

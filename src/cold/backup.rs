@@ -5,7 +5,7 @@
 //! of them goes away.
 
 use super::segment::{Segment, file_name};
-use super::sequences::replace_file;
+use super::sequences::{MANIFEST, MANIFEST_NEW, replace_file};
 use crate::codec::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
@@ -14,23 +14,13 @@ use std::sync::Arc;
 /// Bytes that are copied at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Copies the segments, each up to the end that is given with it, and writes a manifest. What was
-/// copied is removed again after a failure.
+/// Copies the segments, each up to the end that is given with it, and writes a manifest.
 ///
 /// # Errors
-/// `NoSpace`, `Io`.
+/// `NoSpace`, `Io`: part of the copy is there.
 pub fn copy(dest: &dyn Disk, segments: &[(Arc<Segment>, u64)], manifest: &Manifest) -> Result<()> {
-    let copied = segments
-        .iter()
-        .try_for_each(|(segment, end)| copy_segment(dest, segment, *end))
-        .and_then(|()| replace_file(dest, "MANIFEST.new", "MANIFEST", &manifest.encode()));
-    if copied.is_err() {
-        for name in segments.iter().map(|(segment, _)| file_name(segment.id())) {
-            // The first failure is the one to tell; a copy that was not begun is not there.
-            let _ = dest.remove(&name);
-        }
-    }
-    copied
+    segments.iter().try_for_each(|(segment, end)| copy_segment(dest, segment, *end))?;
+    replace_file(dest, MANIFEST_NEW, MANIFEST, &manifest.encode())
 }
 
 fn copy_segment(dest: &dyn Disk, segment: &Segment, end: u64) -> Result<()> {

@@ -55,9 +55,7 @@ pub fn write(
     mut head: Head,
     sync_log: &mut dyn FnMut() -> Result<()>,
 ) -> Result<()> {
-    // One that a crash or an error left behind; that there is none is the rule.
-    let _ = disk.remove(CHECKPOINT_NEW);
-    let file = disk.create(CHECKPOINT_NEW)?;
+    let file = disk.create_anew(CHECKPOINT_NEW)?;
     let mut rows = Vec::new();
     let mut indexes = HashMap::new();
     for (index, segment) in (0..).zip(segments) {

@@ -25,6 +25,7 @@ pub mod tail;
 pub mod log;
 pub mod walk;
 pub mod recovery;
+pub mod contents;
 pub mod choice;
 pub mod output;
 pub mod compaction;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use self::change::{Change, Located};
 pub use self::compaction::{Departed, Departure, Host, Rewritten};
+pub use self::contents::{check as check_contents, check_empty};
 pub use self::draft::{Draft, Few};
 pub use self::location::Location;
 pub use self::lookup::Held;

@@ -65,16 +65,6 @@ pub struct Recovered {
     cut_id: Option<u64>,
 }
 
-/// True if the directory has files of a store.
-///
-/// # Errors
-/// `Io`.
-pub fn is_store(disk: &dyn Disk) -> Result<bool> {
-    let is_ours =
-        |name: &String| name == MANIFEST || name == CHECKPOINT || segment::file_id(name).is_some();
-    Ok(disk.list()?.iter().any(is_ours))
-}
-
 /// Reads the directory; cuts off the torn tail if `writable`.
 ///
 /// # Errors

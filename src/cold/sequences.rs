@@ -19,7 +19,8 @@ pub const RANGE: u64 = 1 << 32;
 /// The name of the manifest's file.
 pub const MANIFEST: &str = "MANIFEST";
 
-const MANIFEST_NEW: &str = "MANIFEST.new";
+/// The name that it has until it is whole.
+pub const MANIFEST_NEW: &str = "MANIFEST.new";
 
 /// While the store's time is ahead of the system's clock it is written this often, in milliseconds:
 /// that clock does not tell it then.
@@ -129,9 +130,7 @@ impl Sequences {
 /// # Errors
 /// `Io`, `NoSpace`.
 pub fn replace_file(disk: &dyn Disk, temporary: &str, name: &str, bytes: &[u8]) -> Result<()> {
-    // One that a crash or an error left behind; that there is none is the rule.
-    let _ = disk.remove(temporary);
-    let file = disk.create(temporary)?;
+    let file = disk.create_anew(temporary)?;
     file.write_at(&[bytes], 0)?;
     // After the bytes, because otherwise the new name could survive a power loss without them.
     file.sync()?;

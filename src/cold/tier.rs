@@ -1,6 +1,7 @@
 //! The cold tier as its calls share it, and opening it.
 
 use super::compaction::Compactor;
+use super::contents;
 use super::keydir::Keydir;
 use super::log::{Log, LogOptions};
 use super::poison::Poison;
@@ -31,7 +32,7 @@ pub struct ColdOptions {
     pub sync_each: bool,
     /// Whether nothing may be written at all.
     pub read_only: bool,
-    /// Whether a store is made where there is none.
+    /// Whether a store is made where there is nothing.
     pub create: bool,
     /// How many appends have to follow each other closely before they are staged.
     pub stage_after: u64,
@@ -77,16 +78,11 @@ impl Cold {
     /// Opens the store in `disk`, or makes one there.
     ///
     /// # Errors
+    /// `InvalidArgument` if it holds other files and no store, or nothing and none may be made;
     /// `Unsupported` if a newer version wrote it, `Io`, `NoSpace`, `OutOfMemory`.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: ColdOptions) -> Result<Self> {
         let writable = !options.read_only;
-        if !options.create && !recovery::is_store(&*disk)? {
-            let sentence = format!(
-                "{} holds no store; set create=true to make one there",
-                disk.path().display()
-            );
-            return Err(Error::new(ErrorKind::InvalidArgument, sentence));
-        }
+        contents::check(&*disk, options.create)?;
         let found = recovery::recover(&*disk, writable)?;
         clock.raise(found.time.start(clock.moment().system()));
         let seed = found.seed.unwrap_or_else(|| KeyHasher::random().seed());

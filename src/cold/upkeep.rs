@@ -333,7 +333,7 @@ impl Cold {
     /// directory; `quiesce` as for [`Cold::checkpoint`].
     ///
     /// # Errors
-    /// `NoSpace`, `Io`: what was copied is removed again.
+    /// `NoSpace`, `Io`: part of the copy is there.
     pub fn backup(&self, dest: Arc<dyn Disk>, quiesce: &dyn Fn()) -> Result<()> {
         let compactor = self.compactor.lock();
         let (position, segments) = match &self.log {

@@ -28,12 +28,13 @@ const PROMETHEUS: i32 = hotcold_stats_format::HOTCOLD_STATS_PROMETHEUS as i32;
 /// cost  reads and writes up to the whole store; other calls go on
 /// safe  from any thread, at the same time as any other call
 /// durable  on HOTCOLD_OK the copy survives power loss
-/// after a failure what was copied is removed again
+/// after a failure what was made in dest_dir is removed again, and nothing else
 ///
 /// HOTCOLD_OK                copied
 /// HOTCOLD_INVALID_ARGUMENT  s or dest_dir is NULL, dest_dir is not empty, or the store is in memory
 ///                           alone
 /// HOTCOLD_MISUSE            not open
+/// HOTCOLD_LOCKED            another handle has dest_dir open
 /// HOTCOLD_IO                the system refused; error says where
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_CORRUPT           a file of the store is damaged

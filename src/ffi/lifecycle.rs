@@ -5,7 +5,7 @@ use crate::ffi::boundary::{Outcome, boundary, done};
 use crate::ffi::memory::{empty, path as path_of, required};
 use crate::ffi::options::hotcold_options_t;
 use crate::ffi::registry::Registry;
-use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
+use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
 use crate::store::{Options, Store, fork_epoch, in_callback};
 use std::ffi::c_char;
 use std::ptr::without_provenance_mut;
@@ -70,18 +70,23 @@ pub(super) unsafe fn on_store(
 /// in    path   the directory; missing ones are made. NULL: hot only
 ///       o      options, copied; NULL: all defaults
 /// out   out    the store, or NULL
-///       error  NULL, or where a failure is described
+///       error  NULL, or where a failure is described. After HOTCOLD_OK its message is not empty if
+///              other users may change the directory: see the option writable_by_others
 /// owns  the store is the caller's, to be closed with hotcold_close()
 /// cost  reads the checkpoint of the keydir; after a crash also what was written since
 /// safe  from any thread
-/// after a failure the directory is as it was, except that missing directories may have been made
+/// after a failure the directory is as it was, except that missing directories may have been made.
+///       Other files in the directory of a store are left alone
 ///
 /// HOTCOLD_OK                open
-/// HOTCOLD_INVALID_ARGUMENT  out is NULL, or the options do not fit together (neither tier), or
-///                           create=false and the directory holds no store
+/// HOTCOLD_INVALID_ARGUMENT  out is NULL, the path is empty, or the options do not fit together
+///                           (neither tier); the directory holds other files and no store, or
+///                           nothing and create=false; or others may change it and
+///                           writable_by_others=refuse
 /// HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
 /// HOTCOLD_IO                the system refused; error says what and where. Also with create=false
-///                           and no such directory
+///                           and no such directory, and where a link, a directory or the like has
+///                           the name of one of the store's files
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_CORRUPT           what cannot be rebuilt is damaged; error says which file
 /// HOTCOLD_UNSUPPORTED       written by a newer version, which is left untouched; or an option
@@ -97,18 +102,27 @@ pub unsafe extern "C" fn hotcold_open(
     out: *mut *mut hotcold_t,
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
+    let mut warning = None;
     // SAFETY: the header's contract.
     unsafe {
         empty(out);
-        boundary(error, || {
+        let status = boundary(error, || {
             required(out, "out")?;
             let path = if path.is_null() { None } else { Some(path_of(path, "path")?) };
             let defaults = Options::default();
             let options = o.as_ref().map_or(&defaults, hotcold_options_t::options);
             let store = Store::open(path, options)?;
+            warning = store.warning().map(ToOwned::to_owned);
             out.write(handle(store)?);
             done()
-        })
+        });
+        match warning {
+            Some(warning) if status == hotcold_status::HOTCOLD_OK.code() => {
+                hotcold_error_t::warn(error, &warning);
+            }
+            _ => {}
+        }
+        status
     }
 }
 

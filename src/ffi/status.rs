@@ -78,7 +78,7 @@ pub struct hotcold_error_t {
     /// errno, or the number that a load returned; 0 if there is none.
     pub os_code: i32,
     /// What failed, on which file, why, and what to do: UTF-8, cut to fit, with a NUL at the end;
-    /// empty when there was no failure.
+    /// empty when there was no failure, unless a call says otherwise.
     pub message: [c_char; 504],
 }
 
@@ -183,6 +183,22 @@ impl hotcold_error_t {
             text.add(fits).write(0);
         }
     }
+
+    /// Writes that nothing has failed, and a sentence that the caller should know all the same; NULL
+    /// is fine.
+    ///
+    /// # Safety
+    /// As [`hotcold_error_t::write`].
+    pub unsafe fn warn(to: *mut Self, sentence: &str) {
+        if to.is_null() {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self::write(to, Some(&Error::new(ErrorKind::InvalidArgument, sentence)));
+            (&raw mut (*to).status).write(hotcold_status::HOTCOLD_OK.code());
+        }
+    }
 }
 
 /// Tells a status by name: "HOTCOLD_NOT_FOUND"; "HOTCOLD_UNKNOWN" for a number that is none.
@@ -245,6 +261,18 @@ mod tests {
     #[test]
     fn success_empties_the_error() {
         assert_eq!(written(None), (0, 0, String::new()));
+    }
+
+    #[test]
+    fn a_warning_is_no_failure() {
+        let mut to = MaybeUninit::<hotcold_error_t>::uninit();
+        // SAFETY: the struct is ours; what is read below has been written, up to the NUL.
+        unsafe {
+            hotcold_error_t::warn(to.as_mut_ptr(), "take care");
+            let to = to.as_ptr();
+            let text = CStr::from_ptr((&raw const (*to).message).cast());
+            assert_eq!(((*to).status, (*to).os_code, text), (0, 0, c"take care"));
+        }
     }
 
     #[test]

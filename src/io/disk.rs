@@ -1,44 +1,33 @@
 //! A directory of the local file system.
 //!
 //! Files are opened relative to a descriptor of the directory that is held from the start: a store
-//! goes on in its directory when that is renamed or the process changes its own. What the standard
-//! library does safely (`pread`, `fdatasync`, `ftruncate`) is left to it; the calls below are those
-//! it lacks.
+//! goes on in its directory when that is renamed or the process changes its own.
 //!
 //! # Invariants
-//! 1. Every descriptor is close-on-exec.
-//! 2. Files and directories made here are readable and writable by their owner only.
-//! 3. The lock file is opened by `io::lock` alone: a process loses its record lock as soon as it
-//!    closes *any* descriptor of the locked file.
-
-#![expect(unsafe_code, reason = "openat and its relatives, and positioned vectored writes")]
+//! 1. Files and directories made here are readable and writable by their owner only.
+//! 2. Only regular files are opened, replaced and removed. What else has a name that is asked for is
+//!    somebody else's: it stays, and the error says what it is.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::io::calls::{self, FileId, NEW, Status};
 use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped};
-use crate::io::handles::{FileId, Handle, PoolRef, id_of, opened, pool_of_this_process};
+use crate::io::handles::{Handle, PoolRef, opened, pool_of_this_process};
 use crate::io::lease::Lease;
 use crate::io::map::FileMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-/// The lock file's name. It is listed like any other, and must not be opened (invariant 3).
-pub const LOCK_FILE: &str = "LOCK";
-
-/// Parts that one `pwritev` takes: Linux has had this value (`UIO_MAXIOV`) always.
-const PARTS_PER_CALL: usize = 1024;
+/// A directory that `mkfs` puts into each new file system.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// Parts that are gathered without an allocation: a record is header, key and value.
 const PARTS_ON_STACK: usize = 8;
-
-/// How a file is opened that must not be there yet.
-const NEW: libc::c_int = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
 
 /// An open directory, the real [`Disk`]. May be shared by threads.
 pub struct Directory {
@@ -52,83 +41,117 @@ impl Directory {
     /// such a way that they survive power loss.
     ///
     /// # Errors
-    /// `Io`, with os code `ENOENT` for a missing directory, `ENOTDIR` for a file; `NoSpace`.
+    /// `Io`, with os code `ENOENT` for a missing directory, `ENOTDIR` for a file; `NoSpace`;
+    /// `InvalidArgument` for an empty path.
     pub fn open(path: &Path, create: bool) -> Result<Self> {
         Self::open_in(pool_of_this_process(), path, create)
     }
 
     /// As [`Directory::open`]; its files share the descriptors of `pool`.
     pub(in crate::io) fn open_in(pool: PoolRef, path: &Path, create: bool) -> Result<Self> {
+        if path.as_os_str().is_empty() {
+            let sentence = "the path is empty; name a directory";
+            return Err(Error::new(ErrorKind::InvalidArgument, sentence));
+        }
         if create {
             make_with_parents(pool, path)?;
         }
-        match opened(pool, || open_directory(path)) {
+        match opened(pool, || calls::open_directory(path)) {
             Ok(file) => Ok(Self { path: path.to_owned(), file: Arc::new(file), pool }),
-            Err(error) => Err(match error.raw_os_error() {
-                Some(libc::ENOENT) => failed(
-                    format!("open directory {}", path.display()),
-                    &error,
-                    "set create=true to make it",
-                ),
-                Some(libc::ENOTDIR) => failed(
-                    format!("open directory {}", path.display()),
-                    &error,
-                    "give the path of a directory",
-                ),
-                _ => failed(format!("open directory {}", path.display()), &error, ""),
-            }),
+            Err(error) => {
+                let advice = match error.raw_os_error() {
+                    Some(libc::ENOENT) => "set create=true to make it",
+                    Some(libc::ENOTDIR) => "give the path of a directory",
+                    _ => "",
+                };
+                Err(no_directory("open", path, &error, advice))
+            }
         }
     }
 
-    /// Device and inode of the directory itself.
+    /// What keeps the directory from being this user's and root's alone, in words; `None` if nobody
+    /// else may put files there.
     ///
     /// # Errors
     /// `Io`.
-    pub fn id(&self) -> Result<FileId> {
-        let found = self.file.metadata();
+    pub fn exposure(&self) -> Result<Option<String>> {
+        let found = calls::status_of(&self.file);
         let found = found.map_err(|error| failed(self.doing("look at", "."), &error, ""))?;
-        Ok(id_of(&found))
+        let (path, mode) = (self.path.display(), found.mode & 0o7777);
+        Ok(match found.owner {
+            owner if owner != 0 && owner != calls::user() => {
+                Some(format!("{path} belongs to another user, number {owner}"))
+            }
+            _ if mode & 0o022 != 0 => {
+                Some(format!("{path} may be written by others, mode {mode:o}"))
+            }
+            _ => None,
+        })
     }
 
-    /// Device and inode of the file `name`, or `None` if there is none; does not open it.
+    /// Device and inode of what `name` stands for, or `None` if there is none; does not open it.
     ///
     /// # Errors
     /// `Io`.
     pub(in crate::io) fn id_of(&self, name: &str) -> Result<Option<FileId>> {
-        let c_name = self.c_name(name)?;
-        // SAFETY: all bytes zero is a valid `stat`.
-        let mut found: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the descriptor is open, the name ends with NUL, and `found` is ours to write.
-        let status = unsafe { libc::fstatat(self.fd(), c_name.as_ptr(), &raw mut found, 0) };
-        match check(status) {
-            Ok(_) => Ok(Some((found.st_dev, found.st_ino))),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(error) => Err(failed(self.doing("look for", name), &error, "")),
-        }
+        Ok(self.look(name)?.map(|found| found.id))
     }
 
-    /// Opens `name` with `flags` of `open(2)`; a file that is made has mode 0600.
+    /// The directory, open for reading.
+    pub(in crate::io) fn file(&self) -> &fs::File {
+        &self.file
+    }
+
+    /// Opens the regular file `name` with `flags` of `open(2)`; one that is made has mode 0600.
     ///
     /// # Errors
     /// `Io`, `NoSpace`.
     pub(in crate::io) fn open_with(&self, name: &str, flags: libc::c_int) -> Result<fs::File> {
         let c_name = self.c_name(name)?;
-        opened(self.pool, || open_at(self.fd(), &c_name, flags)).map_err(|error| {
-            let verb = if flags & libc::O_CREAT == 0 { "open" } else { "create" };
-            failed(self.doing(verb, name), &error, "")
-        })
+        let verb = if flags & libc::O_CREAT == 0 { "open" } else { "create" };
+        // Before it is opened, because to open a device may do something.
+        let found = self.look_as(verb, name)?;
+        let open = || match (flags & libc::O_EXCL, &found) {
+            (0, _) => calls::open_at(self.fd(), &c_name, flags),
+            (_, None) => calls::create_at(self.fd(), &c_name),
+            (_, Some(_)) => Err(from_code(libc::EEXIST)),
+        };
+        let explained = |error| failed(self.doing(verb, name), &error, "");
+        let file = opened(self.pool, open).map_err(explained)?;
+        // And afterwards, because the name may have come to stand for something else.
+        self.check(verb, name, &calls::status_of(&file).map_err(explained)?)?;
+        Ok(file)
+    }
+
+    /// Looks at what has the name, if anything has; does not open it.
+    fn look(&self, name: &str) -> Result<Option<Status>> {
+        calls::status_at(self.fd(), &*self.c_name(name)?, libc::AT_SYMLINK_NOFOLLOW)
+            .map_err(|error| failed(self.doing("look for", name), &error, ""))
+    }
+
+    /// Looks at what has the name, which has to be a regular file for what `verb` says.
+    fn look_as(&self, verb: &str, name: &str) -> Result<Option<Status>> {
+        let found = self.look(name)?;
+        found.iter().try_for_each(|found| self.check(verb, name, found))?;
+        Ok(found)
+    }
+
+    fn check(&self, verb: &str, name: &str, found: &Status) -> Result<()> {
+        let Some((what, code)) = found.oddity() else { return Ok(()) };
+        let doing = self.doing(verb, name);
+        let sentence = format!("{doing}: it is {what} and no regular file; move it away");
+        Err(Error::new(ErrorKind::Io, sentence).with_os_code(code))
     }
 
     fn local(&self, name: &str, flags: libc::c_int) -> Result<Arc<dyn File>> {
-        debug_assert_ne!(name, LOCK_FILE, "closing it would give up the lock (invariant 3)");
-        Ok(Arc::new(self.local_file(name, flags)?))
+        Ok(Arc::new(self.local_file(name, flags, self.open_with(name, flags)?)))
     }
 
-    fn local_file(&self, name: &str, flags: libc::c_int) -> Result<LocalFile> {
+    fn local_file(&self, name: &str, flags: libc::c_int, file: fs::File) -> LocalFile {
         let writable = flags & libc::O_ACCMODE == libc::O_RDWR;
-        let handle = Handle::new(self.pool, self.open_with(name, flags)?, writable);
+        let handle = Handle::new(self.pool, file, writable);
         let (path, directory) = (self.path.join(name), self.file.clone());
-        Ok(LocalFile { path, directory, writable, handle })
+        LocalFile { path, directory, writable, handle }
     }
 
     fn fd(&self) -> RawFd {
@@ -163,13 +186,16 @@ impl Disk for Directory {
 
     fn create_mapped(&self, name: &str, head: &[u8], len: usize) -> Result<Box<dyn Mapped>> {
         let cannot = |error: io::Error| failed(self.doing("create", name), &error, "");
+        self.look_as("create", name)?;
         // It gets its name last, when it is whole and nobody can open it.
-        let file = self.open_with(".", libc::O_RDWR | libc::O_TMPFILE)?;
-        let lease = Lease::take(file).map_err(cannot)?;
+        let flags = libc::O_RDWR | libc::O_TMPFILE;
+        let open = || opened(self.pool, || calls::open_at(self.fd(), c".", flags));
+        let lease = Lease::take(open).map_err(cannot)?;
         // Written and not only lengthened, so that every page has its room.
         let mut bytes = head.to_vec();
         bytes.resize(len, 0);
-        lease.file().and_then(|file| file.write_all_at(&bytes, 0)).map_err(cannot)?;
+        let write = |fd| calls::write_all(&fd, &mut [IoSlice::new(&bytes)], 0);
+        lease.with(write).map_err(cannot)?;
         let map = FileMap::new(self.path.join(name), lease, len)?;
         map.give_name(self.fd(), &self.c_name(name)?)?;
         Ok(Box::new(map))
@@ -180,30 +206,29 @@ impl Disk for Directory {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        opened(self.pool, || list(self.fd()))
-            .map_err(|error| failed(format!("list directory {}", self.path.display()), &error, ""))
+        let entries = opened(self.pool, || calls::entries(self.fd())).map_err(|error| {
+            failed(format!("list directory {}", self.path.display()), &error, "")
+        })?;
+        let is_of_mkfs = |entry: &calls::Entry| entry.is_directory && entry.name == LOST_AND_FOUND;
+        let others = entries.into_iter().filter(|entry| !is_of_mkfs(entry));
+        Ok(others.map(|entry| entry.name).collect())
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let (c_from, c_to) = (self.c_name(from)?, self.c_name(to)?);
-        // SAFETY: the descriptor is open and both names end with NUL.
-        let status =
-            unsafe { libc::renameat(self.fd(), c_from.as_ptr(), self.fd(), c_to.as_ptr()) };
-        check(status)
-            .map_err(|error| failed(self.doing(&format!("rename {from} to"), to), &error, ""))?;
-        Ok(())
+        self.look_as("rename", from)?;
+        self.look_as("replace", to)?;
+        calls::rename_at(self.fd(), &*self.c_name(from)?, &*self.c_name(to)?)
+            .map_err(|error| failed(self.doing(&format!("rename {from} to"), to), &error, ""))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
-        let c_name = self.c_name(name)?;
-        // SAFETY: the descriptor is open and the name ends with NUL.
-        let status = unsafe { libc::unlinkat(self.fd(), c_name.as_ptr(), 0) };
-        check(status).map_err(|error| failed(self.doing("remove", name), &error, ""))?;
-        Ok(())
+        self.look_as("remove", name)?;
+        calls::unlink_at(self.fd(), &*self.c_name(name)?)
+            .map_err(|error| failed(self.doing("remove", name), &error, ""))
     }
 
     fn sync_names(&self) -> Result<()> {
-        sync_directory(&self.file)
+        calls::sync_directory(&self.file)
             .map_err(|error| failed(format!("sync directory {}", self.path.display()), &error, ""))
     }
 }
@@ -220,7 +245,7 @@ impl LocalFile {
     fn reopen(&self, writable: bool) -> io::Result<fs::File> {
         let name = self.path.file_name().unwrap_or_default().as_bytes();
         let flags = if writable { libc::O_RDWR } else { libc::O_RDONLY };
-        open_at(self.directory.as_raw_fd(), &CString::new(name)?, flags)
+        calls::open_at(self.directory.as_raw_fd(), &CString::new(name)?, flags)
     }
 
     /// Lends the open file for a change.
@@ -246,33 +271,27 @@ impl File for LocalFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         self.handle
-            .read(&|writable| self.reopen(writable), |file| read_all(file, buffer, offset))
+            .read(&|writable| self.reopen(writable), |file| calls::read_all(file, buffer, offset))
             .map_err(|error| self.failed("read", &error))
     }
 
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> Result<()> {
         self.write("write", |file| {
-            let fd = file.as_raw_fd();
             if parts.len() > PARTS_ON_STACK {
                 let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-                return write_all(fd, &mut slices, offset);
+                return calls::write_all(file, &mut slices, offset);
             }
             let mut slices = [IoSlice::new(&[]); PARTS_ON_STACK];
             for (slice, part) in slices.iter_mut().zip(parts) {
                 *slice = IoSlice::new(part);
             }
-            write_all(fd, &mut slices[..parts.len()], offset)
+            calls::write_all(file, &mut slices[..parts.len()], offset)
         })
     }
 
     fn reserve(&self, offset: u64, bytes: u64) -> Result<()> {
         self.write("reserve room in", |file| {
-            let too_far = |_| from_code(libc::EFBIG);
-            let (offset, bytes) =
-                (i64::try_from(offset).map_err(too_far)?, i64::try_from(bytes).map_err(too_far)?);
-            let (fd, mode) = (file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE);
-            // SAFETY: the descriptor is open.
-            match check(unsafe { libc::fallocate(fd, mode, offset, bytes) }) {
+            match calls::reserve(file, offset, bytes) {
                 Err(e) if matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => Err(e),
                 // Whatever else is wrong, a write tells better; many file systems have no such call.
                 _ => Ok(()),
@@ -295,124 +314,33 @@ impl File for LocalFile {
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {
-        self.write("set the length of", |file| file.set_len(bytes))
+        self.write("set the length of", |file| calls::set_len(file, bytes))
     }
-}
-
-/// Reads until the buffer is full or the file ends; returns how many bytes.
-fn read_all(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], offset.saturating_add(done as u64)) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
-/// Writes all slices one after the other; the system may take them in several bites.
-fn write_all(fd: RawFd, mut slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-    let mut offset = i64::try_from(offset).map_err(|_| from_code(libc::EFBIG))?;
-    // Drops empty slices in front: nothing written is then a fault of the file.
-    IoSlice::advance_slices(&mut slices, 0);
-    while !slices.is_empty() {
-        let written = match write_some(fd, slices, offset) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Ok(0) => return Err(from_code(libc::EIO)),
-            result => result?,
-        };
-        IoSlice::advance_slices(&mut slices, written);
-        let step = i64::try_from(written).map_err(|_| from_code(libc::EFBIG))?;
-        offset = offset.checked_add(step).ok_or_else(|| from_code(libc::EFBIG))?;
-    }
-    Ok(())
-}
-
-fn write_some(fd: RawFd, slices: &[IoSlice<'_>], offset: i64) -> io::Result<usize> {
-    let status = if let [slice] = slices {
-        // SAFETY: the descriptor is open, and the slice has `len` readable bytes.
-        unsafe { libc::pwrite(fd, slice.as_ptr().cast(), slice.len(), offset) }
-    } else {
-        let count = libc::c_int::try_from(slices.len().min(PARTS_PER_CALL)).unwrap_or(1);
-        // SAFETY: `IoSlice` has the layout of `iovec` (the standard library promises it), `count`
-        // is at most their number, and each has `len` readable bytes.
-        unsafe { libc::pwritev(fd, slices.as_ptr().cast(), count, offset) }
-    };
-    usize::try_from(status).map_err(|_| io::Error::last_os_error())
-}
-
-fn open_at(directory: RawFd, name: &CStr, flags: libc::c_int) -> io::Result<fs::File> {
-    let mode: libc::c_uint = 0o600;
-    // SAFETY: the descriptor is open and the name ends with NUL; the mode is there for O_CREAT.
-    let fd =
-        check(unsafe { libc::openat(directory, name.as_ptr(), flags | libc::O_CLOEXEC, mode) })?;
-    // SAFETY: the descriptor was just made, and nobody else has it.
-    Ok(unsafe { fs::File::from_raw_fd(fd) })
-}
-
-/// The names in a directory, but for those of directories and those that are not UTF-8: neither
-/// can be a store's.
-fn list(directory: RawFd) -> io::Result<Vec<String>> {
-    // A descriptor of its own, because the position of a listing belongs to the descriptor.
-    let fd = open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)?.into_raw_fd();
-    // SAFETY: the descriptor is an open directory, and is given away here.
-    let stream = unsafe { libc::fdopendir(fd) };
-    if stream.is_null() {
-        let error = io::Error::last_os_error();
-        // SAFETY: `fdopendir` did not take the descriptor.
-        unsafe { libc::close(fd) };
-        return Err(error);
-    }
-    let mut names = Vec::new();
-    let outcome = loop {
-        // SAFETY: the end and a failure of `readdir` differ in `errno` alone, which is the thread's.
-        unsafe { *libc::__errno_location() = 0 };
-        // SAFETY: the stream is open and used by this thread only.
-        let entry = unsafe { libc::readdir(stream) };
-        if entry.is_null() {
-            let error = io::Error::last_os_error();
-            break if error.raw_os_error() == Some(0) { Ok(()) } else { Err(error) };
-        }
-        // SAFETY: the entry is valid until the next `readdir`, its name ends with NUL.
-        let (kind, name) = unsafe { ((*entry).d_type, CStr::from_ptr((*entry).d_name.as_ptr())) };
-        if let (false, Ok(name)) = (kind == libc::DT_DIR, name.to_str())
-            && name != "."
-            && name != ".."
-        {
-            names.push(name.to_owned());
-        }
-    };
-    // SAFETY: the stream is open; its descriptor goes with it.
-    unsafe { libc::closedir(stream) };
-    outcome.map(|()| names)
 }
 
 /// Makes the directory and its missing parents, each of them durable before the next.
 fn make_with_parents(pool: PoolRef, path: &Path) -> Result<()> {
-    let made = match fs::DirBuilder::new().mode(0o700).create(path) {
+    let made = match calls::make_directory(path) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
             let Some(parent) = parent_of(path) else {
-                return Err(failed(format!("make directory {}", path.display()), &error, ""));
+                return Err(no_directory("make", path, &error, ""));
             };
             make_with_parents(pool, parent)?;
-            fs::DirBuilder::new().mode(0o700).create(path)
+            calls::make_directory(path)
         }
         first => first,
     };
     match made {
         Ok(()) => {
             let parent = parent_of(path).unwrap_or(Path::new("."));
-            opened(pool, || open_directory(parent))
-                .and_then(|parent| sync_directory(&parent))
+            opened(pool, || calls::open_directory(parent))
+                .and_then(|parent| calls::sync_directory(&parent))
                 .map_err(|error| failed(format!("sync directory {}", parent.display()), &error, ""))
         }
         // Whether a directory has the name, and not a file, comes out when it is opened. A file
         // system that is read-only says so even of names that exist.
-        Err(_) if path.exists() => Ok(()),
-        Err(error) => Err(failed(format!("make directory {}", path.display()), &error, "")),
+        Err(_) if matches!(calls::status_at_path(path, true), Ok(Some(_))) => Ok(()),
+        Err(error) => Err(no_directory("make", path, &error, "")),
     }
 }
 
@@ -421,20 +349,20 @@ fn parent_of(path: &Path) -> Option<&Path> {
     path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
-fn open_directory(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)
-}
-
-fn sync_directory(directory: &fs::File) -> io::Result<()> {
-    match directory.sync_all() {
-        // The file system keeps names durable by itself, or not at all: it has no such call.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        result => result,
+/// The error for a directory that cannot be opened or made.
+fn no_directory(verb: &str, path: &Path, error: &io::Error, advice: &str) -> Error {
+    let doing = format!("{verb} directory {}", path.display());
+    match fs::read_link(path) {
+        Ok(target) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EEXIST)) => {
+            let target = target.display();
+            let sentence = format!(
+                "{doing}: it is a symbolic link to {target}, where nothing is; make that directory, \
+                 or remove the link"
+            );
+            Error::new(ErrorKind::Io, sentence).with_os_code(libc::ENOENT)
+        }
+        _ => failed(doing, error, advice),
     }
-}
-
-fn check(status: libc::c_int) -> io::Result<libc::c_int> {
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(status) }
 }
 
 fn from_code(code: i32) -> io::Error {

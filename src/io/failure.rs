@@ -1,4 +1,4 @@
-//! What is told of a call to the system that failed.
+//! What is told of a call to the system that failed, and what is asked of the error later.
 
 use crate::error::{Error, ErrorKind};
 use std::io;
@@ -20,4 +20,14 @@ pub fn failed(doing: String, error: &io::Error, advice: &str) -> Error {
     let advice = if advice.is_empty() { usual } else { advice };
     let separator = if advice.is_empty() { "" } else { "; " };
     Error::new(kind, format!("{doing}: {why}{separator}{advice}")).with_os_code(code)
+}
+
+/// True of the error for a name that something other than a regular file has.
+pub fn is_no_regular_file(error: &Error) -> bool {
+    matches!(error.os_code(), libc::EISDIR | libc::ELOOP | libc::ENXIO)
+}
+
+/// True of the error for a name that nothing has.
+pub fn is_missing(error: &Error) -> bool {
+    error.os_code() == libc::ENOENT
 }

@@ -12,7 +12,8 @@ pub trait Disk: Send + Sync {
     /// Opens an existing file, for writing too if `writable`.
     ///
     /// # Errors
-    /// `Io` with os code `ENOENT` if there is none of that name.
+    /// `Io` with os code `ENOENT` if there is none of that name. Also, here and below, where something
+    /// other than a regular file has the name.
     fn open(&self, name: &str, writable: bool) -> Result<Arc<dyn File>>;
 
     /// Makes a new file (owner may read and write, nobody else), for reading and writing.
@@ -20,6 +21,21 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// `Io` if the name is taken, `NoSpace` if the disk is full.
     fn create(&self, name: &str) -> Result<Arc<dyn File>>;
+
+    /// As [`Disk::create`]; a file that has the name, which a crash or an error has left, is removed
+    /// before.
+    ///
+    /// # Errors
+    /// Those of [`Disk::create`] and [`Disk::remove`].
+    fn create_anew(&self, name: &str) -> Result<Arc<dyn File>> {
+        match self.create(name) {
+            Err(error) if error.os_code() == libc::EEXIST => {
+                self.remove(name)?;
+                self.create(name)
+            }
+            result => result,
+        }
+    }
 
     /// Makes a new file that is written by storing into memory, and that no other process can open or
     /// cut as long as it is mapped. It has `len` bytes, a multiple of 4096: `head`, then zeros.
@@ -34,7 +50,8 @@ pub trait Disk: Send + Sync {
     /// `Io`.
     fn remove_mapped(&self, name: &str, map: &dyn Mapped) -> Result<()>;
 
-    /// The names of all files, in any order.
+    /// The names of all that is in the directory, in any order, but for the `lost+found` of a new
+    /// file system. One that is not UTF-8 is told with U+FFFD in it, and cannot be opened.
     ///
     /// # Errors
     /// `Io` if the directory cannot be read.

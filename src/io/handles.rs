@@ -15,9 +15,9 @@
 
 #![expect(unsafe_code, reason = "getrlimit")]
 
+use crate::io::calls::{FileId, status_of, sync_data};
 use crate::io::fork::{Owned, PerProcess};
 use crate::sync::{Mutex, RwLock};
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, io, process};
@@ -28,14 +28,6 @@ const SHARE: u64 = 4;
 /// However many it may have, no more are kept open; and however few, no less.
 const OPEN_MAX: usize = 1024;
 const OPEN_MIN: usize = 4;
-
-/// What names a file in a machine whatever its path: device and inode.
-pub type FileId = (u64, u64);
-
-/// The id of a file that was looked at.
-pub fn id_of(found: &fs::Metadata) -> FileId {
-    (found.dev(), found.ino())
-}
 
 /// The descriptors that are open.
 #[derive(Default)]
@@ -179,7 +171,7 @@ impl Handle {
         self.lend(false, reopen, |file| {
             let is_unsynced = &self.descriptor.is_unsynced;
             let was_unsynced = is_unsynced.swap(false, Ordering::AcqRel);
-            file.sync_data().inspect_err(|_| {
+            sync_data(file).inspect_err(|_| {
                 if was_unsynced {
                     is_unsynced.store(true, Ordering::Release);
                 }
@@ -193,7 +185,7 @@ impl Handle {
     /// Those of looking at it.
     pub fn len(&self) -> io::Result<u64> {
         match &*self.descriptor.state.read() {
-            State::Open { file, .. } => file.metadata().map(|found| found.len()),
+            State::Open { file, .. } => status_of(file).map(|found| found.len),
             State::Closed { len, .. } => Ok(*len),
         }
     }
@@ -238,14 +230,14 @@ impl Handle {
             return Ok(());
         }
         let (id, was_open) = match &*state {
-            State::Open { file, .. } => (id_of(&file.metadata()?), true),
+            State::Open { file, .. } => (status_of(file)?.id, true),
             State::Closed { id, .. } => (*id, false),
         };
         if !was_open {
             self.pool.value.lock().make_room();
         }
         let file = opened(self.pool, || reopen(writable))?;
-        if id_of(&file.metadata()?) != id {
+        if status_of(&file)?.id != id {
             return Err(io::Error::other("another file has this name now"));
         }
         *state = State::Open { file, writable };
@@ -284,11 +276,11 @@ impl Descriptor {
         let is_held =
             self.is_kept.load(Ordering::Acquire) || self.is_unsynced.load(Ordering::Acquire);
         let State::Open { file, .. } = &*state else { return true };
-        let found = match file.metadata() {
+        let found = match status_of(file) {
             Ok(found) if !is_held => found,
             _ => return false,
         };
-        *state = State::Closed { id: id_of(&found), len: found.len() };
+        *state = State::Closed { id: found.id, len: found.len };
         true
     }
 }

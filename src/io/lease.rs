@@ -14,34 +14,34 @@
 
 #![expect(unsafe_code, reason = "fcntl")]
 
-use crate::io::fork::OwnFile;
-use std::os::fd::AsRawFd;
+use crate::io::unshared::Unshared;
+use std::os::fd::RawFd;
 use std::{fs, io};
 
 /// A file and the lease on it.
-pub struct Lease(OwnFile);
+pub struct Lease(Unshared);
 
 impl Lease {
-    /// Takes the lease on a file that is open for reading and writing and has no name yet.
+    /// Opens a file, for reading and writing and without a name, and takes the lease on it.
     ///
     /// # Errors
-    /// `EINVAL` where the file system or the system has no leases, `EAGAIN` where somebody else has
-    /// the file open, `EMFILE` where this process has too many.
-    pub fn take(file: fs::File) -> io::Result<Self> {
-        let too_many = || io::Error::from_raw_os_error(libc::EMFILE);
+    /// Those of `open`; `EINVAL` where the file system or the kernel has no leases, `EAGAIN` where
+    /// somebody else has the file open.
+    pub fn take(open: impl FnOnce() -> io::Result<fs::File>) -> io::Result<Self> {
         // Made before, so that the lease ends if the rest fails.
-        let lease = Self(OwnFile::new(file).ok_or_else(too_many)?);
+        let lease = Self(Unshared::open(open)?);
         lease.control(libc::F_SETLEASE, libc::F_WRLCK)?;
         lease.control(libc::F_SETOWN, 0)?;
         Ok(lease)
     }
 
-    /// The file.
+    /// Lends the file's descriptor.
     ///
     /// # Errors
-    /// `EBADF` in a forked child.
-    pub fn file(&self) -> io::Result<&fs::File> {
-        self.0.get().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
+    /// `EBADF` in a forked child; those of `use_it`.
+    pub fn with<T>(&self, use_it: impl FnOnce(RawFd) -> io::Result<T>) -> io::Result<T> {
+        let lent = self.0.with(use_it);
+        lent.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::EBADF)))
     }
 
     /// True once somebody waits for the file, and when the lease is gone.
@@ -50,12 +50,11 @@ impl Lease {
     }
 
     fn control(&self, command: libc::c_int, argument: libc::c_int) -> io::Result<libc::c_int> {
-        let fd = self.file()?.as_raw_fd();
         // SAFETY: the descriptor is open, and each of these commands takes a number or nothing.
-        match unsafe { libc::fcntl(fd, command, argument) } {
+        self.with(|fd| match unsafe { libc::fcntl(fd, command, argument) } {
             -1 => Err(io::Error::last_os_error()),
             answer => Ok(answer),
-        }
+        })
     }
 }
 

@@ -1,27 +1,52 @@
 //! One writer, or any number of readers, of a directory: across processes and within one.
 //!
-//! Across processes it is an `fcntl` record lock on the file `LOCK`. It belongs to the process, so
-//! it dies with it, also while forked children live on. That has two costs, which a table of this
-//! process's locks pays: a second lock by the same process would succeed, and closing any
-//! descriptor of the file would give up the lock. So the table, by device and inode, is asked
-//! *before* the file is opened, and the readers of one process share one descriptor.
+//! It is a lock of `flock` on the directory itself, by a descriptor that was opened for it alone. The
+//! kernel keeps it with the open file: reading, copying or removing anything in the directory leaves
+//! it alone, there is no file that could be unlinked, a reader need not be allowed to write, and any
+//! two handles keep each other out, whether they are of one process, of two, or of two copies of this
+//! library in one. It ends with its last descriptor, so forked children must have none: see
+//! [`Unshared`].
+//!
+//! A file system that machines share may keep a directory's lock to the machine (NFS does, without a
+//! word), or have none. So unless it is known for a local one, the file `LOCK` in the directory is
+//! locked too, by a lock that belongs to the open file (`F_OFD_SETLK`).
 //!
 //! # Invariants
-//! 1. A file in the table is open once in this process, and has `holders` >= 1.
+//! 1. The directory is locked before the file, and given back after it.
+//! 2. When the file is locked, its name is that very file's.
 
-#![expect(unsafe_code, reason = "fcntl")]
+#![expect(unsafe_code, reason = "flock and fcntl")]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::disk::{Directory, LOCK_FILE};
-use crate::io::failure::failed;
+use crate::io::calls::{self, FileId, check};
+use crate::io::disk::Directory;
+use crate::io::failure::{failed, is_missing};
 use crate::io::files::Disk;
-use crate::io::fork::PerProcess;
-use crate::io::handles::{FileId, id_of};
-use crate::sync::Mutex;
-use std::collections::BTreeMap;
-use std::os::fd::AsRawFd;
+use crate::io::fork;
+use crate::io::retry::retried;
+use crate::io::unshared::Unshared;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::{fs, io, process};
+
+/// The file that is locked beside the directory where machines may share it. It is empty.
+pub const LOCK_FILE: &str = "LOCK";
+
+/// How often the file is locked anew because it has lost its name meanwhile.
+const TRIES: u32 = 10;
+
+/// The file systems that no other machine has mounted, of those that hold stores mostly. One that is
+/// missing here costs an empty file.
+const LOCAL: [i128; 8] = [
+    0xEF53,      // ext2, ext3, ext4
+    0x5846_5342, // xfs
+    0x9123_683E, // btrfs
+    0x0102_1994, // tmpfs
+    0x794C_7630, // overlayfs
+    0xF2F5_2010, // f2fs
+    0x2FC1_2FC1, // zfs
+    0xCA45_1A4E, // bcachefs
+];
 
 /// What a holder may do, and whom it keeps out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,137 +61,192 @@ pub enum LockMode {
 /// it there leaves the parent's lock alone.
 #[derive(Debug)]
 pub struct DirLock {
-    id: FileId,
-    process_id: u32,
+    // Dropped in this order (invariant 1).
+    _file: Option<Held>,
+    _directory: Option<Held>,
 }
 
 impl DirLock {
-    /// Takes the lock of `directory`, without waiting.
-    ///
-    /// A reader that cannot make the lock file, as on a read-only file system, does without: no
-    /// process could write there either. Within the process the directory is locked all the same.
+    /// Takes the lock of `directory`, without waiting. Where a file is needed for it that is not there
+    /// yet, `before_making` is called before it is made.
     ///
     /// # Errors
     /// `Locked`: another handle, here or in the process that the message names, has it open.
-    /// `Io`, `NoSpace`: the lock file cannot be made or locked.
-    pub fn acquire(directory: &Directory, mode: LockMode) -> Result<Self> {
-        let table = TABLE.get();
-        // Held to the end, so that no other thread makes or opens the file in between.
-        let mut held = table.value.lock();
-        let id = match directory.id_of(LOCK_FILE)? {
-            Some(id) => id,
-            None => directory.id()?,
+    /// `Io`, `NoSpace`: the directory cannot be locked; those of `before_making`.
+    pub fn acquire(
+        directory: &Directory,
+        mode: LockMode,
+        before_making: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
+        let kind = calls::file_system_of(directory.file());
+        let kind = kind.map_err(|error| failed(doing(directory, "."), &error, ""))?;
+        Self::acquire_on(LOCAL.contains(&kind), directory, mode, before_making)
+    }
+
+    fn acquire_on(
+        is_local: bool,
+        directory: &Directory,
+        mode: LockMode,
+        before_making: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
+        fork::watch()?;
+        let own = lock_directory(directory, mode)?;
+        let file = match own {
+            Some(_) if is_local => None,
+            _ => lock_file(directory, mode, before_making)?,
         };
-        if let Some(lock) = held.get_mut(&id) {
-            if (lock.mode, mode) != (LockMode::Shared, LockMode::Shared) {
-                return Err(locked(directory.path(), "this process"));
-            }
-            lock.holders += 1;
-            return Ok(Self { id, process_id: table.process_id });
-        }
-        let file = open(directory, mode)?;
-        let id = match &file {
-            Some(file) => file
-                .metadata()
-                .map(|found| id_of(&found))
-                .map_err(|error| failed(doing(directory), &error, ""))?,
-            None => id,
-        };
-        if held.contains_key(&id) {
-            // Somebody renamed lock files just now. The descriptor stays open for good, because
-            // closing it would give up the lock that this process has on the same file.
-            std::mem::forget(file);
-            return Err(locked(directory.path(), "this process"));
-        }
-        if let Some(file) = &file {
-            lock(file, mode, directory)?;
-        }
-        held.insert(id, Held { mode, holders: 1, _file: file });
-        Ok(Self { id, process_id: table.process_id })
+        Ok(Self { _file: file, _directory: own })
     }
 }
 
-impl Drop for DirLock {
-    fn drop(&mut self) {
-        if self.process_id != process::id() {
-            return;
-        }
-        let mut held = TABLE.get().value.lock();
-        if let Some(lock) = held.get_mut(&self.id) {
-            lock.holders -= 1;
-            if lock.holders == 0 {
-                held.remove(&self.id);
-            }
-        }
-    }
-}
-
+/// A locked descriptor.
+#[derive(Debug)]
 struct Held {
+    descriptor: Unshared,
+    unlock: fn(RawFd) -> io::Result<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing it is not enough: a fork that is under way may have a copy for another moment.
+        self.descriptor.with(self.unlock);
+    }
+}
+
+/// Locks the directory; `None` if its file system has no such lock.
+fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<Held>> {
+    let explained = |error| failed(doing(directory, "."), &error, "");
+    let id = calls::status_of(directory.file()).map_err(explained)?.id;
+    let open = || calls::reopen_directory(directory.file().as_raw_fd());
+    let descriptor = Unshared::open(open).map_err(explained)?;
+    let operation = match mode {
+        LockMode::Exclusive => libc::LOCK_EX,
+        LockMode::Shared => libc::LOCK_SH,
+    };
+    let locked = descriptor.with(|fd| flock(fd, operation | libc::LOCK_NB));
+    match locked.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::EBADF))) {
+        Ok(()) => Ok(Some(Held { descriptor, unlock: |fd| flock(fd, libc::LOCK_UN) })),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EWOULDBLOCK) => Err(is_locked(directory.path(), &holder(id))),
+            Some(libc::EBADF | libc::EINVAL | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => {
+                Ok(None)
+            }
+            _ => Err(explained(error)),
+        },
+    }
+}
+
+/// Locks the file; `None` for a reader where it is missing and the file system is read-only: nobody
+/// writes there.
+fn lock_file(
+    directory: &Directory,
     mode: LockMode,
-    holders: usize,
-    /// Closing it gives up the lock. None: a reader without a lock file.
-    _file: Option<fs::File>,
-}
-
-/// The locks of this process.
-static TABLE: PerProcess<Mutex<BTreeMap<FileId, Held>>> = PerProcess::new();
-
-/// Opens the lock file, making it if it is missing; `None` for a reader that cannot make it.
-fn open(directory: &Directory, mode: LockMode) -> Result<Option<fs::File>> {
-    if mode == LockMode::Shared {
-        // A reader must not need the right to write, so it makes the file only if it has to.
-        match directory.open_with(LOCK_FILE, libc::O_RDONLY) {
-            Err(error) if error.os_code() == libc::ENOENT => {}
-            result => return result.map(Some),
-        }
-    }
-    match directory.open_with(LOCK_FILE, libc::O_RDWR | libc::O_CREAT) {
-        Err(error)
-            if mode == LockMode::Shared
-                && matches!(error.os_code(), libc::EROFS | libc::EACCES | libc::EPERM) =>
-        {
-            Ok(None)
-        }
-        result => result.map(Some),
-    }
-}
-
-fn lock(file: &fs::File, mode: LockMode, directory: &Directory) -> Result<()> {
+    before_making: &dyn Fn() -> Result<()>,
+) -> Result<Option<Held>> {
     let kind = match mode {
         LockMode::Exclusive => libc::F_WRLCK,
         LockMode::Shared => libc::F_RDLCK,
     };
-    let error = match control(file, libc::F_SETLK, kind) {
-        Ok(_) => return Ok(()),
-        Err(error) => error,
-    };
-    if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) {
-        return Err(failed(doing(directory), &error, "use a file system that has record locks"));
+    for _ in 0..TRIES {
+        let (descriptor, id) = match open_file(directory, mode, before_making) {
+            Err(error) if mode == LockMode::Shared && error.os_code() == libc::EROFS => {
+                return Ok(None);
+            }
+            opened => opened?,
+        };
+        let locked = descriptor.with(|fd| set_lock(fd, kind));
+        match locked.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::EBADF))) {
+            Ok(()) => {}
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+                return Err(is_locked(directory.path(), "another process"));
+            }
+            Err(error) => {
+                let advice = "use a file system that has locks";
+                return Err(failed(doing(directory, LOCK_FILE), &error, advice));
+            }
+        }
+        let held = Held { descriptor, unlock: |fd| set_lock(fd, libc::F_UNLCK) };
+        if directory.id_of(LOCK_FILE)? == Some(id) {
+            return Ok(Some(held));
+        }
     }
-    // The holder may be gone by now, or live in another container: then its number is unknown.
-    let holder = match control(file, libc::F_GETLK, kind) {
-        Ok(found) if found.l_pid > 0 => format!("process {}", found.l_pid),
-        _ => "another process".to_owned(),
-    };
-    Err(locked(directory.path(), &holder))
+    let sentence = format!("{}: it is removed again and again", doing(directory, LOCK_FILE));
+    Err(Error::new(ErrorKind::Io, sentence))
 }
 
-/// Asks for, or about, a record lock of `kind` on the whole file.
-fn control(file: &fs::File, command: libc::c_int, kind: libc::c_int) -> io::Result<libc::flock> {
+/// Opens the file, making it if it is missing.
+fn open_file(
+    directory: &Directory,
+    mode: LockMode,
+    before_making: &dyn Fn() -> Result<()>,
+) -> Result<(Unshared, FileId)> {
+    let mut id = (0, 0);
+    let mut open = |flags| {
+        Unshared::open(|| {
+            let file = directory.open_with(LOCK_FILE, flags)?;
+            let found = calls::status_of(&file);
+            id = found.map_err(|error| failed(doing(directory, LOCK_FILE), &error, ""))?.id;
+            Ok(file)
+        })
+    };
+    let existing = match mode {
+        LockMode::Exclusive => libc::O_RDWR,
+        // A reader must not need the right to write, so it makes the file only if it has to.
+        LockMode::Shared => libc::O_RDONLY,
+    };
+    let descriptor = match open(existing) {
+        Err(error) if is_missing(&error) => {
+            before_making()?;
+            open(libc::O_RDWR | libc::O_CREAT)
+        }
+        result => result,
+    };
+    Ok((descriptor?, id))
+}
+
+fn flock(fd: RawFd, operation: libc::c_int) -> io::Result<()> {
+    // SAFETY: any number is fine for the call.
+    retried(|| check(unsafe { libc::flock(fd, operation) })).map(|_| ())
+}
+
+/// Takes or gives back the lock of the whole open file.
+fn set_lock(fd: RawFd, kind: libc::c_int) -> io::Result<()> {
     // SAFETY: all bytes zero is a valid `flock`: the whole file, from its start.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::c_short::try_from(kind).unwrap_or_default();
     lock.l_whence = libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default();
-    // SAFETY: the descriptor is open, and both commands take a pointer to a `flock`.
-    let status = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(lock) }
+    // SAFETY: any number is fine for the call, and the command takes a pointer to a `flock`.
+    retried(|| check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) })).map(|_| ())
 }
 
-fn doing(directory: &Directory) -> String {
-    format!("lock {LOCK_FILE} in {}", directory.path().display())
+/// Who has a lock of `flock` on that file, as far as the kernel tells. By now it may be gone.
+fn holder(id: FileId) -> String {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    match locks.lines().find_map(|line| process_of(line, id)) {
+        Some(process_id) if process_id == process::id() => "this process".to_owned(),
+        Some(process_id) => format!("process {process_id}"),
+        None => "another process".to_owned(),
+    }
 }
 
-fn locked(path: &Path, holder: &str) -> Error {
+/// The process of a line like `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`, if it is about that
+/// file. One in another container has no number here.
+fn process_of(line: &str, (device, inode): FileId) -> Option<u32> {
+    let mut words = line.split_whitespace().skip(1);
+    let is_flock = words.next()? == "FLOCK";
+    let (process_id, file) = (words.nth(2)?, words.next()?);
+    let mut numbers = file.split(':');
+    let mut hex = || u32::from_str_radix(numbers.next()?, 16).ok();
+    let is_device = libc::makedev(hex()?, hex()?) == device;
+    let is_this = is_flock && is_device && numbers.next()?.parse() == Ok(inode);
+    process_id.parse().ok().filter(|process_id| is_this && *process_id > 0)
+}
+
+fn doing(directory: &Directory, name: &str) -> String {
+    format!("lock {name} in {}", directory.path().display())
+}
+
+fn is_locked(path: &Path, holder: &str) -> Error {
     let path = path.display();
     Error::new(
         ErrorKind::Locked,

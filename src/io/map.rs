@@ -22,14 +22,14 @@
 #![expect(unsafe_code, reason = "mmap, madvise, and stores into what they give")]
 
 use crate::error::Result;
+use crate::io::calls;
 use crate::io::clock::coarse_ticks;
 use crate::io::failure::failed;
 use crate::io::files::Mapped;
 use crate::io::lease::Lease;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 
@@ -58,21 +58,20 @@ impl FileMap {
     /// `Io` where the file system or the kernel (before Linux 5.14) has no such thing.
     pub fn new(path: PathBuf, lease: Lease, len: usize) -> Result<Self> {
         let cannot = |error: &io::Error| failed(format!("map {}", path.display()), error, "");
-        let file = lease.file().map_err(|error| cannot(&error))?;
-        let found = file.metadata().map_err(|error| cannot(&error))?;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping, at a place that the kernel chooses.
-        let memory = unsafe {
-            let null = std::ptr::null_mut();
-            libc::mmap(null, len, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        let map = |fd| {
+            let found = calls::status_of(&fd)?;
+            let (null, protection) = (std::ptr::null_mut(), libc::PROT_READ | libc::PROT_WRITE);
+            // SAFETY: a new mapping, at a place that the kernel chooses.
+            let memory = unsafe { libc::mmap(null, len, protection, libc::MAP_SHARED, fd, 0) };
+            let mapped = (memory != libc::MAP_FAILED).then(|| NonNull::new(memory.cast()));
+            let memory = mapped.flatten().ok_or_else(io::Error::last_os_error)?;
+            Ok((memory, found.id))
         };
-        let mapped = (memory != libc::MAP_FAILED).then(|| NonNull::new(memory.cast())).flatten();
-        let Some(memory) = mapped else { return Err(cannot(&io::Error::last_os_error())) };
+        let (memory, id) = lease.with(map).map_err(|error| cannot(&error))?;
         // SAFETY: always sound.
         let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
         let page_bytes = page_bytes.unwrap_or(4096);
         let ready = vec![0; len.div_ceil(page_bytes)];
-        let id = (found.dev(), found.ino());
         let mut map = Self { path, memory, len, page_bytes, ready, unwanted: 0, id, lease };
         map.advise(0..len, libc::MADV_DONTFORK)?;
         map.make_ready(0, len, coarse_ticks())?;
@@ -84,27 +83,19 @@ impl FileMap {
     /// # Errors
     /// `Io`.
     pub fn give_name(&self, directory: RawFd, name: &CStr) -> Result<()> {
-        let link = || {
-            let fd = self.lease.file()?.as_raw_fd();
-            // SAFETY: both descriptors are open, and the names end with NUL.
-            let by_descriptor = unsafe {
-                libc::linkat(fd, c"".as_ptr(), directory, name.as_ptr(), libc::AT_EMPTY_PATH)
-            };
-            if by_descriptor == 0 {
-                return Ok(());
-            }
+        let link = |fd| {
+            let empty = c"";
+            let linked = calls::link_at(fd, empty, directory, name, libc::AT_EMPTY_PATH);
             // Before Linux 6.10 that takes a privilege, and this takes a `/proc`.
-            let here = std::ffi::CString::new(format!("/proc/self/fd/{fd}"))?;
-            let follow = libc::AT_SYMLINK_FOLLOW;
-            // SAFETY: as above.
-            match unsafe {
-                libc::linkat(libc::AT_FDCWD, here.as_ptr(), directory, name.as_ptr(), follow)
-            } {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            }
+            linked.or_else(|_| {
+                let here = CString::new(format!("/proc/self/fd/{fd}"))?;
+                let follow = libc::AT_SYMLINK_FOLLOW;
+                calls::link_at(libc::AT_FDCWD, &here, directory, name, follow)
+            })
         };
-        link().map_err(|error| failed(format!("name {}", self.path.display()), &error, ""))
+        self.lease
+            .with(link)
+            .map_err(|error| failed(format!("name {}", self.path.display()), &error, ""))
     }
 
     /// Makes the pages of these bytes writable, unless that was done in this tick.
@@ -165,7 +156,7 @@ impl Mapped for FileMap {
 impl Drop for FileMap {
     fn drop(&mut self) {
         // In a forked child there is no such memory, and other memory may have its place.
-        if self.lease.file().is_ok() {
+        if self.lease.with(|_| Ok(())).is_ok() {
             // SAFETY: the mapping is this value's, and nothing refers to it any more.
             unsafe { libc::munmap(self.memory.as_ptr().cast(), self.len) };
         }

@@ -3,12 +3,16 @@
 pub mod files;
 pub mod clock;
 pub mod memory;
+pub mod unshared;
 pub mod fork;
 pub mod failure;
+pub mod retry;
+pub mod calls;
 pub mod lease;
 pub mod map;
 pub mod handles;
 pub mod disk;
+pub mod made;
 pub mod lock;
 #[cfg(test)]
 pub mod scratch;

@@ -1,10 +1,11 @@
 //! Looking after a store in use: verifying what is on disk, and copying it elsewhere.
 
 use super::state::State;
+use crate::cold::check_empty;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::disk::Directory;
-use crate::io::files::Disk;
 use crate::io::lock::{DirLock, LockMode};
+use crate::io::made::Made;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl State {
     ///
     /// # Errors
     /// `InvalidArgument` for a store in memory only or a directory that is not empty; `Locked`,
-    /// `NoSpace`, `Io`: what was copied is removed again.
+    /// `NoSpace`, `Io`: what was made is removed again.
     pub fn backup(&self, dest: &Path) -> Result<()> {
         let Some(cold) = &self.cold else {
             let sentence = "a store in memory only cannot be backed up; open one with a directory";
@@ -30,16 +31,16 @@ impl State {
         };
         let context = |error: Error| error.context(format_args!("backup to {}", dest.display()));
         let directory = Directory::open(dest, true).map_err(context)?;
-        if !directory.list()?.is_empty() {
-            let sentence = "the directory is not empty; name a new or an empty one";
-            return Err(context(Error::new(ErrorKind::InvalidArgument, sentence)));
-        }
-        let lock = DirLock::acquire(&directory, LockMode::Exclusive).map_err(context)?;
+        let is_free = || check_empty(&directory);
+        is_free().map_err(context)?;
+        let _lock = DirLock::acquire(&directory, LockMode::Exclusive, &is_free).map_err(context)?;
+        // Once more, now that nobody else makes a store there.
+        is_free().map_err(context)?;
         if !self.options.read_only {
             self.flush_unwritten()?;
         }
-        let copied = cold.backup(Arc::new(directory), &|| self.quiesce()).map_err(context);
-        drop(lock);
-        copied
+        let dest = Arc::new(Made::new(directory));
+        let copied = cold.backup(dest.clone(), &|| self.quiesce()).map_err(context);
+        copied.inspect_err(|_| dest.take_back())
     }
 }

@@ -38,7 +38,7 @@ pub mod maintenance;
 pub use self::batch::Batch;
 pub use self::events::{CallbackScope, Event, EventKind, Events, Subscriber, in_callback};
 pub use self::load::Loaded;
-pub use self::options::{Durability, Eviction, Options, Policy, WriteMode};
+pub use self::options::{Durability, Eviction, Exposed, Options, Policy, WriteMode};
 pub use self::queue::{EventQueue, OwnedEvent};
 pub use self::read::RetrieveOptions;
 pub use self::report::StatsFormat;
@@ -50,7 +50,7 @@ pub use crate::io::fork::fork_epoch;
 
 use self::maintenance::Maintenance;
 use self::state::State;
-use crate::cold::{Cold, ColdOptions};
+use crate::cold::{Cold, ColdOptions, check_contents};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Hot, HotOptions};
 use crate::io::clock::SystemClock;
@@ -74,6 +74,7 @@ pub struct Store {
     background: Mutex<Option<JoinHandle<()>>>,
     /// Given back last, when nothing writes any more.
     lock: Mutex<Option<DirLock>>,
+    warning: Option<String>,
 }
 
 impl Store {
@@ -81,17 +82,20 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidArgument` and `Unsupported` for the options, `Locked`, `Io`, `NoSpace`,
-    /// `OutOfMemory`; `Unsupported` too if a newer version wrote the directory.
+    /// `OutOfMemory`; `InvalidArgument` too if the directory holds other files and no store,
+    /// `Unsupported` too if a newer version wrote it.
     pub fn open(path: Option<&Path>, options: &Options) -> Result<Self> {
         options.check(path.is_some())?;
         fork::watch()?;
         let clock = Arc::new(SystemClock::default());
-        let (cold, lock) = match path {
+        let (cold, lock, warning) = match path {
             Some(path) => {
-                let (cold, lock) = open_cold(path, options, &clock)?;
-                (Some(cold), Some(lock))
+                let directory = open_directory(path, options)?;
+                let warning = exposure(&directory, options)?;
+                let (cold, lock) = open_cold(directory, options, &clock)?;
+                (Some(cold), Some(lock), warning)
             }
-            None => (None, None),
+            None => (None, None, None),
         };
         let hot = Hot::new(&HotOptions {
             capacity: options.hot_capacity,
@@ -101,7 +105,13 @@ impl Store {
         let id = storage_id(path, options);
         let state = Arc::new(State::new(options.clone(), id, (hot, cold), clock));
         let background = start(state.clone())?;
-        Ok(Self { state, background: Mutex::new(Some(background)), lock: Mutex::new(lock) })
+        let (background, lock) = (Mutex::new(Some(background)), Mutex::new(lock));
+        Ok(Self { state, background, lock, warning })
+    }
+
+    /// What whoever opened the store should know although it was opened, as a sentence.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// Writes back, syncs and ends the store's thread; the directory may be opened again then. A
@@ -143,11 +153,40 @@ impl Deref for Store {
     }
 }
 
-fn open_cold(path: &Path, options: &Options, clock: &Arc<SystemClock>) -> Result<(Cold, DirLock)> {
-    let directory = Directory::open(path, options.create && !options.read_only)
-        .map_err(|error| error.context(format_args!("open the store in {}", path.display())))?;
+fn open_directory(path: &Path, options: &Options) -> Result<Directory> {
+    if path.as_os_str().is_empty() {
+        let sentence = "open the store: the path is empty; name a directory, or give no path at all \
+                        for a store in memory";
+        return Err(Error::new(ErrorKind::InvalidArgument, sentence));
+    }
+    Directory::open(path, options.create && !options.read_only)
+        .map_err(|error| error.context(format_args!("open the store in {}", path.display())))
+}
+
+/// What is to be told of a directory that other users may change.
+fn exposure(directory: &Directory, options: &Options) -> Result<Option<String>> {
+    if options.writable_by_others == Exposed::Allow {
+        return Ok(None);
+    }
+    let Some(what) = directory.exposure()? else { return Ok(None) };
+    let sentence = format!(
+        "{what}: they can replace its files; let only its own user write there, or set \
+         writable_by_others=allow"
+    );
+    match options.writable_by_others {
+        Exposed::Refuse => Err(Error::new(ErrorKind::InvalidArgument, sentence)),
+        Exposed::Tell | Exposed::Allow => Ok(Some(sentence)),
+    }
+}
+
+fn open_cold(
+    directory: Directory,
+    options: &Options,
+    clock: &Arc<SystemClock>,
+) -> Result<(Cold, DirLock)> {
+    let create = options.create && !options.read_only;
     let mode = if options.read_only { LockMode::Shared } else { LockMode::Exclusive };
-    let lock = DirLock::acquire(&directory, mode)?;
+    let lock = DirLock::acquire(&directory, mode, &|| check_contents(&directory, create))?;
     let cold_options = ColdOptions {
         compression: options.compression,
         segment_bytes_max: options.segment_bytes(),
@@ -158,7 +197,7 @@ fn open_cold(path: &Path, options: &Options, clock: &Arc<SystemClock>) -> Result
         },
         sync_each: options.durability == Durability::Sync,
         read_only: options.read_only,
-        create: options.create && !options.read_only,
+        create,
         stage_after: STAGE_AFTER,
     };
     let cold = Cold::open(Arc::new(directory), clock.clone(), cold_options)?;

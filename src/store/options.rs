@@ -49,6 +49,17 @@ pub enum WriteMode {
     Back,
 }
 
+/// What becomes of a directory that other users may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposed {
+    /// It is not opened.
+    Refuse,
+    /// It is opened, and the caller is told.
+    Tell,
+    /// It is opened.
+    Allow,
+}
+
 /// What acknowledged stores survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -88,6 +99,8 @@ pub struct Options {
     pub create: bool,
     /// Opens without writing anything.
     pub read_only: bool,
+    /// What becomes of a directory that other users may change.
+    pub writable_by_others: Exposed,
     /// The name in stats and events, 1 to 255 bytes. `None`: the directory's name.
     pub storage_id: Option<String>,
 }
@@ -108,6 +121,7 @@ impl Default for Options {
             warm_start: false,
             create: true,
             read_only: false,
+            writable_by_others: Exposed::Tell,
             storage_id: None,
         }
     }
@@ -248,7 +262,7 @@ impl Takes {
 }
 
 /// All options, in the order in which they are documented.
-static TABLE: [(&str, Takes); 14] = [
+static TABLE: [(&str, Takes); 15] = [
     ("hot_capacity", Takes::Size(0, |o| &mut o.hot_capacity)),
     ("hot_max_entries", Takes::Count(|o| &mut o.hot_max_entries)),
     ("hot_ttl", Takes::Time(|o| &mut o.hot_ttl_ms)),
@@ -291,6 +305,14 @@ static TABLE: [(&str, Takes); 14] = [
     ("warm_start", Takes::Flag(|o| &mut o.warm_start)),
     ("create", Takes::Flag(|o| &mut o.create)),
     ("read_only", Takes::Flag(|o| &mut o.read_only)),
+    (
+        "writable_by_others",
+        Takes::Text("one of refuse, tell, allow", |o, text| {
+            let words =
+                [("refuse", Exposed::Refuse), ("tell", Exposed::Tell), ("allow", Exposed::Allow)];
+            put(&mut o.writable_by_others, choose(text, &words))
+        }),
+    ),
     (
         "storage_id",
         Takes::Text("a name of 1 to 255 bytes without control characters", |o, text| {

@@ -2,7 +2,7 @@
 
 use super::collide::colliding_keys;
 use super::world::{Model, SEED, SETUPS, Setup, World, key, value, without};
-use crate::cold::recovery::is_store;
+use crate::cold::check_empty;
 use crate::error::ErrorKind;
 use crate::io::sim::{Op, SimDisk, coin};
 
@@ -199,5 +199,20 @@ fn a_store_that_could_not_be_made_is_none() {
     disk.stop_after(0);
     let clock = World::new(PLAIN).clock;
     assert!(World::open(&disk, &clock, PLAIN).is_err());
-    assert!(!is_store(&disk.kill()).unwrap());
+    assert!(check_empty(&disk.kill()).is_ok());
+}
+
+/// What it leaves is not taken for somebody else's.
+#[test]
+fn a_first_opening_that_was_broken_off_anywhere_is_made_up_for() {
+    let clock = World::new(PLAIN).clock;
+    for steps in 0..20 {
+        let disk = SimDisk::new();
+        disk.stop_after(steps);
+        drop(World::open(&disk, &clock, PLAIN));
+        World::open(&disk.kill(), &clock, PLAIN).unwrap();
+        for seed in 0..20 {
+            World::open(&disk.crash(coin(seed)), &clock, PLAIN).unwrap();
+        }
+    }
 }

@@ -1,3 +1,5 @@
+#![expect(unsafe_code, reason = "fcntl and mkfifo")]
+
 use super::*;
 use crate::io::scratch::Scratch;
 use std::os::unix::fs::PermissionsExt;
@@ -118,8 +120,11 @@ fn names_are_renamed_removed_and_listed() {
     open.keep().unwrap();
     disk.rename("a", "b").unwrap();
     disk.remove("c").unwrap();
+    fs::create_dir(scratch.path().join(LOST_AND_FOUND)).unwrap();
     for _ in 0..2 {
-        assert_eq!(disk.list().unwrap(), ["b"]);
+        let mut names = disk.list().unwrap();
+        names.sort();
+        assert_eq!(names, ["b", "folder"]);
     }
     assert_eq!(fs::read(scratch.path().join("b")).unwrap(), b"a");
 
@@ -153,7 +158,9 @@ fn names_do_not_leave_the_directory() {
 
 #[test]
 fn a_full_disk_is_told_from_other_failures_in_plain_words() {
-    let full = Directory::open(Path::new("/dev"), false).unwrap().open("full", true).unwrap();
+    let full = Directory::open(Path::new("/dev"), false).unwrap();
+    let device = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = full.local_file("full", libc::O_RDWR, device);
     for parts in [&[&b"a"[..]][..], &[b"a", b"b"]] {
         let error = full.write_at(parts, 0).unwrap_err();
         assert_eq!((error.kind(), error.os_code()), (ErrorKind::NoSpace, libc::ENOSPC));
@@ -188,5 +195,114 @@ fn descriptors_are_not_inherited_by_programs() {
         // SAFETY: the descriptor is open.
         let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
         assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+    }
+}
+
+/// Puts something that is no regular file under each name; returns the names.
+fn put_oddities(scratch: &Scratch) -> [(&'static str, &'static str); 5] {
+    let path = |name: &str| scratch.path().join(name);
+    let c_path = |name: &str| CString::new(path(name).as_os_str().as_bytes()).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    fs::write(path("victim"), "victim").unwrap();
+    std::os::unix::fs::symlink("victim", path("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", path("dangling")).unwrap();
+    // SAFETY: the path ends with NUL.
+    assert_eq!(unsafe { libc::mkfifo(c_path("fifo").as_ptr(), 0o600) }, 0);
+    std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    [
+        ("folder", "a directory"),
+        ("link", "a symbolic link"),
+        ("dangling", "a symbolic link"),
+        ("fifo", "a FIFO"),
+        ("socket", "a socket"),
+    ]
+}
+
+#[test]
+fn what_is_no_regular_file_is_neither_opened_nor_replaced_nor_removed() {
+    let scratch = Scratch::new();
+    let disk = directory(&scratch);
+    disk.create("a").unwrap().write_at(&[b"a"], 0).unwrap();
+    for (name, what) in put_oddities(&scratch) {
+        for error in [
+            disk.open(name, false).err(),
+            disk.open(name, true).err(),
+            disk.create(name).err(),
+            disk.create_anew(name).err(),
+            disk.create_mapped(name, b"head", 4096).err(),
+            disk.remove(name).err(),
+            disk.rename(name, "b").err(),
+            disk.rename("a", name).err(),
+        ] {
+            let error = error.unwrap();
+            assert_eq!(error.kind(), ErrorKind::Io);
+            let tells =
+                format!(" {name} in {}: it is {what} and no regular", scratch.path().display());
+            assert!(error.message().contains(&tells), "{error}");
+            assert!(crate::io::failure::is_no_regular_file(&error));
+        }
+    }
+    assert_eq!(disk.list().unwrap().len(), 7);
+    assert_eq!(fs::read(scratch.path().join("victim")).unwrap(), b"victim");
+    let device = Directory::open(Path::new("/dev"), false).unwrap().open("null", true);
+    assert!(device.err().unwrap().message().contains("it is a device"));
+}
+
+#[test]
+fn what_an_error_has_left_is_replaced_by_a_new_file() {
+    let scratch = Scratch::new();
+    let disk = directory(&scratch);
+    for left in [&b""[..], b"left"] {
+        fs::write(scratch.path().join("a"), left).unwrap();
+        let before = fs::metadata(scratch.path().join("a")).unwrap();
+        assert_eq!(disk.create_anew("a").unwrap().len().unwrap(), 0);
+        drop(before);
+    }
+    assert_eq!(disk.create_anew("b").unwrap().len().unwrap(), 0);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_says_so() {
+    let scratch = Scratch::new();
+    let link = scratch.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    for (path, create) in [(link.clone(), false), (link.clone(), true), (link.join("below"), true)]
+    {
+        let error = Directory::open(&path, create).err().unwrap();
+        assert_eq!(error.os_code(), libc::ENOENT);
+        let tells = "link: it is a symbolic link to nowhere, where nothing is; make that directory";
+        assert!(error.message().contains(tells), "{error}");
+    }
+    assert!(!scratch.path().join("nowhere").exists());
+    for create in [false, true] {
+        let error = Directory::open(Path::new(""), create).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.message().contains("the path is empty"), "{error}");
+    }
+    fs::create_dir(scratch.path().join("nowhere")).unwrap();
+    Directory::open(&link, false).unwrap().create("a").unwrap();
+    assert!(scratch.path().join("nowhere/a").exists());
+}
+
+#[test]
+fn a_directory_that_others_may_change_is_told_from_one_that_they_may_not() {
+    let scratch = Scratch::new();
+    let exposure = |mode: u32| {
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(mode)).unwrap();
+        directory(&scratch).exposure().unwrap()
+    };
+    for closed in [0o700, 0o755, 0o750] {
+        assert_eq!(exposure(closed), None);
+    }
+    for open in [0o777, 0o1777, 0o775, 0o720, 0o702] {
+        let expected =
+            format!("{} may be written by others, mode {open:o}", scratch.path().display());
+        assert_eq!(exposure(open), Some(expected));
+    }
+    exposure(0o700);
+    // Only root can give it away.
+    if std::os::unix::fs::chown(scratch.path(), Some(4711), None).is_ok() && calls::user() == 0 {
+        let what = directory(&scratch).exposure().unwrap().unwrap();
+        assert!(what.ends_with("belongs to another user, number 4711"), "{what}");
     }
 }

@@ -3,7 +3,6 @@ use crate::io::disk::Directory;
 use crate::io::files::{Disk, File};
 use crate::io::scratch::Scratch;
 use std::cell::Cell;
-use std::path::Path;
 
 /// A pool of its own, which the other tests of this process do not touch.
 fn pool(bound: usize) -> PoolRef {
@@ -101,10 +100,11 @@ fn what_is_not_synced_keeps_its_descriptor() {
 #[test]
 fn what_could_not_be_synced_keeps_its_descriptor() {
     let pool = pool(2);
-    let full = Directory::open_in(pool, Path::new("/dev"), false).unwrap();
-    let full = full.open("full", true).unwrap();
-    assert!(full.write_at(&[b"a"], 0).is_err());
-    assert!(full.sync().is_err());
+    let device = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = Handle::new(pool, device, true);
+    let reopen = |_| unreachable!("it is open");
+    assert!(full.write(&reopen, |file| io::Write::write(&mut &*file, b"a")).is_err());
+    assert!(full.sync(&reopen).is_err());
     close_all(pool);
     assert_eq!(open_count(pool), 1);
 }

@@ -15,7 +15,7 @@ fn set(name: &str, value: &str) -> std::result::Result<Options, String> {
 
 #[test]
 fn values_in_all_their_units_reach_their_fields() {
-    let rows: [(&str, &str, Options); 27] = [
+    let rows: [(&str, &str, Options); 30] = [
         ("hot_capacity", "0", Options { hot_capacity: 0, ..Options::default() }),
         ("hot_capacity", "1000", Options { hot_capacity: 1000, ..Options::default() }),
         ("hot_capacity", "3KiB", Options { hot_capacity: 3 << 10, ..Options::default() }),
@@ -50,6 +50,17 @@ fn values_in_all_their_units_reach_their_fields() {
         ("warm_start", "true", Options { warm_start: true, ..Options::default() }),
         ("create", "false", Options { create: false, ..Options::default() }),
         ("read_only", "true", Options { read_only: true, ..Options::default() }),
+        (
+            "writable_by_others",
+            "refuse",
+            Options { writable_by_others: Exposed::Refuse, ..Options::default() },
+        ),
+        ("writable_by_others", "tell", Options::default()),
+        (
+            "writable_by_others",
+            "allow",
+            Options { writable_by_others: Exposed::Allow, ..Options::default() },
+        ),
         ("storage_id", "é 1", Options { storage_id: Some("é 1".into()), ..Options::default() }),
     ];
     for (name, value, expected) in rows {
@@ -61,7 +72,7 @@ fn values_in_all_their_units_reach_their_fields() {
 fn a_bad_value_is_refused_with_what_would_be_right() {
     let size = "a size: bytes, or a whole number with KiB, MiB or GiB";
     let time = "a time: milliseconds, or a whole number with ms, s, m, h or d";
-    let rows: [(&str, &[&str], &str); 10] = [
+    let rows: [(&str, &[&str], &str); 11] = [
         (
             "hot_capacity",
             &["", "MiB", "1 MiB", "1mib", "1MB", "1.5GiB", "-1", "+1", " 1", "17179869184GiB"],
@@ -79,6 +90,7 @@ fn a_bad_value_is_refused_with_what_would_be_right() {
         ("write_mode", &["write_back"], "one of through, back"),
         ("cold_capacity", &["16777215", "1", "x"], "a size of at least 16MiB, or 0"),
         ("create", &["1", "yes", "True", ""], "true or false"),
+        ("writable_by_others", &["", "warn", "true"], "one of refuse, tell, allow"),
         (
             "storage_id",
             &["", "a\nb", "\u{7f}"],
@@ -106,7 +118,7 @@ fn an_unknown_name_is_answered_with_all_names() {
         let message = set(name, "1").unwrap_err();
         let all = "hot_capacity, hot_max_entries, hot_ttl, eviction, compression, policy, \
                    write_mode, durability, sync_interval, cold_capacity, warm_start, create, \
-                   read_only, storage_id";
+                   read_only, writable_by_others, storage_id";
         assert_eq!(message, format!("there is no option {name:?}; there are {all}"));
         let number = Options::default().set_u64(name, 1).unwrap_err();
         assert_eq!(number.message(), message);

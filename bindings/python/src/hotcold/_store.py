@@ -88,6 +88,7 @@ class Store(_native.Store, MutableMapping):
         warm_start=None,
         create=None,
         read_only=None,
+        writable_by_others=None,
         storage_id=None,
     ):
         options = {
@@ -104,6 +105,7 @@ class Store(_native.Store, MutableMapping):
             "warm_start": warm_start,
             "create": create,
             "read_only": read_only,
+            "writable_by_others": writable_by_others,
             "storage_id": storage_id,
         }
         pairs = tuple(_option(name, value) for name, value in options.items() if value is not None)

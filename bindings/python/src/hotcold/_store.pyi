@@ -45,6 +45,7 @@ class Store(_native.Store, MutableMapping[bytes, bytes]):
         warm_start: Optional[bool] = None,
         create: Optional[bool] = None,
         read_only: Optional[bool] = None,
+        writable_by_others: Optional[str] = None,
         storage_id: Optional[str] = None,
     ) -> None: ...
     def __enter__(self) -> Self: ...
