@@ -20,7 +20,8 @@
     reason = "one thin, fallible allocation per value: see the module's first paragraph"
 )]
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::memory;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -368,12 +369,13 @@ fn length_of(parts: &[&[u8]]) -> Option<usize> {
 }
 
 fn out_of_memory(bytes: usize) -> Error {
-    Error::new(ErrorKind::OutOfMemory, format!("no memory for a value of {bytes} bytes"))
+    memory::exhausted(bytes, "a value")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn parts_are_joined_and_shared() {

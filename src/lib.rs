@@ -7,6 +7,7 @@ mod error;
 mod limits;
 mod time;
 mod sync;
+mod memory;
 mod buffer;
 mod key;
 mod io;

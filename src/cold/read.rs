@@ -7,7 +7,8 @@ use crate::codec::compress::decompress;
 use crate::codec::record::{HEADER_BYTES, Header, Kind, split_compressed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyHasher};
-use std::cell::RefCell;
+use crate::memory;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// A record up to this bound is read in one piece, into memory that the thread keeps; of a longer one the header is read first, so
@@ -124,9 +125,9 @@ pub fn read_key<T>(
     if header.kind == Kind::Lost {
         return Err(damaged(segment, offset, "was found damaged earlier"));
     }
-    let mut long = Vec::new();
+    let mut long;
     let bytes = if count < header.value_start() {
-        long.resize(header.value_start(), 0);
+        long = memory::zeros(header.value_start(), "a key")?;
         let count = segment.file().read_at(&mut long, offset)?;
         &long[..count]
     } else {
@@ -206,15 +207,17 @@ fn path(segment: &Segment) -> String {
     segment.file().path().display().to_string()
 }
 
-/// Lends memory that the thread keeps, at most an eighth more than [`ONE_READ_BYTES`] of it.
-fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
+/// Lends memory that the thread keeps, at most an eighth more than [`ONE_READ_BYTES`] of it. A thread
+/// that is ending keeps nothing any more, and gets memory for this once.
+fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> Result<T>) -> Result<T> {
     thread_local! {
-        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
-    SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < length {
-            scratch.resize(length, 0);
-        }
-        use_it(&mut scratch[..length])
-    })
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    if scratch.len() < length {
+        scratch = memory::zeros(length, "a record")?;
+    }
+    let result = use_it(&mut scratch[..length]);
+    let _ending = SCRATCH.try_with(|kept| kept.set(scratch));
+    result
 }

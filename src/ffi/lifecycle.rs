@@ -1,7 +1,7 @@
 //! `hotcold_t`: opening, closing, and how every other call gets at its store.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ffi::boundary::{Outcome, boundary, done};
+use crate::ffi::boundary::{Outcome, boundary, done, unconditional};
 use crate::ffi::memory::{empty, path as path_of, required};
 use crate::ffi::options::hotcold_options_t;
 use crate::ffi::registry::Registry;
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn hotcold_close(
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
     unsafe {
-        boundary(error, || {
+        unconditional(error, || {
             if s.is_null() {
                 return done();
             }

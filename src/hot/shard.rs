@@ -15,7 +15,9 @@ use super::order::{Order, Slot};
 use super::state::State;
 use super::terms::{Departure, Found, Terms};
 use crate::buffer::Resident;
+use crate::error::Result;
 use crate::key::Key;
+use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -166,7 +168,10 @@ impl<'a> ShardGuard<'a> {
             let Some(slot) = self.state.evict() else { break };
             self.left(slot.stamp);
             reservation.room.add(slot.room());
-            victims.push(slot.entry);
+            // Where there is no memory for the list, freeing at once gives some.
+            if victims.try_reserve(1).is_ok() {
+                victims.push(slot.entry);
+            }
             if self.shard.oldest() >= until {
                 break;
             }
@@ -214,16 +219,22 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Adds the entries from hash `first` to hash `last`.
-    pub(super) fn collect(&self, first: u64, last: u64, out: &mut Vec<Entry>) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn collect(&self, first: u64, last: u64, out: &mut Vec<Entry>) -> Result<()> {
         let inside = |slot: &&Slot| (first..=last).contains(&slot.entry.hash());
-        out.extend(self.state.iter().filter(inside).map(|slot| slot.entry.clone()));
+        let mut found = self.state.iter().filter(inside);
+        found.try_for_each(|slot| memory::push(out, slot.entry.clone(), "a list of entries"))
     }
 
     /// The unwritten entries with their stamps in the order of writing, until `limit_bytes`.
     pub(super) fn oldest_unwritten(&self, limit_bytes: u64, out: &mut Vec<(u64, Entry)>) {
         let mut bytes = 0;
         for slot in self.state.unwritten.iter().rev() {
-            if bytes >= limit_bytes {
+            // It has room for one entry of each shard at least.
+            let is_full = out.len() == out.capacity() && out.try_reserve(1).is_err();
+            if bytes >= limit_bytes || is_full {
                 break;
             }
             bytes += slot.entry.charge();
@@ -232,15 +243,20 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// The keys with their stamps, the most valuable first, until `limit_bytes` of keys.
-    pub(super) fn hottest(&self, limit_bytes: usize, out: &mut Vec<(u64, Box<[u8]>)>) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn hottest(&self, limit_bytes: usize, out: &mut Vec<(u64, Vec<u8>)>) -> Result<()> {
         let mut bytes = 0;
         for slot in self.state.iter() {
             if bytes >= limit_bytes {
                 break;
             }
             bytes += slot.entry.key().len();
-            out.push((slot.stamp, slot.entry.key().into()));
+            let key = memory::copy(slot.entry.key(), "a hot key")?;
+            memory::push(out, (slot.stamp, key), "the list of hot keys")?;
         }
+        Ok(())
     }
 
     /// Takes everything out at once, whatever there is of it.

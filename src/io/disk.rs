@@ -18,6 +18,7 @@ use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped};
 use crate::io::handles::{FileId, Handle, PoolRef, id_of, opened, pool_of_this_process};
 use crate::io::map::FileMap;
+use crate::memory;
 use std::ffi::{CStr, CString};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -161,10 +162,11 @@ impl Disk for Directory {
     }
 
     fn create_mapped(&self, name: &str, bytes: usize) -> Result<Box<dyn Mapped>> {
+        let zeros = memory::zeros(bytes, "a file in memory")?;
         let file = self.open_with(name, NEW)?;
         // Written and not only lengthened, so that every page has its room.
         let made = file
-            .write_all_at(&vec![0; bytes], 0)
+            .write_all_at(&zeros, 0)
             .map_err(|error| failed(self.doing("write", name), &error, ""))
             .and_then(|()| FileMap::new(self.path.join(name), &file, bytes));
         match made {

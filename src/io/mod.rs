@@ -3,6 +3,8 @@
 pub mod files;
 pub mod clock;
 pub mod memory;
+#[cfg(any(test, all(feature = "reserve", not(debug_assertions))))]
+pub mod reserve;
 pub mod fork;
 pub mod failure;
 pub mod map;

@@ -68,6 +68,9 @@ use std::thread::JoinHandle;
 /// told some stores later; what was acknowledged survives the process all the same.
 const STAGE_AFTER: u64 = 512;
 
+/// The stack of a store's thread.
+const THREAD_STACK_BYTES: usize = 2 << 20;
+
 /// A store. All calls may be made from any thread at once; those that are not here are those of
 /// [`State`].
 pub struct Store {
@@ -182,6 +185,8 @@ fn storage_id(path: Option<&Path>, options: &Options) -> String {
 fn start(state: Arc<State>) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("hotcold".to_owned())
+        // Given, so that the environment is not asked. Callbacks run here, and some are deep.
+        .stack_size(THREAD_STACK_BYTES)
         .spawn(move || {
             let run = std::panic::AssertUnwindSafe(|| Maintenance::new(&state).run());
             if std::panic::catch_unwind(run).is_err() {
@@ -191,7 +196,12 @@ fn start(state: Arc<State>) -> Result<JoinHandle<()>> {
             }
         })
         .map_err(|error| {
-            let sentence = format!("start the store's thread: {error}");
-            Error::new(ErrorKind::Io, sentence).with_os_code(error.raw_os_error().unwrap_or(0))
+            // The system says the same of too many threads and of too little memory.
+            let sentence = format!(
+                "start the store's thread: {error}; free memory, or raise the limits of memory or \
+                 of threads"
+            );
+            let code = error.raw_os_error().unwrap_or(0);
+            Error::new(ErrorKind::OutOfMemory, sentence).with_os_code(code)
         })
 }

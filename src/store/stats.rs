@@ -89,7 +89,7 @@ const TIMED: usize = 6;
 
 /// All counters of one store. Any thread may use it at any time.
 pub struct Counters {
-    stripes: [Stripe; STRIPES],
+    stripes: Box<[Stripe]>,
 }
 
 /// Aligned to two cache lines, because processors fetch lines in pairs.
@@ -99,13 +99,13 @@ struct Stripe {
     operations: [AtomicU64; TIMED],
     errors: [AtomicU64; TIMED],
     /// Made by the first thread that comes, because most stores are used by few.
-    times: OnceLock<Box<[Histogram; TIMED]>>,
+    times: OnceLock<Box<[Histogram]>>,
 }
 
 impl Counters {
     /// Counters that stand at 0.
     pub fn new() -> Self {
-        Self { stripes: std::array::from_fn(|_| Stripe::new()) }
+        Self { stripes: (0..STRIPES).map(|_| Stripe::new()).collect() }
     }
 
     /// Adds `n` to a counter.
@@ -135,9 +135,10 @@ impl Counters {
     /// dropped events) is 0, for the store to fill in.
     pub fn snapshot(&self) -> Snapshot {
         let count = |counter: Counter| self.sum(|stripe| &stripe.counts[counter as usize]);
-        let [store, retrieve, delete, clear, hot, cold] = std::array::from_fn(|i| self.timed(i));
         let mut all = Distribution::new();
-        [&store, &retrieve, &delete, &clear].iter().for_each(|timed| all.merge(&timed.times));
+        let [store, retrieve, delete, clear] =
+            std::array::from_fn(|i| self.timed(i, Some(&mut all)));
+        let [hot, cold] = [Tier::Hot, Tier::Cold].map(|tier| self.timed(index_of(tier), None));
         let (hot_hits, hot_misses) = (count(Counter::HotHits), count(Counter::HotMisses));
         let (cold_hits, cold_misses) = (count(Counter::ColdHits), count(Counter::ColdMisses));
         // What a retrieve finds it finds in one tier, so the hits of the tiers add up.
@@ -189,14 +190,21 @@ impl Counters {
         self.stripes.iter().map(|stripe| counter(stripe).load(Ordering::Relaxed)).sum()
     }
 
-    fn timed(&self, index: usize) -> Timed {
+    /// What was counted of one kind, whose times are added to `all`. Not inlined, so that one
+    /// distribution at a time is on the caller's stack.
+    #[inline(never)]
+    fn timed(&self, index: usize, all: Option<&mut Distribution>) -> Timed {
         let mut times = Distribution::new();
         let histograms = self.stripes.iter().filter_map(|stripe| stripe.times.get());
         histograms.for_each(|histograms| times.add(&histograms[index]));
+        if let Some(all) = all {
+            all.merge(&times);
+        }
         Timed {
             operations: self.sum(|stripe| &stripe.operations[index]),
             errors: self.sum(|stripe| &stripe.errors[index]),
-            times,
+            mean_ns: times.mean(),
+            p99_ns: times.percentile(990),
         }
     }
 }
@@ -223,7 +231,7 @@ impl Stripe {
     #[cold]
     fn record(&self, index: usize, elapsed: std::time::Duration, weight: u64) {
         let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let times = self.times.get_or_init(|| Box::new(std::array::from_fn(|_| Histogram::new())));
+        let times = self.times.get_or_init(|| (0..TIMED).map(|_| Histogram::new()).collect());
         times[index].record(ns, weight);
     }
 }
@@ -405,7 +413,8 @@ pub struct OperationStats {
 struct Timed {
     operations: u64,
     errors: u64,
-    times: Distribution,
+    mean_ns: f64,
+    p99_ns: u64,
 }
 
 impl Timed {
@@ -413,8 +422,8 @@ impl Timed {
         OperationStats {
             operations: self.operations,
             errors: self.errors,
-            mean_ns: self.times.mean(),
-            p99_ns: self.times.percentile(990),
+            mean_ns: self.mean_ns,
+            p99_ns: self.p99_ns,
         }
     }
 
@@ -425,8 +434,8 @@ impl Timed {
             hits,
             misses,
             hit_ratio: ratio(hits, misses),
-            mean_ns: self.times.mean(),
-            p99_ns: self.times.percentile(990),
+            mean_ns: self.mean_ns,
+            p99_ns: self.p99_ns,
         }
     }
 }

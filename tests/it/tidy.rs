@@ -12,17 +12,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("limits", &["error"]),
     ("time", &["error", "limits"]),
     ("sync", &[]),
-    ("buffer", &["error", "limits"]),
+    ("memory", &["error"]),
+    ("buffer", &["error", "limits", "memory"]),
     ("key", &["error", "limits"]),
     ("codec", BASE),
     ("io", BASE),
     ("hot", BASE),
-    ("cold", &["error", "limits", "sync", "time", "buffer", "key", "codec", "io"]),
-    ("store", &["error", "limits", "sync", "time", "buffer", "key", "io", "hot", "cold"]),
-    ("ffi", &["error", "limits", "sync", "buffer", "key", "store"]),
+    ("cold", &["error", "limits", "sync", "time", "memory", "buffer", "key", "codec", "io"]),
+    ("store", &["error", "limits", "sync", "time", "memory", "buffer", "key", "io", "hot", "cold"]),
+    ("ffi", &["error", "limits", "sync", "memory", "buffer", "key", "store"]),
 ];
 
-const BASE: &[&str] = &["error", "limits", "time", "sync", "buffer", "key"];
+const BASE: &[&str] = &["error", "limits", "time", "sync", "memory", "buffer", "key"];
 
 /// Where `unsafe` is allowed: where C or the system is talked to, and in the shared buffer.
 const UNSAFE: &[&str] = &["ffi/", "io/", "buffer.rs"];
