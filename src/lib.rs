@@ -9,6 +9,7 @@ mod time;
 mod sync;
 mod memory;
 mod buffer;
+mod chain;
 mod key;
 mod io;
 mod codec;

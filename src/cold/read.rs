@@ -8,10 +8,10 @@ use crate::codec::record::{HEADER_BYTES, Header, Kind, split_compressed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyHasher};
 use crate::memory;
-use std::cell::Cell;
+use crate::sync::{Mutex, STRIPES, stripe};
 use std::ops::Range;
 
-/// A record up to this bound is read in one piece, into memory that the thread keeps; of a longer one the header is read first, so
+/// A record up to this bound is read in one piece, into memory that is kept; of a longer one the header is read first, so
 /// that what its class adds to its length is neither read nor allocated.
 const ONE_READ_BYTES: u64 = 64 << 10;
 
@@ -207,17 +207,20 @@ fn path(segment: &Segment) -> String {
     segment.file().path().display().to_string()
 }
 
-/// Lends memory that the thread keeps, at most an eighth more than [`ONE_READ_BYTES`] of it. A thread
-/// that is ending keeps nothing any more, and gets memory for this once.
+/// Lends memory that is kept for the threads of a stripe, at most an eighth more than
+/// [`ONE_READ_BYTES`] of it; if another one has it, memory for this once. Not kept by threads
+/// themselves: one that is ending has no memory of its own any more.
 fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> Result<T>) -> Result<T> {
-    thread_local! {
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    static KEPT: [Scratch; STRIPES] = [const { Scratch(Mutex::new(Vec::new())) }; STRIPES];
+    let mut own = Vec::new();
+    let mut kept = KEPT[stripe()].0.try_lock();
+    let scratch = kept.as_deref_mut().unwrap_or(&mut own);
     if scratch.len() < length {
-        scratch = memory::zeros(length, "a record")?;
+        *scratch = memory::zeros(length, "a record")?;
     }
-    let result = use_it(&mut scratch[..length]);
-    let _ending = SCRATCH.try_with(|kept| kept.set(scratch));
-    result
+    use_it(&mut scratch[..length])
 }
+
+/// On cache lines of its own.
+#[repr(align(128))]
+struct Scratch(Mutex<Vec<u8>>);

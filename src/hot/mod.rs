@@ -310,6 +310,21 @@ pub struct Guards<'a> {
 }
 
 impl<'a> Guards<'a> {
+    /// Makes room for an entry of each of these hashes, so that inserting them does not fail for memory.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `publish`, where all must be hot"))]
+    pub fn reserve(&mut self, hashes: impl Iterator<Item = u64>, unwritten: bool) -> Result<()> {
+        let mut counts = [0; SHARD_COUNT];
+        for hash in hashes {
+            let index = shard_index(hash);
+            counts[index] += 1;
+            self.of(hash).reserve(counts[index], unwritten)?;
+        }
+        Ok(())
+    }
+
     /// The shard of the keys with this hash.
     ///
     /// # Panics

@@ -65,7 +65,8 @@ impl<'a> ShardGuard<'a> {
 
     /// Inserts `entry`, which is of `key`, stored or promoted at `now`, and returns the one of the same key that it
     /// replaces, to be dropped after the lock. The room is the reservation's, which gets that of the
-    /// replaced one; if it is too little, nothing of the key is hot afterwards.
+    /// replaced one; if it is too little, or there is no memory for the entry's place, nothing of the
+    /// key is hot afterwards.
     pub fn insert(
         &mut self,
         key: &Key<'_>,
@@ -73,6 +74,11 @@ impl<'a> ShardGuard<'a> {
         reservation: &mut Reservation<'_>,
         now: Instant,
     ) -> Option<Entry> {
+        if self.state.reserve(1, entry.is_unwritten()).is_err() {
+            let replaced = self.detach(probe(key));
+            reservation.room.add(replaced.as_ref().map_or(Room::default(), Slot::room));
+            return replaced.map(|slot| slot.entry);
+        }
         let room = Room::of_entry(entry.charge());
         let stamp = self.state.insert_stamp(self.budget.next_tick());
         let resident = Resident::new(entry.buffer().clone());
@@ -86,6 +92,14 @@ impl<'a> ShardGuard<'a> {
         replaced.map(|slot| slot.entry)
     }
 
+    /// Makes room for `count` more entries, so that inserting them does not fail for memory.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn reserve(&mut self, count: usize, unwritten: bool) -> Result<()> {
+        self.state.reserve(count, unwritten)
+    }
+
     /// Removes the entry of `key` and returns it, to be dropped after the lock.
     pub fn remove(&mut self, key: &Key<'_>) -> Option<Entry> {
         self.take_out(probe(key)).map(|slot| slot.entry)
@@ -97,10 +111,11 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Makes an unwritten entry evictable, as just used, and returns true; false if this version
-    /// of `key` is not here or not unwritten.
+    /// of `key` is not here or not unwritten, or there is no memory for its place among the others.
     pub fn mark_written(&mut self, key: &Key<'_>, version: u64) -> bool {
         let is_it = |slot: &&Slot| slot.entry.version() == version;
-        if self.state.unwritten.peek(probe(key)).filter(is_it).is_none() {
+        let is_here = self.state.unwritten.peek(probe(key)).filter(is_it).is_some();
+        if !is_here || self.state.reserve(1, false).is_err() {
             return false;
         }
         // Detached, not taken out: its room stays taken, so that nobody else can come into it.

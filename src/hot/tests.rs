@@ -546,3 +546,13 @@ fn the_bounds_hold_at_every_instant_under_threads() {
     hot.shrink_to(0, &mut Victims::new());
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
 }
+
+#[test]
+fn places_for_many_can_be_had_before_they_come() {
+    let hot = hot_for(1_000);
+    let hashes: Vec<u64> = (0..100).map(|n| n << 58 | n).collect();
+    let mut guards = hot.lock_for(hashes.iter().copied());
+    for unwritten in [true, false] {
+        guards.reserve(hashes.iter().copied(), unwritten).unwrap();
+    }
+}

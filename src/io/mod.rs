@@ -7,6 +7,7 @@ pub mod memory;
 pub mod reserve;
 pub mod fork;
 pub mod failure;
+pub mod thread;
 pub mod map;
 pub mod handles;
 pub mod disk;

@@ -34,7 +34,7 @@ const STATE_ALIGN: usize = 64;
 
 static SMALL: Blocks<256, 1024, 16> = Blocks::new();
 static MIDDLE: Blocks<4096, 64, 1> = Blocks::new();
-static LARGE: Blocks<65536, 8, 1> = Blocks::new();
+static LARGE: Blocks<65536, 16, 1> = Blocks::new();
 
 /// Every block begins at a multiple of it.
 const ALIGN_MAX: usize = 256;

@@ -12,13 +12,10 @@
 //!    not in others. Once they have finished it is exact.
 
 use super::histogram::{Distribution, Histogram};
-use std::cell::Cell;
+use crate::sync::{STRIPES, stripe};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-
-/// Sets of counters in a store. More cores than this share sets, which is slower but as right.
-const STRIPES: usize = 16;
 
 /// Operations of a kind and stripe that are all timed, so that a young store has figures too.
 const ALWAYS_TIMED: u64 = 64;
@@ -183,7 +180,7 @@ impl Counters {
     }
 
     fn stripe(&self) -> &Stripe {
-        &self.stripes[stripe_of_thread()]
+        &self.stripes[stripe()]
     }
 
     fn sum(&self, counter: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
@@ -228,11 +225,21 @@ impl Stripe {
         Timer { stripe: self, index, started, weight, ok: true }
     }
 
+    /// Without memory for them nothing is timed yet.
+    fn make_times(&self) -> Option<&[Histogram]> {
+        let mut times = Vec::new();
+        times.try_reserve_exact(TIMED).ok()?;
+        times.resize_with(TIMED, Histogram::new);
+        Some(self.times.get_or_init(|| times.into_boxed_slice()))
+    }
+
     #[cold]
     fn record(&self, index: usize, elapsed: std::time::Duration, weight: u64) {
         let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let times = self.times.get_or_init(|| (0..TIMED).map(|_| Histogram::new()).collect());
-        times[index].record(ns, weight);
+        if let Some(times) = self.times.get().map(|times| &times[..]).or_else(|| self.make_times())
+        {
+            times[index].record(ns, weight);
+        }
     }
 }
 
@@ -450,20 +457,6 @@ fn index_of(tier: Tier) -> usize {
 
 fn ratio(hits: u64, misses: u64) -> f64 {
     if hits == 0 { 0.0 } else { hits as f64 / (hits + misses) as f64 }
-}
-
-/// The stripe that this thread keeps to, in every store of the process.
-fn stripe_of_thread() -> usize {
-    const NONE: usize = usize::MAX;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(NONE) });
-    let stripe = STRIPE.get();
-    if stripe != NONE {
-        return stripe;
-    }
-    let stripe = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-    STRIPE.set(stripe);
-    stripe
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
  *
  * This program has a malloc of its own in front of the C library's, which the shared library uses too.
  * Each run is a process: it opens a copy of a store whose process died, calls everything, and compares
- * with a model. `exhausted BYTES NTH STICKY SCENARIO` is one run, for a debugger. */
+ * with a model. `exhausted BYTES NTH STICKY SCENARIO` is one run, for a debugger; `exhausted 1` lets
+ * each of the small ones fail too. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <dirent.h>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -18,8 +20,9 @@
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
+static int *model; /* the version of each key's value, 0 for none; outlives a process */
+static atomic_long *seen; /* allocations that were large enough; outlives a process too */
 static atomic_long left = -1; /* allocations that still work; -1: all */
-static atomic_long seen;
 static size_t least = 1;
 static int sticky;
 
@@ -28,7 +31,7 @@ static int fails(size_t bytes) {
     if (bytes < least || atomic_load(&left) < 0) {
         return 0;
     }
-    atomic_fetch_add(&seen, 1);
+    atomic_fetch_add(seen, 1);
     long before = atomic_fetch_sub(&left, 1);
     if (before > 0) {
         return 0;
@@ -55,12 +58,12 @@ int posix_memalign(void **out, size_t align, size_t bytes) {
     return memory ? 0 : 12;
 }
 
+enum { NEVER = 4 }; /* the allocation that was to fail was never made */
 enum { KEYS = 48, LONG_BYTES = 100 << 10, MIDDLE_BYTES = 9 << 10, SHORT_BYTES = 100 };
 enum scenario { THROUGH, BACK, HOT, SCENARIOS };
 
 static hotcold_t *store;
-static int model[KEYS]; /* the version of each key's value; 0: none */
-static int failures;
+static int failures, verbose;
 
 static size_t bytes_of(int key) {
     return key % 5 == 0 ? LONG_BYTES : key % 5 == 1 ? MIDDLE_BYTES : SHORT_BYTES;
@@ -86,6 +89,9 @@ static void bad(const char *what, int key, int32_t status) {
 static int did(const char *what, int key, int32_t status) {
     if (status < 0 && status != HOTCOLD_OUT_OF_MEMORY) {
         bad(what, key, status);
+    }
+    if (status < 0 && verbose) {
+        fprintf(stderr, "%s (key %d): %s\n", what, key, error.message);
     }
     failures += status < 0;
     return status == HOTCOLD_OK;
@@ -262,6 +268,11 @@ static void call_all(const char *path, enum scenario scenario) {
         did("backup", 0, hotcold_backup(store, copy, &error));
         did("verify", 0, hotcold_verify(store, &records, &damaged, &error));
         CHECK(damaged == 0);
+    }
+}
+
+static void call_rest(enum scenario scenario) {
+    if (scenario != HOT) {
         did("compact", 0, hotcold_compact(store, &error));
         demote();
     }
@@ -271,7 +282,7 @@ static void call_all(const char *path, enum scenario scenario) {
     delete_key(13);
     put_key(40, 5);
     if (did("clear", 0, hotcold_clear(store, &error))) {
-        memset(model, 0, sizeof model);
+        memset(model, 0, KEYS * sizeof *model);
     }
     put_key(1, 6);
     write_batch(7);
@@ -310,6 +321,13 @@ static void copy_files(const char *from, const char *to) {
         close(in);
     }
     closedir(all);
+}
+
+/* What a process that died has left. */
+static void check_after_kill(const char *path, hotcold_options_t *o) {
+    OK(hotcold_open(path, o, &store, &error));
+    check_all("retrieve after a kill");
+    OK(hotcold_close(store, &error));
 }
 
 static void set(hotcold_options_t *o, const char *name, const char *value) {
@@ -352,6 +370,56 @@ static void make_template(const char *path) {
     CHECK(waitpid(child, NULL, 0) == child);
 }
 
+/* Runs what is between without a failure. */
+static long with_memory(void) { return atomic_exchange(&left, -1); }
+static void go_on(long was) { atomic_store(&left, was); }
+
+/* Opens, calls, closes, and opens again to see what is left; 0 if more cannot be said. Or dies where
+ * it would close. */
+static int act(const char *where, hotcold_options_t *o, enum scenario scenario, int clears,
+               int check_before, int kills) {
+    for (int tries = 0; tries < 3 && !store; tries++) {
+        did("open", 0, hotcold_open(where, o, &store, &error));
+    }
+    if (!store) {
+        with_memory();
+        OK(hotcold_open(where, o, &store, &error));
+    }
+    if (scenario == HOT) {
+        memset(model, 0, KEYS * sizeof *model);
+        seed();
+    }
+    if (clears) {
+        call_rest(scenario);
+    } else {
+        call_all(where ? where : "", scenario);
+    }
+    if (check_before) {
+        const long was = with_memory();
+        check_all("retrieve with memory again");
+        go_on(was);
+    }
+    if (kills) {
+        kill(getpid(), SIGKILL);
+    }
+    int32_t closed = hotcold_close(store, &error);
+    store = NULL;
+    if (closed != HOTCOLD_OK && closed != HOTCOLD_OUT_OF_MEMORY) {
+        bad("close", 0, closed);
+    }
+    /* What was only in hot may be lost where closing failed, as it says. */
+    if (scenario == HOT || (closed != HOTCOLD_OK && scenario == BACK)) {
+        return scenario == HOT;
+    }
+    const long was = with_memory();
+    OK(hotcold_open(where, o, &store, &error));
+    check_all("retrieve after opening again");
+    OK(hotcold_close(store, &error));
+    store = NULL;
+    go_on(was);
+    return 1;
+}
+
 /* One run; 0 if the allocation that was to fail was never made. */
 static int run(const char *template, const char *path, long nth, enum scenario scenario) {
     hotcold_options_t *o = options_of(scenario);
@@ -362,84 +430,90 @@ static int run(const char *template, const char *path, long nth, enum scenario s
             model[key] = key != 9;
         }
     }
-    atomic_store(&left, nth - 1);
-    for (int tries = 0; tries < 3; tries++) {
-        if (did("open", 0, hotcold_open(where, o, &store, &error))) {
+    go_on(nth - 1);
+    const int kills = scenario == THROUGH ? (int)(nth % 4) : 0;
+    if (act(where, o, scenario, 0, nth / 4 % 2, kills == 1)) {
+        act(where, o, scenario, 1, nth / 8 % 2, kills == 3);
+    }
+    with_memory();
+    hotcold_options_free(o);
+    return atomic_load(seen) >= nth;
+}
+
+/* One run in a process of its own; what waitpid says of it, or of what looked at its remains. */
+static int run_apart(const char *template, const char *path, long nth, enum scenario scenario) {
+    int status = 0;
+    for (int turn = 0; turn < 2; turn++) {
+        fflush(stdout);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            if (turn) {
+                check_after_kill(path, options_of(scenario));
+                _exit(atomic_load(seen) >= nth ? 0 : NEVER);
+            }
+            _exit(run(template, path, nth, scenario) ? 0 : NEVER);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        if (!(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
             break;
         }
     }
-    if (store) {
-        if (!where) {
-            seed();
+    return status;
+}
+
+static void remove_all(const char *path) {
+    char copy[4400];
+    nftw(path, check_remove_path, 16, FTW_DEPTH | FTW_PHYS);
+    snprintf(copy, sizeof copy, "%s.copy", path);
+    nftw(copy, check_remove_path, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Every allocation of a scenario in turn; how many runs went wrong. */
+static int try_all(const char *template, enum scenario scenario, long stride, int *runs) {
+    char path[4300];
+    int wrong = 0, status = 0;
+    for (long nth = 1 + (sticky + scenario) % stride; wrong < 10; nth += stride) {
+        snprintf(path, sizeof path, "%s.%d", template, ++*runs);
+        memset(model, 0, KEYS * sizeof *model);
+        atomic_store(seen, 0);
+        status = run_apart(template, path, nth, scenario);
+        remove_all(path);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == NEVER) {
+            break;
         }
-        call_all(path, scenario);
+        if (status) {
+            fprintf(stderr, "exhausted %zu %ld %d %d: %s %d\n", least, nth, sticky, scenario,
+                    WIFSIGNALED(status) ? "killed by" : "ended with",
+                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+            wrong++;
+        }
     }
-    const long met = atomic_load(&seen);
-    if (store) {
-        if (!where || nth % 2) { /* close with memory, or without */
-            atomic_store(&left, -1);
-            check_all("retrieve with memory again");
-        }
-        int32_t closed = hotcold_close(store, &error);
-        atomic_store(&left, -1);
-        if (closed != HOTCOLD_OK && closed != HOTCOLD_OUT_OF_MEMORY) {
-            bad("close", 0, closed);
-        }
-        /* What was only in hot may be lost where closing failed, as it says. */
-        if (closed != HOTCOLD_OK && scenario == BACK) {
-            return met >= nth;
-        }
-    }
-    atomic_store(&left, -1);
-    if (where) {
-        OK(hotcold_open(where, o, &store, &error));
-        check_all("retrieve after opening again");
-        OK(hotcold_close(store, &error));
-    }
-    hotcold_options_free(o);
-    return met >= nth;
+    return wrong;
 }
 
 int main(int argc, char **argv) {
-    static const size_t sizes[] = {1, 4096};
-    const char *template = strdup(fresh("template")), *all = strdup(fresh("run"));
-    char path[4300];
-    int runs = 0, wrong = 0;
+    const char *template = strdup(fresh("template"));
+    const int shared = PROT_READ | PROT_WRITE;
+    void *memory = mmap(NULL, 4096, shared, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    seen = memory;
+    model = (int *)memory + 16;
     make_template(template);
     if (argc > 4) {
-        least = (size_t)atol(argv[1]), sticky = atoi(argv[3]);
-        return run(template, all, atol(argv[2]), (enum scenario)atoi(argv[4])) ? 0 : 4;
+        least = (size_t)atol(argv[1]), sticky = atoi(argv[3]), verbose = 1;
+        return run(template, fresh("run"), atol(argv[2]), (enum scenario)atoi(argv[4])) ? 0 : NEVER;
     }
-    const long step = getenv("HOTCOLD_STEP") ? atol(getenv("HOTCOLD_STEP")) : 1;
-    for (int scenario = 0; scenario < SCENARIOS; scenario++) {
-        for (int size = 0; size < 2; size++) {
-            for (sticky = 0; sticky < 2; sticky++) {
-                least = sizes[size];
-                /* Of the many small ones not every one in every run. */
-                const long stride = least > 1 ? 1 : 5 * step;
-                int status = 0;
-                for (long nth = 1 + (sticky + scenario) % stride; status == 0; nth += stride) {
-                    snprintf(path, sizeof path, "%s.%d", all, runs++);
-                    fflush(stdout);
-                    pid_t child = fork();
-                    CHECK(child >= 0);
-                    if (child == 0) {
-                        alarm(60);
-                        _exit(run(template, path, nth, (enum scenario)scenario) ? 0 : 4);
-                    }
-                    CHECK(waitpid(child, &status, 0) == child);
-                    nftw(path, check_remove_path, 16, FTW_DEPTH | FTW_PHYS);
-                    snprintf(path + strlen(path), 8, ".copy");
-                    nftw(path, check_remove_path, 16, FTW_DEPTH | FTW_PHYS);
-                    if (status && !(WIFEXITED(status) && WEXITSTATUS(status) == 4)) {
-                        fprintf(stderr, "exhausted %zu %ld %d %d: %s %d\n", least, nth, sticky,
-                                scenario, WIFSIGNALED(status) ? "killed by" : "ended with",
-                                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-                        status = 0;
-                        CHECK(++wrong < 20);
-                    }
-                }
-            }
+    /* Of the many small ones not each in every run of the tests; 1: each. */
+    const long stride = argc > 1 ? atol(argv[1]) : 23;
+    int runs = 0, wrong = 0;
+    for (sticky = 0; sticky < 2; sticky++) {
+        for (int scenario = 0; scenario < SCENARIOS; scenario++) {
+            least = 4096;
+            wrong += try_all(template, (enum scenario)scenario, 1, &runs);
+            least = 1;
+            wrong += try_all(template, (enum scenario)scenario, stride, &runs);
         }
     }
     printf("%d runs, %d of them wrong\n", runs, wrong);

@@ -65,13 +65,13 @@ fn a_damaged_byte_is_passed_over_and_a_lost_sector_ends_it() {
     for at in 64..ends[2] {
         let mut damaged = ring.clone();
         damaged[ring_index(at)] ^= 0x81;
-        assert_eq!(64 + rescue(&damaged, SEGMENT, 64).len() as u64, ends[2], "byte {at}");
+        assert_eq!(64 + rescue(&damaged, SEGMENT, 64).unwrap().len() as u64, ends[2], "byte {at}");
         damaged[ring_index(at + 20)] ^= 0x81;
-        let found = 64 + rescue(&damaged, SEGMENT, 64).len() as u64;
+        let found = 64 + rescue(&damaged, SEGMENT, 64).unwrap().len() as u64;
         let is_end = found == 64 || ends.contains(&found);
         assert!(is_end && found <= ends[2], "bytes {at} and behind it");
     }
     let mut lost = ring;
     lost[256..512].fill(0);
-    assert_eq!(64 + rescue(&lost, SEGMENT, 64).len() as u64, ends[0]);
+    assert_eq!(64 + rescue(&lost, SEGMENT, 64).unwrap().len() as u64, ends[0]);
 }
