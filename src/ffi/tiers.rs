@@ -73,6 +73,7 @@ pub unsafe extern "C" fn hotcold_warm_up(
 /// HOTCOLD_IO                writing back failed
 /// HOTCOLD_NO_SPACE          writing back failed because the disk is full
 /// HOTCOLD_READ_ONLY         writing back is refused after a failed sync
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0
