@@ -21,6 +21,9 @@
  *           NULL is fine there. Any order of releasing is safe, also after the store was closed.
  * Threads   A hotcold_t may be used from any thread at any time. Options, batches, cursors and event
  *           queues are for one thread at a time.
+ *           They may be called while a thread or the process ends, and on small stacks: each needs less
+ *           than 16 KiB, callbacks aside.
+ * Memory    Where the process has none left, calls answer HOTCOLD_OUT_OF_MEMORY and have no effect.
  * Closing   Using a hotcold_t after hotcold_close(), or closing it twice, is answered with
  *           HOTCOLD_MISUSE, always. Releasing any other object twice is undefined.
  * Forking   In a forked child every call on an inherited store is answered with HOTCOLD_MISUSE.
@@ -850,6 +853,7 @@ void hotcold_options_free(hotcold_options_t *o);
  *
  * HOTCOLD_OK                set
  * HOTCOLD_INVALID_ARGUMENT  a pointer is NULL, no such name, or the value does not parse
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -871,6 +875,7 @@ hotcold_status_t hotcold_options_set(hotcold_options_t *o,
  *
  * HOTCOLD_OK                set
  * HOTCOLD_INVALID_ARGUMENT  a pointer is NULL, no such name, or not a value for it
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -931,12 +936,13 @@ hotcold_status_t hotcold_open(const char *path,
  *       write-back, call hotcold_sync() first
  * after no thread of the store runs any more, and the directory may be opened again
  *
- * HOTCOLD_OK         closed; or s is NULL
- * HOTCOLD_MISUSE     not open, called from a callback or a load, or after a fork by the child
- * HOTCOLD_IO         closed, but the last writes or the sync failed
- * HOTCOLD_NO_SPACE   closed, but the disk was full
- * HOTCOLD_READ_ONLY  closed, but an earlier sync had failed
- * HOTCOLD_INTERNAL   closed, after a defect of this library
+ * HOTCOLD_OK             closed; or s is NULL
+ * HOTCOLD_MISUSE         not open, called from a callback or a load, or after a fork by the child
+ * HOTCOLD_IO             closed, but the last writes or the sync failed
+ * HOTCOLD_NO_SPACE       closed, but the disk was full
+ * HOTCOLD_READ_ONLY      closed, but an earlier sync had failed
+ * HOTCOLD_OUT_OF_MEMORY  closed, but there was no memory to write back
+ * HOTCOLD_INTERNAL       closed, after a defect of this library
  *
  * since 0.1.0
  */
@@ -959,6 +965,7 @@ hotcold_status_t hotcold_close(hotcold_t *s, hotcold_error_t *error);
  * HOTCOLD_IO                the system refused
  * HOTCOLD_NO_SPACE          the disk is full; what was unwritten stays in hot
  * HOTCOLD_READ_ONLY         an earlier sync had failed, or opened with read_only
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1115,6 +1122,7 @@ hotcold_status_t hotcold_delete(hotcold_t *s,
  * HOTCOLD_IO                the system refused
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1135,6 +1143,7 @@ hotcold_status_t hotcold_clear(hotcold_t *s, hotcold_error_t *error);
  * HOTCOLD_OK                filled
  * HOTCOLD_INVALID_ARGUMENT  s or out is NULL, or out_size is 0
  * HOTCOLD_MISUSE            not open
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1480,6 +1489,7 @@ hotcold_status_t hotcold_write(hotcold_t *s,
  * HOTCOLD_OK                the keys were asked for; statuses_out tells how it went
  * HOTCOLD_INVALID_ARGUMENT  s is NULL, or another pointer is NULL and n is not 0
  * HOTCOLD_MISUSE            not open
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1632,6 +1642,7 @@ hotcold_status_t hotcold_warm_up(hotcold_t *s,
  * HOTCOLD_IO                writing back failed
  * HOTCOLD_NO_SPACE          writing back failed because the disk is full
  * HOTCOLD_READ_ONLY         writing back is refused after a failed sync
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1661,6 +1672,7 @@ hotcold_status_t hotcold_optimize_hot(hotcold_t *s,
  * HOTCOLD_OK                subscribed
  * HOTCOLD_INVALID_ARGUMENT  s, fn or subscription_out is NULL
  * HOTCOLD_MISUSE            not open
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1690,6 +1702,7 @@ hotcold_status_t hotcold_subscribe(hotcold_t *s,
  * HOTCOLD_NOT_FOUND         no such subscription, or no more
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0
@@ -1738,6 +1751,7 @@ hotcold_status_t hotcold_event_queue_open(hotcold_t *s,
  * HOTCOLD_END               none came in time; or the store is closed, and nothing is queued
  * HOTCOLD_INVALID_ARGUMENT  q or out is NULL
  * HOTCOLD_MISUSE            opened before this process was forked
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library
  *
  * since 0.1.0

@@ -20,7 +20,9 @@
     reason = "one thin, fallible allocation per value: see the module's first paragraph"
 )]
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::sync::{STRIPES, stripe};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -49,9 +51,6 @@ struct Header {
     uses: AtomicU32,
 }
 
-/// Counters that threads on many cores keep to their own lines of.
-const STRIPES: usize = 16;
-
 /// The memory of the values that a store's callers hold and that hot does not have.
 #[derive(Default)]
 pub struct Ledger {
@@ -71,12 +70,7 @@ impl Ledger {
     }
 
     fn stripe(&self) -> &AtomicU64 {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-        }
-        // A thread that is ending has no local storage any more.
-        &self.stripes[INDEX.try_with(|index| *index).unwrap_or(0)].0
+        &self.stripes[stripe()].0
     }
 }
 
@@ -368,12 +362,13 @@ fn length_of(parts: &[&[u8]]) -> Option<usize> {
 }
 
 fn out_of_memory(bytes: usize) -> Error {
-    Error::new(ErrorKind::OutOfMemory, format!("no memory for a value of {bytes} bytes"))
+    memory::exhausted(bytes, "a value")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn parts_are_joined_and_shared() {

@@ -9,6 +9,8 @@
 //!
 //! Not poisoned, because a panic is fenced at the C boundary and what a lock guards stays in use.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 use std::time::Duration;
 
@@ -30,6 +32,22 @@ pub struct RwLock<T>(sync::RwLock<T>);
 /// Waits for a change of what a [`Mutex`] guards.
 #[derive(Debug, Default)]
 pub struct Condvar(sync::Condvar);
+
+/// What many threads count or keep at once is split into so many parts.
+pub const STRIPES: usize = 16;
+
+/// The part that the calling thread keeps to, below [`STRIPES`].
+#[inline]
+pub fn stripe() -> usize {
+    const NONE: usize = usize::MAX;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // A number without a destructor, so that it is there as long as the thread runs.
+    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(NONE) });
+    if STRIPE.get() == NONE {
+        STRIPE.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+    }
+    STRIPE.get() % STRIPES
+}
 
 impl<T> Mutex<T> {
     /// An open lock around `value`.
@@ -55,6 +73,7 @@ impl<T> Mutex<T> {
     }
 
     /// Takes the lock if no other thread has it.
+    #[inline]
     #[cfg(not(test))]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         tried(self.0.try_lock())

@@ -16,6 +16,7 @@
 //! | 3 | zstd | reserved |
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use parking_lot::Mutex;
 use std::fmt;
@@ -28,6 +29,11 @@ const ZSTD: u8 = 3;
 /// States that wait for the next reader: 736 KiB at most. More readers than that at one instant
 /// make their own, which costs them half a microsecond.
 const IDLE_MAX: usize = 16;
+
+/// What the codec asks for at once, with what rounding and alignment may add. Where it cannot have it
+/// it panics, so it is asked for before.
+const DEFLATE_BYTES: usize = 384 << 10;
+const INFLATE_BYTES: usize = 64 << 10;
 
 /// How a store compresses what it writes; what it reads says so itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +93,9 @@ impl fmt::Display for Compression {
 /// Compresses one run of bytes after another. Takes some 300 KiB with deflate.
 pub struct Compressor {
     codec: u8,
-    level: flate2::Compression,
+    /// `None`: nothing is worth trying.
+    level: Option<flate2::Compression>,
+    /// Made when it is first used.
     deflate: Option<Compress>,
 }
 
@@ -106,8 +114,7 @@ impl Compressor {
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
-        let deflate = level.map(|level| Compress::new(level, false));
-        Ok(Self { codec: compression.codec(), level: level.unwrap_or_default(), deflate })
+        Ok(Self { codec: compression.codec(), level, deflate: None })
     }
 
     /// The codec number of what [`Compressor::compress`] appends.
@@ -121,15 +128,16 @@ impl Compressor {
     /// # Errors
     /// `OutOfMemory`; `Internal` if the codec fails. `out` is as it was.
     pub fn compress(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Result<bool> {
-        let Some(deflate) = &mut self.deflate else { return Ok(false) };
+        let Some(level) = self.level else { return Ok(false) };
+        let deflate = match &mut self.deflate {
+            Some(deflate) => deflate,
+            none => none.insert(new_deflate(level)?),
+        };
         let start = out.len();
         // Room for what grows, too: a state that is broken off in the middle keeps bytes of it
         // over a reset (zlib-rs 0.6.8), and fails on what comes next.
         let bound = raw.len() + raw.len() / 4 + 64;
-        out.try_reserve(bound).map_err(|_| {
-            let message = format!("no memory to compress {} bytes", raw.len());
-            Error::new(ErrorKind::OutOfMemory, message)
-        })?;
+        memory::grow(out, bound, "a compressed value")?;
         out.resize(start + bound, 0);
         deflate.reset();
         let outcome = deflate.compress(raw, &mut out[start..], FlushCompress::Finish);
@@ -138,7 +146,7 @@ impl Compressor {
         let shrunk = ended && written < raw.len();
         out.truncate(if shrunk { start + written } else { start });
         if !ended {
-            *deflate = Compress::new(self.level, false);
+            self.deflate = None;
         }
         match outcome {
             Ok(_) => Ok(shrunk),
@@ -153,7 +161,8 @@ impl Compressor {
 ///
 /// # Errors
 /// `Corrupt` unless all of `data` gives exactly `out.len()` bytes, or if the number means nothing;
-/// `Unsupported` for a codec that this version does not have. What is in `out` is then undefined.
+/// `Unsupported` for a codec that this version does not have; `OutOfMemory`. What is in `out` is then
+/// undefined.
 pub fn decompress(codec: u8, data: &[u8], out: &mut [u8]) -> Result<()> {
     match codec {
         NONE if data.len() == out.len() => {
@@ -170,12 +179,23 @@ pub fn decompress(codec: u8, data: &[u8], out: &mut [u8]) -> Result<()> {
     }
 }
 
+fn new_deflate(level: flate2::Compression) -> Result<Compress> {
+    memory::can_have(DEFLATE_BYTES, "compressing")?;
+    Ok(Compress::new(level, false))
+}
+
 fn inflate(data: &[u8], out: &mut [u8]) -> Result<()> {
     static IDLE: Mutex<Vec<Decompress>> = Mutex::new(Vec::new());
     // Only tries the lock, because waiting would cost more than a new state does, and because a
     // child that was forked while it was held would wait for ever (see `sync` on waiting here).
     let idle = IDLE.try_lock().and_then(|mut idle| idle.pop());
-    let mut state = idle.unwrap_or_else(|| Decompress::new(false));
+    let mut state = match idle {
+        Some(state) => state,
+        None => {
+            memory::can_have(INFLATE_BYTES, "decompressing")?;
+            Decompress::new(false)
+        }
+    };
     state.reset(false);
     let outcome = state.decompress(data, out, FlushDecompress::Finish);
     let ended = matches!(outcome, Ok(Status::StreamEnd));

@@ -9,6 +9,7 @@ use super::sequences::{MANIFEST, MANIFEST_NEW, replace_file};
 use crate::codec::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
+use crate::memory;
 use std::sync::Arc;
 
 /// Bytes that are copied at a time.
@@ -25,7 +26,7 @@ pub fn copy(dest: &dyn Disk, segments: &[(Arc<Segment>, u64)], manifest: &Manife
 
 fn copy_segment(dest: &dyn Disk, segment: &Segment, end: u64) -> Result<()> {
     let to = dest.create(&file_name(segment.id()))?;
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut buffer = memory::zeros(CHUNK_BYTES, "a buffer to copy a segment")?;
     let mut at = 0;
     while at < end {
         let want = usize::try_from(end - at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);

@@ -20,6 +20,7 @@ use crate::codec::checkpoint::{
 use crate::codec::version::Decoded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::{Disk, File};
+use crate::memory;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -122,6 +123,7 @@ pub fn load(
     let log_index = rows.iter().position(|(id, _)| *id == head.log_segment);
     let shard_entries = usize::try_from(head.entries).unwrap_or(0) / SHARDS;
     let mut count = 0;
+    let mut added = Ok(());
     let mut accept = |hash: u64, word: u64| {
         count += 1;
         let location = Location::from_word(word);
@@ -131,14 +133,18 @@ pub fn load(
         let left_to_log = Some(index) == log_index && location.offset() >= head.log_offset;
         let Some(Some(slot)) = slots.get(index).filter(|_| !left_to_log) else { return };
         let mut shard = keydir.lock_for(hash);
-        if shard.len() == 0 {
+        if shard.len() == 0 && added.is_ok() {
             // A little more than the average, so that few shards have to grow.
-            shard.reserve(shard_entries + shard_entries / 16);
+            added = shard.reserve(shard_entries + shard_entries / 16);
         }
-        shard.insert(hash, location.with_slot(*slot));
+        if added.is_ok() {
+            added = shard.add(hash, location.with_slot(*slot));
+        }
     };
     let offset = (HEAD_BYTES + rows.len() * ROW_BYTES) as u64;
-    if !load_blocks(&*file, offset, &mut accept)? || count != head.entries {
+    let is_whole = load_blocks(&*file, offset, &mut accept)?;
+    added?;
+    if !is_whole || count != head.entries {
         keydir.lock_all().iter_mut().for_each(|shard| drop(shard.take()));
         return Ok(None);
     }
@@ -156,7 +162,8 @@ fn load_head(file: &dyn File) -> Result<Option<(Head, Vec<u8>)>> {
     if head.segments > SEGMENTS_MAX || row_bytes > file.len()? {
         return Ok(None);
     }
-    let mut rows = vec![0; usize::try_from(row_bytes).unwrap_or(0)];
+    let mut rows =
+        memory::zeros(usize::try_from(row_bytes).unwrap_or(0), "the rows of a checkpoint")?;
     if file.read_at(&mut rows, HEAD_BYTES as u64)? < rows.len() {
         return Ok(None);
     }
@@ -170,7 +177,7 @@ fn load_head(file: &dyn File) -> Result<Option<(Head, Vec<u8>)>> {
 /// False if a block is damaged.
 fn load_blocks(file: &dyn File, mut offset: u64, accept: &mut dyn FnMut(u64, u64)) -> Result<bool> {
     let end = file.len()?;
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut buffer = memory::zeros(CHUNK_BYTES, "a buffer to read the checkpoint")?;
     while offset < end {
         let count = file.read_at(&mut buffer, offset)?;
         let mut rest = &buffer[..count];

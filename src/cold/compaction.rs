@@ -29,11 +29,15 @@ use super::segment::{Segment, Segments};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use crate::time::Expiry;
 use std::sync::Arc;
 
 /// Output is written in pieces of this many bytes.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// What memory is asked for.
+const WHAT: &str = "a segment that is rewritten";
 
 /// What the state of a compressor takes.
 const COMPRESSOR_BYTES: u64 = 320 << 10;
@@ -275,6 +279,7 @@ impl Compactor {
         let mut stored = value;
         if let (Some(compressor), 0) = (&mut self.compressor, header.codec) {
             let raw_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
+            memory::grow(&mut packed, 4, "a compressed value")?;
             packed.extend_from_slice(&raw_len.to_le_bytes());
             if value.len() <= COMPRESSED_BYTES_MAX
                 && compressor.compress(value, &mut packed)?
@@ -291,10 +296,7 @@ impl Compactor {
         let output = self.output_for(parts, header.record_bytes())?;
         let to = output.next(&header);
         let head = header.encode(output.segment.place(to.offset()));
-        for part in [&head[..], lead, stored] {
-            output.buffer.extend_from_slice(part);
-        }
-        output.finish_record(Move { header, from, to, expires_at });
+        output.add([&head[..], lead, stored], Move { header, from, to, expires_at })?;
         if output.buffer.len() >= CHUNK_BYTES {
             output.flush(parts)?;
         }
@@ -314,11 +316,14 @@ impl Compactor {
         let output = self.output_for(parts, header.record_bytes())?;
         let to = output.next(&header);
         let head = header.encode(output.segment.place(to.offset()));
+        output.flush(parts)?;
+        memory::grow(&mut output.buffer, head.len(), WHAT)?;
+        memory::grow(&mut output.moves, 1, WHAT)?;
         output.buffer.extend_from_slice(&head);
         output.flush(parts)?;
         let mut at = HEADER_BYTES as u64;
         let end = header.record_bytes();
-        let mut piece = vec![0; CHUNK_BYTES];
+        let mut piece = memory::zeros(CHUNK_BYTES, WHAT)?;
         while at < end {
             let want = usize::try_from(end - at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
             let count = input.file().read_at(&mut piece[..want], offset + at)?;
@@ -358,7 +363,8 @@ impl Compactor {
         let key_len = u16::try_from(key.len()).unwrap_or(u16::MAX);
         let kind = Kind::Tombstone;
         let header = Header { kind, key_len, codec: 0, expires: false, stored_len: 0, ..header };
-        let mut record = vec![0; HEADER_BYTES];
+        let mut record = memory::zeros(HEADER_BYTES, WHAT)?;
+        memory::grow(&mut record, key.len(), WHAT)?;
         record.extend_from_slice(key);
         self.copy(parts, None, header, &record, 0)
     }
@@ -391,12 +397,12 @@ impl Compactor {
     fn lose_unreadable(&mut self, parts: &Parts<'_>, input: &Segment) -> Result<u64> {
         let mut bytes = 0;
         for shard in (0..SHARDS).filter(|_| input.live().0 > 0) {
-            let unread: Vec<_> = parts
-                .keydir
-                .lock(shard)
-                .iter()
-                .filter(|(_, location)| location.slot() == input.slot())
-                .collect();
+            let mut unread = Vec::new();
+            for (hash, at) in parts.keydir.lock(shard).iter() {
+                if at.slot() == input.slot() {
+                    memory::push(&mut unread, (hash, at), WHAT)?;
+                }
+            }
             for (hash, at) in unread {
                 // Nothing tells its sequence any more; the segment's greatest cannot be too low.
                 bytes += self.lose(parts, Some(at), hash, input.tally().max_sequence)?;

@@ -10,8 +10,11 @@
 //!    which they were added.
 //! 2. Between an entry's home and the entry there is no empty place.
 //! 3. A table is at most `FULL` full, and grows by a fifth: 16 / 0.85 * 1.2 = 22.6 bytes a key.
+//! 4. For each entry that is promised a table has an empty place, and memory to become longer by one.
 
 use super::location::Location;
+use crate::error::Result;
+use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Number of shards; the shard is the top byte of the hash.
@@ -21,6 +24,9 @@ pub const SHARDS: usize = 256;
 const SLACK: usize = 32;
 
 const HOMES_MIN: usize = 8;
+
+/// By so many places a new table can become longer without being moved.
+const SPARE: usize = 8;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -67,6 +73,16 @@ impl Keydir {
         self.shards.iter().map(|shard| shard.lock()).collect()
     }
 
+    /// Makes sure that an entry of `hash` can be inserted later, whatever others do meanwhile.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `commit`, before it appends"))]
+    pub fn promise(&self, hash: u64) -> Result<Promised<'_>> {
+        self.lock_for(hash).promise()?;
+        Ok(Promised { keydir: self, hash })
+    }
+
     /// Number of entries.
     pub fn len(&self) -> u64 {
         self.shards.iter().map(|shard| shard.lock().len as u64).sum()
@@ -79,16 +95,39 @@ impl Keydir {
     }
 }
 
+/// Room in the keydir for one more entry. It is given back when this is dropped.
+#[must_use = "the room is given back when this is dropped"]
+pub struct Promised<'a> {
+    keydir: &'a Keydir,
+    hash: u64,
+}
+
+impl Promised<'_> {
+    /// The entry was inserted.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `commit`, after it has published"))]
+    pub fn used(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Promised<'_> {
+    fn drop(&mut self) {
+        let mut shard = self.keydir.lock_for(self.hash);
+        shard.promised = shard.promised.saturating_sub(1);
+    }
+}
+
 /// One lock's share of the keydir.
 pub struct Shard {
     places: Vec<Entry>,
     homes: usize,
     len: usize,
+    promised: usize,
 }
 
 impl Shard {
     fn new() -> Self {
-        Self { places: Vec::new(), homes: 0, len: 0 }
+        Self { places: Vec::new(), homes: 0, len: 0, promised: 0 }
     }
 
     /// The locations of `hash`, in the order in which they were added: none, almost always one, or
@@ -102,15 +141,43 @@ impl Shard {
         Group { entries: &self.places[start..start + count] }
     }
 
-    /// Adds an entry behind those of the same hash.
+    /// Adds an entry behind those of the same hash. Its room was promised, and this cannot fail.
     pub fn insert(&mut self, hash: u64, location: Location) {
-        if self.len * 20 >= self.homes * 17 {
-            self.resize((self.homes * 6 / 5).max(HOMES_MIN));
+        if self.promised == 0 {
+            // Without a promise the room is taken now; where it is not to be had, the process ends.
+            let _exhausted = self.promise();
         }
+        self.promised = self.promised.saturating_sub(1);
         while !self.try_insert(Entry { hash, location: location.word() }) {
-            self.resize(self.homes * 6 / 5);
+            // A run that goes up to the end: the table becomes longer (invariant 4).
+            self.places.push(EMPTY);
         }
         self.len += 1;
+    }
+
+    /// As [`Shard::insert`], without a promise.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing is added.
+    pub fn add(&mut self, hash: u64, location: Location) -> Result<()> {
+        self.promise()?;
+        self.insert(hash, location);
+        Ok(())
+    }
+
+    /// Makes room for one more entry than there are and were promised.
+    fn promise(&mut self) -> Result<()> {
+        let wanted = self.len + self.promised;
+        if wanted * 20 >= self.homes * 17 {
+            self.resize((self.homes * 6 / 5).max(HOMES_MIN).max((wanted * 20).div_ceil(17) + 1))?;
+        }
+        if self.places.capacity() - self.places.len() <= self.promised {
+            let more = self.promised + SPARE;
+            let exhausted = |_| memory::exhausted(more * size_of::<Entry>(), WHAT);
+            self.places.try_reserve_exact(more).map_err(exhausted)?;
+        }
+        self.promised += 1;
+        Ok(())
     }
 
     /// Replaces the `index`th location of `hash`; returns the old one.
@@ -185,11 +252,12 @@ impl Shard {
     }
 
     /// Makes room for `count` entries at once, before a bulk load.
-    pub fn reserve(&mut self, count: usize) {
-        let homes = (count * 20).div_ceil(17) + 1;
-        if homes > self.homes {
-            self.resize(homes);
-        }
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn reserve(&mut self, count: usize) -> Result<()> {
+        let homes = count.saturating_mul(20).div_ceil(17) + 1;
+        if homes > self.homes { self.resize(homes) } else { Ok(()) }
     }
 
     /// Takes everything out, at a cost that does not depend on how much it is.
@@ -203,8 +271,7 @@ impl Shard {
 
     /// Where an entry of that hash would like to stand.
     fn home(&self, hash: u64) -> usize {
-        let scaled = (u128::from(hash << 8) * self.homes as u128) >> 64;
-        usize::try_from(scaled).unwrap_or(0)
+        home_among(self.homes, hash)
     }
 
     /// The place of the first entry whose hash is not below `hash`, or the empty one before it.
@@ -233,28 +300,30 @@ impl Shard {
         true
     }
 
-    fn resize(&mut self, homes: usize) {
-        let old = std::mem::take(&mut self.places);
-        self.homes = homes;
+    /// Moves everything into a table of so many homes; after a failure all is as it was.
+    fn resize(&mut self, homes: usize) -> Result<()> {
         // The slack grows with the table, because the longest run does; a run that still finds no
         // end makes the table grow once more.
-        let mut length = homes + SLACK + homes / 256;
+        let mut length = homes.saturating_add(SLACK + homes / 256);
         'longer: loop {
-            self.places = Vec::new();
-            self.places.reserve_exact(length);
-            self.places.resize(length, EMPTY);
+            let mut places: Vec<Entry> = Vec::new();
+            let bytes = length.saturating_mul(size_of::<Entry>());
+            let capacity = length.saturating_add(SPARE);
+            places.try_reserve_exact(capacity).map_err(|_| memory::exhausted(bytes, WHAT))?;
+            places.resize(length, EMPTY);
             let mut next = 0;
-            for entry in old.iter().filter(|entry| !entry.is_empty()) {
+            for entry in self.places.iter().filter(|entry| !entry.is_empty()) {
                 // Entries come in order, so each stands at home or right behind the one before.
-                next = next.max(self.home(entry.hash));
-                let Some(place) = self.places.get_mut(next) else {
+                next = next.max(home_among(homes, entry.hash));
+                let Some(place) = places.get_mut(next) else {
                     length += length / 4;
                     continue 'longer;
                 };
                 *place = *entry;
                 next += 1;
             }
-            return;
+            (self.places, self.homes) = (places, homes);
+            return Ok(());
         }
     }
 
@@ -270,6 +339,14 @@ impl Shard {
             assert!(home <= place && self.places[home..place].iter().all(|e| !e.is_empty()));
         }
     }
+}
+
+const WHAT: &str = "the table of keys";
+
+/// Where an entry of that hash would like to stand in a table of so many homes.
+fn home_among(homes: usize, hash: u64) -> usize {
+    let scaled = (u128::from(hash << 8) * homes as u128) >> 64;
+    usize::try_from(scaled).unwrap_or(0)
 }
 
 /// The locations of one hash.

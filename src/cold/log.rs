@@ -29,8 +29,9 @@ use super::unsynced::Unsynced;
 use crate::codec::record::{HEADER_BYTES, Header, Kind};
 use crate::codec::segment::{SegmentHeader, SegmentKind};
 use crate::codec::stage::RING_BYTES;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::io::files::Disk;
+use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
 use std::sync::Arc;
@@ -235,9 +236,10 @@ impl Log {
             }
             _ => {
                 let mut bytes = Vec::new();
-                let all = appended.records.iter().map(|(header, _)| header.record_bytes()).sum();
+                let all: u64 =
+                    appended.records.iter().map(|(header, _)| header.record_bytes()).sum();
                 let room = usize::try_from(all).unwrap_or(usize::MAX);
-                bytes.try_reserve(room).map_err(|_| out_of_memory(all))?;
+                memory::grow(&mut bytes, room, "what is written at once")?;
                 encode_all(drafts, appended, &mut bytes);
                 file.flush(&[&bytes])
             }
@@ -461,10 +463,6 @@ fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) {
 fn list_for<T>(drafts: &[Draft<'_>]) -> Result<Few<T>> {
     let mut list = Few::new();
     let bytes = drafts.len().saturating_mul(size_of::<T>());
-    list.try_reserve(drafts.len()).map_err(|_| out_of_memory(bytes as u64))?;
+    list.try_reserve(drafts.len()).map_err(|_| memory::exhausted(bytes, "a batch"))?;
     Ok(list)
-}
-
-fn out_of_memory(bytes: u64) -> Error {
-    Error::new(ErrorKind::OutOfMemory, format!("no memory to write {bytes} bytes at once"))
 }

@@ -10,6 +10,7 @@ use crate::codec::record::Header;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::error::Result;
 use crate::io::files::Disk;
+use crate::memory;
 use crate::time::Clock;
 use std::sync::Arc;
 
@@ -82,11 +83,18 @@ impl Output {
         Location::new(self.segment.slot(), self.end(), header.record_bytes())
     }
 
-    /// Adds the padding of a record whose bytes are in the buffer.
-    pub fn finish_record(&mut self, moved: Move) {
-        let end = moved.to.offset() + moved.header.record_bytes() - self.offset;
-        self.buffer.resize(usize::try_from(end).unwrap_or(0), 0);
-        self.moves.push(moved);
+    /// Adds a record, which consists of `parts`, and its padding.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing is added.
+    pub fn add(&mut self, parts: [&[u8]; 3], moved: Move) -> Result<()> {
+        let bytes = usize::try_from(moved.header.record_bytes()).unwrap_or(usize::MAX);
+        let end = self.buffer.len() + bytes;
+        memory::grow(&mut self.buffer, bytes, "a segment that is rewritten")?;
+        memory::push(&mut self.moves, moved, "a segment that is rewritten")?;
+        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        self.buffer.resize(end, 0);
+        Ok(())
     }
 
     /// Bytes that it has, those that are not in the file yet included.

@@ -7,10 +7,11 @@ use crate::codec::compress::decompress;
 use crate::codec::record::{HEADER_BYTES, Header, Kind, split_compressed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyHasher};
-use std::cell::RefCell;
+use crate::memory;
+use crate::sync::{Mutex, STRIPES, stripe};
 use std::ops::Range;
 
-/// A record up to this bound is read in one piece, into memory that the thread keeps; of a longer one the header is read first, so
+/// A record up to this bound is read in one piece, into memory that is kept; of a longer one the header is read first, so
 /// that what its class adds to its length is neither read nor allocated.
 const ONE_READ_BYTES: u64 = 64 << 10;
 
@@ -124,9 +125,9 @@ pub fn read_key<T>(
     if header.kind == Kind::Lost {
         return Err(damaged(segment, offset, "was found damaged earlier"));
     }
-    let mut long = Vec::new();
+    let mut long;
     let bytes = if count < header.value_start() {
-        long.resize(header.value_start(), 0);
+        long = memory::zeros(header.value_start(), "a key")?;
         let count = segment.file().read_at(&mut long, offset)?;
         &long[..count]
     } else {
@@ -206,15 +207,20 @@ fn path(segment: &Segment) -> String {
     segment.file().path().display().to_string()
 }
 
-/// Lends memory that the thread keeps, at most an eighth more than [`ONE_READ_BYTES`] of it.
-fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
-    thread_local! {
-        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// Lends memory that is kept for the threads of a stripe, at most an eighth more than
+/// [`ONE_READ_BYTES`] of it; if another one has it, memory for this once. Not kept by threads
+/// themselves: one that is ending has no memory of its own any more.
+fn with_scratch<T>(length: usize, use_it: impl FnOnce(&mut [u8]) -> Result<T>) -> Result<T> {
+    static KEPT: [Scratch; STRIPES] = [const { Scratch(Mutex::new(Vec::new())) }; STRIPES];
+    let mut own = Vec::new();
+    let mut kept = KEPT[stripe()].0.try_lock();
+    let scratch = kept.as_deref_mut().unwrap_or(&mut own);
+    if scratch.len() < length {
+        *scratch = memory::zeros(length, "a record")?;
     }
-    SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < length {
-            scratch.resize(length, 0);
-        }
-        use_it(&mut scratch[..length])
-    })
+    use_it(&mut scratch[..length])
 }
+
+/// On cache lines of its own.
+#[repr(align(128))]
+struct Scratch(Mutex<Vec<u8>>);

@@ -27,6 +27,7 @@ use crate::codec::version::Decoded;
 use crate::error::Result;
 use crate::io::files::{Disk, File};
 use crate::key::KeyHasher;
+use crate::memory;
 use crate::time::Written;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         // Before anything is appended: where the tail was cut off, it must not be put back.
         disk.sync_names()?;
     }
-    found.merge(candidates, loaded.as_ref().map_or(0, |loaded| loaded.head.sequence));
+    found.merge(candidates, loaded.as_ref().map_or(0, |loaded| loaded.head.sequence))?;
     found.count_live();
     for segment in found.segments.all() {
         if found.active.as_ref().is_none_or(|active| active.id() != segment.id()) {
@@ -250,7 +251,7 @@ impl Recovered {
             }
             let met = meet(segment, known)?;
             let end = met.length;
-            let walked = take_up(segment, &met, end, accounted, &mut candidates);
+            let walked = take_up(segment, &met, end, accounted, &mut candidates)?;
             self.note_walk(known, &walked);
             if writable {
                 // It may be relied on from now on, so it must be on disk. The last one is what
@@ -276,7 +277,7 @@ impl Recovered {
                 _ => valid_end(segment, met, *known)?,
             };
             let is_cut = end < expected_end(segment, next.map(|next| &*next.segment));
-            let walked = take_up(segment, met, end, accounted, &mut candidates);
+            let walked = take_up(segment, met, end, accounted, &mut candidates)?;
             self.note_walk(*known, &walked);
             if writable {
                 self.finish(disk, segment, *known, &walked, next.is_none())?;
@@ -340,7 +341,10 @@ impl Recovered {
 
     /// For each hash lets the newest candidate win over the others and over the checkpoint.
     /// The checkpoint accounts for records with a lower sequence than `accounted`.
-    fn merge(&mut self, mut candidates: Vec<Candidate>, accounted: u64) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn merge(&mut self, mut candidates: Vec<Candidate>, accounted: u64) -> Result<()> {
         let loaded_is_cleared = candidates.iter().any(|candidate| candidate.kind == Kind::Clear);
         if loaded_is_cleared {
             self.keydir.lock_all().iter_mut().for_each(|shard| drop(shard.take()));
@@ -366,9 +370,10 @@ impl Recovered {
                 shard.remove(hash, 0);
             }
             for location in after {
-                shard.insert(hash, location);
+                shard.add(hash, location)?;
             }
         }
+        Ok(())
     }
 
     fn count_live(&self) {
@@ -387,7 +392,7 @@ impl Recovered {
 /// The file of the last log segment, with what the stage has behind its end.
 fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8]) -> Result<SegmentFile> {
     let length = file.len()?;
-    let pending = rescue(ring, segment, length);
+    let pending = rescue(ring, segment, length)?;
     Ok(match pending.is_empty() {
         true => SegmentFile::new(file),
         false => SegmentFile::with_pending(file, length, pending),
@@ -398,7 +403,7 @@ fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8]) -> Result<SegmentFil
 /// system may hold them as clean although they are not there, and a sync alone would prove nothing.
 fn rewrite_tail(segment: &Segment, from: u64, end: u64) -> Result<()> {
     let mut at = from.max(SEGMENT_HEADER_BYTES as u64);
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = memory::zeros(1 << 20, "a buffer to write the tail again")?;
     while at < end {
         let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
         let count = segment.file().read_at(&mut buffer[..want], at)?;

@@ -7,7 +7,8 @@
 use super::segment::Segment;
 use crate::codec::record::{ALIGNMENT, HEADER_BYTES, Header};
 use crate::codec::segment::SEGMENT_HEADER_BYTES;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::memory;
 
 /// Bytes that are read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -146,9 +147,7 @@ impl<'a> Scanner<'a> {
             self.buffer = Vec::new();
         }
         self.buffer_start = offset;
-        self.buffer.try_reserve(length).map_err(|_| {
-            Error::new(ErrorKind::OutOfMemory, format!("no memory to read {length} bytes"))
-        })?;
+        memory::grow(&mut self.buffer, length, "a buffer to read a segment")?;
         self.buffer.resize(length, 0);
         let got = self.segment.file().read_at(&mut self.buffer, offset)?;
         self.buffer.truncate(got);
@@ -164,7 +163,7 @@ impl<'a> Scanner<'a> {
 /// `Io`.
 pub fn has_lost_sector(segment: &Segment, from: u64, to: u64) -> Result<bool> {
     let (file_end, joint) = (segment.file().len()?, segment.file().joint());
-    let mut bytes = vec![0; CHUNK_BYTES];
+    let mut bytes = memory::zeros(CHUNK_BYTES, "a buffer to read a segment")?;
     let mut at = from;
     while at < to {
         let count = segment.file().read_at(&mut bytes, at)?;

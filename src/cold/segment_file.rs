@@ -7,8 +7,9 @@
 //! 1. Pending bytes stand right behind the file's last byte that counts, at `flushed`.
 //! 2. What lies before `flushed` is in the file and does not change.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::io::files::File;
+use crate::memory;
 use crate::sync::Mutex;
 use smallvec::SmallVec;
 use std::path::Path;
@@ -79,9 +80,7 @@ impl SegmentFile {
         see: impl FnOnce(&[u8]),
     ) -> Result<()> {
         let mut pending = self.pending.lock();
-        pending.try_reserve(room).map_err(|_| {
-            Error::new(ErrorKind::OutOfMemory, format!("no memory to append {room} bytes"))
-        })?;
+        memory::grow(&mut pending, room, "what is appended")?;
         let start = pending.len();
         encode(&mut pending);
         see(&pending[start..]);

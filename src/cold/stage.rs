@@ -25,6 +25,7 @@ use crate::codec::stage::{
 use crate::codec::version::Decoded;
 use crate::error::Result;
 use crate::io::files::{Disk, Mapped};
+use crate::memory;
 
 /// The name of the file.
 pub const STAGE: &str = "STAGE";
@@ -81,19 +82,25 @@ pub fn read_ring(disk: &dyn Disk, names: &[String]) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let file = disk.open(STAGE, false)?;
-    let mut bytes = vec![0; STAGE_BYTES];
+    let mut bytes = memory::zeros(STAGE_BYTES, "what the stage has")?;
     file.read_at(&mut bytes, 0)?;
     match decode(&bytes) {
         Decoded::Newer(version) => Err(newer(&*file, version)),
-        Decoded::Valid(()) | Decoded::Damaged => Ok(Some(bytes.split_off(STAGE_HEADER_BYTES))),
+        Decoded::Valid(()) | Decoded::Damaged => {
+            bytes.drain(..STAGE_HEADER_BYTES);
+            Ok(Some(bytes))
+        }
     }
 }
 
 /// What was stored behind the end of a log segment, whose file has `length` bytes; empty if nothing
 /// was.
-pub fn rescue(ring: &[u8], segment: u64, length: u64) -> Vec<u8> {
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn rescue(ring: &[u8], segment: u64, length: u64) -> Result<Vec<u8>> {
     let turn = Turn { ring, segment };
-    let Some(start) = turn.boundary(length) else { return Vec::new() };
+    let Some(start) = turn.boundary(length) else { return Ok(Vec::new()) };
     let mut end = start;
     while let Some(bytes) = turn.record_bytes(end) {
         if end + bytes > start + RING_BYTES as u64 {
@@ -101,7 +108,11 @@ pub fn rescue(ring: &[u8], segment: u64, length: u64) -> Vec<u8> {
         }
         end += bytes;
     }
-    turn.bytes(length, end.saturating_sub(length))
+    let mut rest = Vec::new();
+    let count = end.saturating_sub(length);
+    memory::grow(&mut rest, usize::try_from(count).unwrap_or(0), "what the stage has")?;
+    rest.extend(turn.stream(length, count));
+    Ok(rest)
 }
 
 /// The ring as that of one segment.
@@ -151,11 +162,15 @@ impl Turn<'_> {
         Place { segment: self.segment, offset }
     }
 
-    /// `count` bytes, as they would stand in the segment at `offset`.
+    /// `count` bytes, as they would stand in the segment at `offset`: of one record at most.
     fn bytes(&self, offset: u64, count: u64) -> Vec<u8> {
+        self.stream(offset, count).collect()
+    }
+
+    fn stream(&self, offset: u64, count: u64) -> impl Iterator<Item = u8> {
         let count = usize::try_from(count).unwrap_or(0).min(RING_BYTES);
         let (before, behind) = self.ring.split_at(ring_index(offset).min(self.ring.len()));
-        behind.iter().chain(before).take(count).copied().collect()
+        behind.iter().chain(before).take(count).copied()
     }
 }
 

@@ -18,6 +18,7 @@ use super::segment::Segment;
 use crate::codec::record::{Header, Kind};
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentKind};
 use crate::error::Result;
+use crate::memory;
 use std::sync::Arc;
 
 /// A record that was met, as far as choosing the newest needs it.
@@ -118,13 +119,14 @@ pub fn meet(segment: &Segment, known: u64) -> Result<Met> {
     let length = segment.file().len()?;
     let mut steps = Vec::new();
     while let Some(step) = scanner.next()? {
-        steps.push(match step {
+        let step = match step {
             Step::Gap { offset } => MetStep { offset, header: None, intact: false, expires_at: 0 },
             Step::Record { offset, header, intact } => {
                 let expires_at = scanner.record(&header).map_or(0, |r| header.expires_at(r));
                 MetStep { offset, header: Some(header), intact, expires_at }
             }
-        });
+        };
+        memory::push(&mut steps, step, "the records to recover")?;
     }
     Ok(Met { length, steps })
 }
@@ -137,7 +139,7 @@ pub fn take_up(
     end: u64,
     accounted: u64,
     candidates: &mut Vec<Candidate>,
-) -> Walked {
+) -> Result<Walked> {
     let is_frozen = segment.header().kind == SegmentKind::Frozen;
     let mut walked =
         Walked { length: met.length, end, damaged: 0, clear_sequence: 0, max_sequence: 0 };
@@ -154,19 +156,20 @@ pub fn take_up(
             Kind::Clear => walked.clear_sequence = walked.clear_sequence.max(header.sequence),
             Kind::Value | Kind::Tombstone | Kind::Lost => {}
         }
-        candidates.push(Candidate {
+        let candidate = Candidate {
             hash: header.hash,
             sequence: header.sequence,
             location,
             kind: header.kind,
             collides: header.collides,
             intact: step.intact,
-        });
+        };
+        memory::push(candidates, candidate, "the records to recover")?;
     }
     let mut tally = segment.tally();
     tally.end = end.max(SEGMENT_HEADER_BYTES as u64);
     segment.set_tally(tally);
-    walked
+    Ok(walked)
 }
 
 /// Where the records of the last log segment end, and the torn tail begins.

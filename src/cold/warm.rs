@@ -3,7 +3,8 @@
 use super::sequences::replace_file;
 use super::tier::Cold;
 use crate::codec::warm;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::memory;
 
 const WARM: &str = "WARM";
 const WARM_NEW: &str = "WARM.new";
@@ -16,8 +17,8 @@ impl Cold {
     ///
     /// # Errors
     /// `Io`, `NoSpace`: the old list stays.
-    pub fn save_warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Result<()> {
-        replace_file(&*self.disk, WARM_NEW, WARM, &warm::encode(keys))
+    pub fn save_warm(&self, keys: impl Iterator<Item = Vec<u8>>) -> Result<()> {
+        replace_file(&*self.disk, WARM_NEW, WARM, &warm::encode(keys)?)
     }
 
     /// The keys that were saved; none if there is no list that can be read.
@@ -30,13 +31,14 @@ impl Cold {
         }
         let file = self.disk.open(WARM, false)?;
         let length = usize::try_from(file.len()?.min(WARM_BYTES_MAX)).unwrap_or(0);
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|_| {
-            Error::new(ErrorKind::OutOfMemory, "no memory for the list of keys that were hot")
-        })?;
-        bytes.resize(length, 0);
+        let mut bytes = memory::zeros(length, "the list of keys that were hot")?;
         let count = file.read_at(&mut bytes, 0)?;
         let keys = warm::decode(&bytes[..count]).unwrap_or_default();
-        Ok(keys.into_iter().map(<[u8]>::to_vec).collect())
+        let mut all = Vec::new();
+        for key in keys {
+            memory::check()?;
+            memory::push(&mut all, memory::copy(key, "a key that was hot")?, "the hot keys")?;
+        }
+        Ok(all)
     }
 }

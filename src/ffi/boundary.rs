@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ffi::fence::fence;
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
+use crate::memory;
 
 /// How a call that did not fail has ended.
 pub struct Outcome {
@@ -36,11 +37,24 @@ pub fn done() -> Result<Outcome> {
     Ok(Outcome::of(hotcold_status::HOTCOLD_OK))
 }
 
-/// Runs the body of a C function: fences panics, writes `error`, returns the status.
+/// Runs the body of a C function: fences panics, writes `error`, returns the status. Refuses while
+/// there is no memory for what any call needs.
 ///
 /// # Safety
 /// `error` is NULL or can be written.
 pub unsafe fn boundary(
+    error: *mut hotcold_error_t,
+    call: impl FnOnce() -> Result<Outcome>,
+) -> hotcold_status_t {
+    // SAFETY: the caller's promise.
+    unsafe { unconditional(error, || memory::check().and_then(|()| call())) }
+}
+
+/// As [`boundary`], for a call that gives back and so is never refused.
+///
+/// # Safety
+/// `error` is NULL or can be written.
+pub unsafe fn unconditional(
     error: *mut hotcold_error_t,
     call: impl FnOnce() -> Result<Outcome>,
 ) -> hotcold_status_t {

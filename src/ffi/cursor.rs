@@ -55,7 +55,7 @@ pub unsafe extern "C" fn hotcold_cursor_open(
         empty(out);
         on_store(s, error, |store| {
             required(out, "out")?;
-            let cursor = store.cursor(key_of(prefix, prefix_len)?);
+            let cursor = store.cursor(key_of(prefix, prefix_len)?)?;
             let cursor = hotcold_cursor_t { token: token_of(s)?, cursor };
             out.write(Box::into_raw(Box::new(cursor)));
             done()

@@ -143,6 +143,7 @@ pub unsafe extern "C" fn hotcold_delete(
 /// HOTCOLD_IO                the system refused
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

@@ -161,6 +161,7 @@ impl Subscriber for Callback {
 /// HOTCOLD_OK                subscribed
 /// HOTCOLD_INVALID_ARGUMENT  s, fn or subscription_out is NULL
 /// HOTCOLD_MISUSE            not open
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0
@@ -207,6 +208,7 @@ pub unsafe extern "C" fn hotcold_subscribe(
 /// HOTCOLD_NOT_FOUND         no such subscription, or no more
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL
 /// HOTCOLD_MISUSE            not open
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

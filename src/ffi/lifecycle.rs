@@ -1,7 +1,7 @@
 //! `hotcold_t`: opening, closing, and how every other call gets at its store.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ffi::boundary::{Outcome, boundary, done};
+use crate::ffi::boundary::{Outcome, boundary, done, unconditional};
 use crate::ffi::memory::{empty, path as path_of, required};
 use crate::ffi::options::hotcold_options_t;
 use crate::ffi::registry::Registry;
@@ -150,12 +150,13 @@ fn handle(store: Store) -> Result<*mut hotcold_t> {
 ///       write-back, call hotcold_sync() first
 /// after no thread of the store runs any more, and the directory may be opened again
 ///
-/// HOTCOLD_OK         closed; or s is NULL
-/// HOTCOLD_MISUSE     not open, called from a callback or a load, or after a fork by the child
-/// HOTCOLD_IO         closed, but the last writes or the sync failed
-/// HOTCOLD_NO_SPACE   closed, but the disk was full
-/// HOTCOLD_READ_ONLY  closed, but an earlier sync had failed
-/// HOTCOLD_INTERNAL   closed, after a defect of this library
+/// HOTCOLD_OK             closed; or s is NULL
+/// HOTCOLD_MISUSE         not open, called from a callback or a load, or after a fork by the child
+/// HOTCOLD_IO             closed, but the last writes or the sync failed
+/// HOTCOLD_NO_SPACE       closed, but the disk was full
+/// HOTCOLD_READ_ONLY      closed, but an earlier sync had failed
+/// HOTCOLD_OUT_OF_MEMORY  closed, but there was no memory to write back
+/// HOTCOLD_INTERNAL       closed, after a defect of this library
 ///
 /// since 0.1.0
 #[unsafe(no_mangle)]
@@ -165,7 +166,7 @@ pub unsafe extern "C" fn hotcold_close(
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
     unsafe {
-        boundary(error, || {
+        unconditional(error, || {
             if s.is_null() {
                 return done();
             }
@@ -199,6 +200,7 @@ pub unsafe extern "C" fn hotcold_close(
 /// HOTCOLD_IO                the system refused
 /// HOTCOLD_NO_SPACE          the disk is full; what was unwritten stays in hot
 /// HOTCOLD_READ_ONLY         an earlier sync had failed, or opened with read_only
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

@@ -37,6 +37,7 @@ const _: () = assert!(size_of::<hotcold_slice_t>() == 16);
 /// HOTCOLD_OK                the keys were asked for; statuses_out tells how it went
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL, or another pointer is NULL and n is not 0
 /// HOTCOLD_MISUSE            not open
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

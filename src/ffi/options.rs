@@ -80,6 +80,7 @@ pub unsafe extern "C" fn hotcold_options_free(o: *mut hotcold_options_t) {
 ///
 /// HOTCOLD_OK                set
 /// HOTCOLD_INVALID_ARGUMENT  a pointer is NULL, no such name, or the value does not parse
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0
@@ -111,6 +112,7 @@ pub unsafe extern "C" fn hotcold_options_set(
 ///
 /// HOTCOLD_OK                set
 /// HOTCOLD_INVALID_ARGUMENT  a pointer is NULL, no such name, or not a value for it
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

@@ -110,6 +110,7 @@ pub unsafe extern "C" fn hotcold_event_queue_open(
 /// HOTCOLD_END               none came in time; or the store is closed, and nothing is queued
 /// HOTCOLD_INVALID_ARGUMENT  q or out is NULL
 /// HOTCOLD_MISUSE            opened before this process was forked
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

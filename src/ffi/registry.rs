@@ -23,8 +23,9 @@
 //! 3. A stripe holds the number of calls that are between enter and leave.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{STRIPES, stripe};
 use once_cell::race::OnceBox;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -40,9 +41,6 @@ const CHUNKS: usize = (SLOT_BITS - FIRST_CHUNK_SLOTS.ilog2()) as usize;
 
 /// Generations that fit a token.
 const GENERATION_MAX: u64 = u64::MAX >> SLOT_BITS;
-
-/// In-flight counters of a slot: as many threads as this never share a cache line.
-const STRIPES: usize = 16;
 
 const PHASE_BITS: u32 = 2;
 const FREE: u64 = 0;
@@ -240,21 +238,6 @@ fn index_of(token: u64) -> usize {
 
 fn open_state(token: u64) -> u64 {
     (token >> SLOT_BITS) << PHASE_BITS | OPEN
-}
-
-/// The calling thread's stripe, in every slot.
-#[inline]
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    MINE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
-        }
-        mine.get()
-    })
 }
 
 #[cold]

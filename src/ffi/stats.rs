@@ -242,6 +242,7 @@ impl From<&Snapshot> for hotcold_stats_t {
 /// HOTCOLD_OK                filled
 /// HOTCOLD_INVALID_ARGUMENT  s or out is NULL, or out_size is 0
 /// HOTCOLD_MISUSE            not open
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

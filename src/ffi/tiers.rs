@@ -6,6 +6,7 @@ use crate::ffi::lifecycle::{hotcold_t, on_store};
 use crate::ffi::many::hotcold_slice_t;
 use crate::ffi::memory::{array, empty, key as key_of, put};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
+use crate::memory::grow;
 
 /// Loads keys from cold into hot; absent ones are skipped.
 ///
@@ -42,8 +43,12 @@ pub unsafe extern "C" fn hotcold_warm_up(
         empty(loaded_out);
         on_store(s, error, |store| {
             let slices = array(keys, n, "keys")?;
-            let keys = slices.iter().map(|slice| key_of(slice.data, slice.len));
-            let answer = store.warm_up(&keys.collect::<Result<Vec<_>>>()?)?;
+            let mut keys = Vec::new();
+            grow(&mut keys, n, "the keys")?;
+            for slice in slices {
+                keys.push(key_of(slice.data, slice.len)?);
+            }
+            let answer = store.warm_up(&keys)?;
             put(loaded_out, count(answer.value)?);
             done().map(|outcome| outcome.despite(answer.survived))
         })
@@ -68,6 +73,7 @@ pub unsafe extern "C" fn hotcold_warm_up(
 /// HOTCOLD_IO                writing back failed
 /// HOTCOLD_NO_SPACE          writing back failed because the disk is full
 /// HOTCOLD_READ_ONLY         writing back is refused after a failed sync
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
 /// since 0.1.0

@@ -4,7 +4,7 @@
 //! sweep finds nothing to remove then, and when most notes are like that they are written anew.
 //!
 //! # Invariants
-//! 1. Every entry that can end has a note for a time not after its end.
+//! 1. Every entry that can end has a note for a time not after its end, as far as there was memory.
 //! 2. There are at most twice as many notes as such entries, and [`SPARE_NOTES`].
 
 use std::cmp::Reverse;
@@ -22,8 +22,11 @@ pub(super) struct Due {
 
 impl Due {
     /// Notes that an entry with this hash ends at `end_ms`.
+    /// Without memory for the note the entry is met when it is used or evicted.
     pub(super) fn push(&mut self, end_ms: u64, hash: u64) {
-        self.notes.push(Reverse((end_ms, hash)));
+        if self.notes.try_reserve(1).is_ok() {
+            self.notes.push(Reverse((end_ms, hash)));
+        }
     }
 
     /// Takes the hash of an entry that ended at `now_ms` or before, if it is still there.
@@ -45,8 +48,12 @@ impl Due {
         self.notes.len() > count.saturating_mul(2).saturating_add(SPARE_NOTES)
     }
 
-    /// Writes all notes anew.
+    /// Writes all notes anew: fewer than there are, which take the memory of those.
     pub(super) fn renew(&mut self, notes: impl Iterator<Item = (u64, u64)>) {
-        self.notes = notes.map(Reverse).collect();
+        let mut list = std::mem::take(&mut self.notes).into_vec();
+        list.clear();
+        list.extend(notes.map(Reverse));
+        list.shrink_to(list.len() + list.len() / 2);
+        self.notes = list.into();
     }
 }

@@ -12,25 +12,23 @@
 use super::entry::Probe;
 use super::order::{Order, Slot};
 use crate::buffer::prefetch;
-use ::lru::LruCache;
-use std::hash::{BuildHasherDefault, Hasher};
+use crate::chain::Chain;
+use crate::error::Result;
 
-/// Tables of fewer slots than this are left as they are: some 40 KiB.
+/// Tables of fewer slots than this are left as they are: some 20 KiB.
 const SHRINK_SLOTS_MIN: usize = 1024;
 
 /// A map in order of use.
 pub(super) struct Lru {
-    slots: Slots,
+    slots: Chain<Slot>,
     reach: u64,
     /// The most slots there were since the table was made.
     peak: usize,
 }
 
-type Slots = LruCache<u64, Slot, BuildHasherDefault<PlaceHasher>>;
-
 impl Lru {
     pub(super) fn new() -> Self {
-        Self { slots: new_slots(), reach: 0, peak: 0 }
+        Self { slots: Chain::new(), reach: 0, peak: 0 }
     }
 
     /// Moves what is left into a smaller table when most has gone, because a table never shrinks
@@ -40,10 +38,7 @@ impl Lru {
         if self.peak < SHRINK_SLOTS_MIN || self.slots.len() > self.peak / 4 {
             return;
         }
-        let mut old = std::mem::replace(&mut self.slots, new_slots());
-        while let Some((place, slot)) = old.pop_lru() {
-            self.slots.push(place, slot);
-        }
+        self.slots.shrink();
         self.peak = self.slots.len();
     }
 
@@ -58,14 +53,14 @@ impl Lru {
     fn far_place(&self, probe: Probe<'_>) -> u64 {
         (0..self.reach)
             .map(|step| probe.hash.wrapping_add(step))
-            .find(|place| self.slots.peek(place).is_some_and(|slot| holds(slot, probe)))
+            .find(|place| self.slots.peek(*place).is_some_and(|slot| holds(slot, probe)))
             .unwrap_or_else(|| probe.hash.wrapping_add(self.reach))
     }
 
     /// The first place that is free for a key of that hash.
     fn free_place(&mut self, hash: u64) -> u64 {
         let mut step = 0;
-        while self.slots.contains(&hash.wrapping_add(step)) {
+        while self.slots.peek(hash.wrapping_add(step)).is_some() {
             step += 1;
         }
         self.reach = self.reach.max(step);
@@ -74,24 +69,28 @@ impl Lru {
 }
 
 impl Order for Lru {
+    fn reserve(&mut self, count: usize) -> Result<()> {
+        self.slots.reserve(count)
+    }
+
     fn put(&mut self, slot: Slot) -> Option<Slot> {
         let probe = slot.entry.probe();
         let mut place = self.place(probe);
-        match self.slots.peek(&place) {
+        match self.slots.peek(place) {
             Some(other) if holds(other, probe) => {}
             None if self.reach == 0 => {}
             _ => place = self.free_place(probe.hash),
         }
         let replaced = self.slots.push(place, slot);
         self.peak = self.peak.max(self.slots.len());
-        replaced.map(|(_, slot)| slot)
+        replaced
     }
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
         let place = self.place(probe);
         // Compared before it is taken, because another key may lie there.
-        self.slots.peek(&place).filter(|slot| holds(slot, probe))?;
-        let slot = self.slots.pop(&place);
+        self.slots.peek(place).filter(|slot| holds(slot, probe))?;
+        let slot = self.slots.remove(place);
         self.shrink();
         slot
     }
@@ -99,34 +98,34 @@ impl Order for Lru {
     fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
         let place = self.place(probe);
         // Whoever uses an entry reads its value next; it comes while the order is changed.
-        self.slots.peek(&place)?.entry.prefetch();
+        self.slots.peek(place)?.entry.prefetch();
         // A key that misses onto another key's place renews that one: rarer than one in 2^64.
-        self.slots.get_mut(&place).filter(|slot| holds(slot, probe))
+        self.slots.touch(place).filter(|slot| holds(slot, probe))
     }
 
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
-        self.slots.peek(&self.place(probe)).filter(|slot| holds(slot, probe))
+        self.slots.peek(self.place(probe)).filter(|slot| holds(slot, probe))
     }
 
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
         (0..=self.reach)
-            .filter_map(|step| self.slots.peek(&hash.wrapping_add(step)))
+            .filter_map(|step| self.slots.peek(hash.wrapping_add(step)))
             .find(|slot| slot.entry.hash() == hash && wanted(slot))
     }
 
     fn victim(&self) -> Option<&Slot> {
-        self.slots.peek_lru().map(|(_, slot)| slot)
+        self.slots.last()
     }
 
     fn evict(&mut self) -> Option<Slot> {
-        let (_, slot) = self.slots.pop_lru()?;
+        let slot = self.slots.pop_last()?;
         // Nobody has used what leaves next for long: it is fetched while others are served, from the
         // next slot on, whose address is known, to the buffer of the one that was fetched before.
         let mut victims = self.slots.iter();
-        if let Some((_, next)) = victims.next_back() {
+        if let Some(next) = victims.next_back() {
             next.entry.buffer().prefetch();
         }
-        if let Some((_, after)) = victims.next_back() {
+        if let Some(after) = victims.next_back() {
             prefetch(after);
         }
         self.shrink();
@@ -134,36 +133,10 @@ impl Order for Lru {
     }
 
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {
-        Box::new(self.slots.iter().map(|(_, slot)| slot))
+        Box::new(self.slots.iter())
     }
-}
-
-fn new_slots() -> Slots {
-    LruCache::unbounded_with_hasher(BuildHasherDefault::default())
 }
 
 fn holds(slot: &Slot, probe: Probe<'_>) -> bool {
     slot.entry.hash() == probe.hash && slot.entry.key() == probe.bytes
-}
-
-/// Hands the place through, as its bits are those of a good hash. They are turned round, because
-/// the highest choose the shard and so are alike within one, and the map uses the highest seven as
-/// a tag that tells slots apart.
-#[derive(Default)]
-struct PlaceHasher(u64);
-
-impl Hasher for PlaceHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, place: u64) {
-        self.0 = place.rotate_right(7);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }

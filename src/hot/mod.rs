@@ -29,6 +29,7 @@ pub use entry::{Entry, Victims};
 pub use shard::{Reservation, ShardGuard};
 pub use terms::{Departure, Found};
 
+use crate::error::Result;
 use crate::key::Key;
 use crate::time::Clock;
 use budget::Budget;
@@ -56,7 +57,7 @@ pub struct HotOptions {
 /// The hot tier. All methods may be called from any thread at any time, but none of them while the
 /// caller has a [`ShardGuard`] or [`AllGuard`] other than those that only read sums.
 pub struct Hot {
-    shards: [Shard; SHARD_COUNT],
+    shards: Box<[Shard]>,
     budget: Budget,
 }
 
@@ -65,7 +66,7 @@ impl Hot {
     pub fn new(options: &HotOptions) -> Self {
         let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
         Self {
-            shards: std::array::from_fn(|_| Shard::new(options.residency_ms)),
+            shards: (0..SHARD_COUNT).map(|_| Shard::new(options.residency_ms)).collect(),
             budget: Budget::new(options.capacity, max_entries),
         }
     }
@@ -130,8 +131,7 @@ impl Hot {
 
     /// Locks shard `index`, counted modulo their number.
     pub fn lock(&self, index: usize) -> ShardGuard<'_> {
-        let [first, ..] = &self.shards;
-        self.shards.get(index % SHARD_COUNT).unwrap_or(first).lock(&self.budget)
+        self.shards[index % SHARD_COUNT].lock(&self.budget)
     }
 
     /// Locks the shards of the keys with these hashes.
@@ -144,10 +144,8 @@ impl Hot {
             lock(shard_index(hash));
             return Guards { guards };
         }
-        let mut indexes: Vec<_> = hashes.map(shard_index).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
-        indexes.into_iter().for_each(lock);
+        let wanted = hashes.fold(0_u32, |wanted, hash| wanted | 1 << shard_index(hash));
+        (0..SHARD_COUNT).filter(|index| wanted >> index & 1 != 0).for_each(lock);
         Guards { guards }
     }
 
@@ -231,13 +229,16 @@ impl Hot {
     /// # Cost
     /// Looks at every entry of the shards in question, one lock at a time; best asked for whole
     /// shards ([`Hot::shard_range`]).
-    pub fn entries_in(&self, first_hash: u64, last_hash: u64) -> Vec<Entry> {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn entries_in(&self, first_hash: u64, last_hash: u64) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for index in self.shard_index(first_hash)..=self.shard_index(last_hash) {
-            self.lock(index).collect(first_hash, last_hash, &mut entries);
+            self.lock(index).collect(first_hash, last_hash, &mut entries)?;
         }
         entries.sort_unstable_by_key(Entry::hash);
-        entries
+        Ok(entries)
     }
 
     /// Looks at up to `limit` entries of shard `index` that may have ended, and removes those that
@@ -263,46 +264,43 @@ impl Hot {
         if self.unwritten_bytes() == 0 {
             return Vec::new();
         }
-        let mut stamped = Vec::new();
+        // Where there is no memory for a longer list it is as long as this.
+        let mut stamped = Vec::with_capacity(SHARD_COUNT);
         for index in 0..SHARD_COUNT {
             self.lock(index).oldest_unwritten(limit_bytes.max(1), &mut stamped);
         }
         stamped.sort_unstable_by_key(|(stamp, _)| *stamp);
-        let charge = |entry: &Entry| entry.charge();
-        cut(stamped.into_iter().map(|(_, entry)| entry), limit_bytes, charge)
+        let mut entries = Vec::with_capacity(1);
+        let mut sum = 0_u64;
+        for (_, entry) in stamped {
+            sum += entry.charge();
+            let is_full = entries.len() == entries.capacity() && entries.try_reserve(1).is_err();
+            if !entries.is_empty() && (sum > limit_bytes || is_full) {
+                break;
+            }
+            entries.push(entry);
+        }
+        entries
     }
 
     /// The keys of the entries, the most recently used first, up to about `limit_bytes` of keys.
     /// Each shard gives its share of the limit.
-    pub fn hottest(&self, limit_bytes: usize) -> Vec<Box<[u8]>> {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn hottest(&self, limit_bytes: usize) -> Result<impl ExactSizeIterator<Item = Vec<u8>>> {
         let mut stamped = Vec::new();
         for index in 0..SHARD_COUNT {
-            self.lock(index).hottest(limit_bytes.div_ceil(SHARD_COUNT), &mut stamped);
+            self.lock(index).hottest(limit_bytes.div_ceil(SHARD_COUNT), &mut stamped)?;
         }
         stamped.sort_unstable_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
-        stamped.into_iter().map(|(_, key)| key).collect()
+        Ok(stamped.into_iter().map(|(_, key)| key))
     }
 }
 
 fn shard_index(hash: u64) -> usize {
     // Four bits fit into any usize.
     usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0)
-}
-
-/// The first of `entries`, up to `limit` of `size` in sum, but at least one.
-fn cut(
-    entries: impl Iterator<Item = Entry>,
-    limit: u64,
-    size: impl Fn(&Entry) -> u64,
-) -> Vec<Entry> {
-    let mut sum = 0_u64;
-    entries
-        .take_while(|entry| {
-            let first = sum == 0;
-            sum += size(entry);
-            first || sum <= limit
-        })
-        .collect()
 }
 
 /// The shards of some keys, locked at once; the locks go with the guard.
@@ -312,6 +310,21 @@ pub struct Guards<'a> {
 }
 
 impl<'a> Guards<'a> {
+    /// Makes room for an entry of each of these hashes, so that inserting them does not fail for memory.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `publish`, where all must be hot"))]
+    pub fn reserve(&mut self, hashes: impl Iterator<Item = u64>, unwritten: bool) -> Result<()> {
+        let mut counts = [0; SHARD_COUNT];
+        for hash in hashes {
+            let index = shard_index(hash);
+            counts[index] += 1;
+            self.of(hash).reserve(counts[index], unwritten)?;
+        }
+        Ok(())
+    }
+
     /// The shard of the keys with this hash.
     ///
     /// # Panics

@@ -6,6 +6,7 @@
 use super::budget::Room;
 use super::entry::{Entry, Probe};
 use crate::buffer::Resident;
+use crate::error::Result;
 use crate::time::Instant;
 
 /// An entry in its place, with what the tier keeps beside it.
@@ -28,6 +29,12 @@ impl Slot {
 
 /// One shard's entries in the order of their value to the policy.
 pub(super) trait Order: Send {
+    /// Makes room for `count` more entries, so that putting them in does not fail.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn reserve(&mut self, count: usize) -> Result<()>;
+
     /// Puts an entry in, as just used, in place of the one of its key, which is given back.
     fn put(&mut self, slot: Slot) -> Option<Slot>;
 

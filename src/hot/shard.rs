@@ -15,7 +15,9 @@ use super::order::{Order, Slot};
 use super::state::State;
 use super::terms::{Departure, Found, Terms};
 use crate::buffer::Resident;
+use crate::error::Result;
 use crate::key::Key;
+use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,7 +65,8 @@ impl<'a> ShardGuard<'a> {
 
     /// Inserts `entry`, which is of `key`, stored or promoted at `now`, and returns the one of the same key that it
     /// replaces, to be dropped after the lock. The room is the reservation's, which gets that of the
-    /// replaced one; if it is too little, nothing of the key is hot afterwards.
+    /// replaced one; if it is too little, or there is no memory for the entry's place, nothing of the
+    /// key is hot afterwards.
     pub fn insert(
         &mut self,
         key: &Key<'_>,
@@ -71,6 +74,11 @@ impl<'a> ShardGuard<'a> {
         reservation: &mut Reservation<'_>,
         now: Instant,
     ) -> Option<Entry> {
+        if self.state.reserve(1, entry.is_unwritten()).is_err() {
+            let replaced = self.detach(probe(key));
+            reservation.room.add(replaced.as_ref().map_or(Room::default(), Slot::room));
+            return replaced.map(|slot| slot.entry);
+        }
         let room = Room::of_entry(entry.charge());
         let stamp = self.state.insert_stamp(self.budget.next_tick());
         let resident = Resident::new(entry.buffer().clone());
@@ -84,6 +92,14 @@ impl<'a> ShardGuard<'a> {
         replaced.map(|slot| slot.entry)
     }
 
+    /// Makes room for `count` more entries, so that inserting them does not fail for memory.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn reserve(&mut self, count: usize, unwritten: bool) -> Result<()> {
+        self.state.reserve(count, unwritten)
+    }
+
     /// Removes the entry of `key` and returns it, to be dropped after the lock.
     pub fn remove(&mut self, key: &Key<'_>) -> Option<Entry> {
         self.take_out(probe(key)).map(|slot| slot.entry)
@@ -95,10 +111,11 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Makes an unwritten entry evictable, as just used, and returns true; false if this version
-    /// of `key` is not here or not unwritten.
+    /// of `key` is not here or not unwritten, or there is no memory for its place among the others.
     pub fn mark_written(&mut self, key: &Key<'_>, version: u64) -> bool {
         let is_it = |slot: &&Slot| slot.entry.version() == version;
-        if self.state.unwritten.peek(probe(key)).filter(is_it).is_none() {
+        let is_here = self.state.unwritten.peek(probe(key)).filter(is_it).is_some();
+        if !is_here || self.state.reserve(1, false).is_err() {
             return false;
         }
         // Detached, not taken out: its room stays taken, so that nobody else can come into it.
@@ -166,7 +183,10 @@ impl<'a> ShardGuard<'a> {
             let Some(slot) = self.state.evict() else { break };
             self.left(slot.stamp);
             reservation.room.add(slot.room());
-            victims.push(slot.entry);
+            // Where there is no memory for the list, freeing at once gives some.
+            if victims.try_reserve(1).is_ok() {
+                victims.push(slot.entry);
+            }
             if self.shard.oldest() >= until {
                 break;
             }
@@ -214,16 +234,22 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Adds the entries from hash `first` to hash `last`.
-    pub(super) fn collect(&self, first: u64, last: u64, out: &mut Vec<Entry>) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn collect(&self, first: u64, last: u64, out: &mut Vec<Entry>) -> Result<()> {
         let inside = |slot: &&Slot| (first..=last).contains(&slot.entry.hash());
-        out.extend(self.state.iter().filter(inside).map(|slot| slot.entry.clone()));
+        let mut found = self.state.iter().filter(inside);
+        found.try_for_each(|slot| memory::push(out, slot.entry.clone(), "a list of entries"))
     }
 
     /// The unwritten entries with their stamps in the order of writing, until `limit_bytes`.
     pub(super) fn oldest_unwritten(&self, limit_bytes: u64, out: &mut Vec<(u64, Entry)>) {
         let mut bytes = 0;
         for slot in self.state.unwritten.iter().rev() {
-            if bytes >= limit_bytes {
+            // It has room for one entry of each shard at least.
+            let is_full = out.len() == out.capacity() && out.try_reserve(1).is_err();
+            if bytes >= limit_bytes || is_full {
                 break;
             }
             bytes += slot.entry.charge();
@@ -232,15 +258,20 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// The keys with their stamps, the most valuable first, until `limit_bytes` of keys.
-    pub(super) fn hottest(&self, limit_bytes: usize, out: &mut Vec<(u64, Box<[u8]>)>) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn hottest(&self, limit_bytes: usize, out: &mut Vec<(u64, Vec<u8>)>) -> Result<()> {
         let mut bytes = 0;
         for slot in self.state.iter() {
             if bytes >= limit_bytes {
                 break;
             }
             bytes += slot.entry.key().len();
-            out.push((slot.stamp, slot.entry.key().into()));
+            let key = memory::copy(slot.entry.key(), "a hot key")?;
+            memory::push(out, (slot.stamp, key), "the list of hot keys")?;
         }
+        Ok(())
     }
 
     /// Takes everything out at once, whatever there is of it.

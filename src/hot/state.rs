@@ -18,6 +18,7 @@ use super::due::Due;
 use super::entry::Probe;
 use super::lru::Lru;
 use super::order::{Order, Slot};
+use crate::error::Result;
 
 /// How many uses between two inserts a stamp can tell apart, as a power of two. The other 48 bits
 /// last for nine years of a million inserts a second.
@@ -88,6 +89,14 @@ impl State {
         let insert = tick << USES_BITS;
         self.stamp = (self.stamp + 1).clamp(insert + 1, insert | ((1 << USES_BITS) - 1));
         self.stamp
+    }
+
+    /// Makes room for `count` more entries, unwritten ones or others.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn reserve(&mut self, count: usize, unwritten: bool) -> Result<()> {
+        if unwritten { self.unwritten.reserve(count) } else { self.order.reserve(count) }
     }
 
     /// Puts an entry in, in place of the one of its key, which is given back.

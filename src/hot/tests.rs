@@ -485,13 +485,13 @@ fn the_ranges_of_the_shards_hold_every_key_once() {
         let (first, last) = hot.shard_range(index);
         assert_eq!((first, hot.shard_index(first), hot.shard_index(last)), (next, index, index));
         next = last.wrapping_add(1);
-        seen.extend(hot.entries_in(first, last));
+        seen.extend(hot.entries_in(first, last).unwrap());
     }
     assert_eq!(next, 0);
     assert!(seen.is_sorted_by_key(Entry::hash));
     assert_eq!(seen.len(), 1_000);
     let (from, to) = (seen[10].hash(), seen[700].hash());
-    assert_eq!(hot.entries_in(from, to).len(), 691);
+    assert_eq!(hot.entries_in(from, to).unwrap().len(), 691);
 }
 
 #[test]
@@ -500,10 +500,10 @@ fn the_hottest_keys_come_first() {
     for n in 100..1_000 {
         store(&hot, entry(&n.to_string(), 1), 0).unwrap();
     }
-    let keys = hot.hottest(usize::MAX);
+    let keys: Vec<_> = hot.hottest(usize::MAX).unwrap().collect();
     let names: Vec<_> = keys.iter().map(|key| str::from_utf8(key).unwrap()).collect();
     assert_eq!(names, (100..1_000).rev().map(|n| n.to_string()).collect::<Vec<_>>());
-    let bytes: usize = hot.hottest(300).iter().map(|key| key.len()).sum();
+    let bytes: usize = hot.hottest(300).unwrap().map(|key| key.len()).sum();
     assert!((250..=350).contains(&bytes), "{bytes}");
 }
 
@@ -542,9 +542,19 @@ fn the_bounds_hold_at_every_instant_under_threads() {
             scope.spawn(move || work(seed));
         }
     });
-    let rest = hot.entries_in(0, u64::MAX);
+    let rest = hot.entries_in(0, u64::MAX).unwrap();
     assert_eq!(hot.used_bytes(), rest.iter().map(Entry::charge).sum());
     assert_eq!(hot.entry_count(), u64::try_from(rest.len()).unwrap());
     hot.shrink_to(0, &mut Victims::new());
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
+}
+
+#[test]
+fn places_for_many_can_be_had_before_they_come() {
+    let hot = hot_for(1_000);
+    let hashes: Vec<u64> = (0..100).map(|n| n << 58 | n).collect();
+    let mut guards = hot.lock_for(hashes.iter().copied());
+    for unwritten in [true, false] {
+        guards.reserve(hashes.iter().copied(), unwritten).unwrap();
+    }
 }

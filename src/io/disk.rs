@@ -15,6 +15,7 @@ use crate::io::files::{Disk, File, Mapped};
 use crate::io::handles::{Handle, PoolRef, opened, pool_of_this_process};
 use crate::io::lease::Lease;
 use crate::io::map::FileMap;
+use crate::memory;
 use std::ffi::CString;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, RawFd};
@@ -192,8 +193,8 @@ impl Disk for Directory {
         let open = || opened(self.pool, || calls::open_at(self.fd(), c".", flags));
         let lease = Lease::take(open).map_err(cannot)?;
         // Written and not only lengthened, so that every page has its room.
-        let mut bytes = head.to_vec();
-        bytes.resize(len, 0);
+        let mut bytes = memory::zeros(len, "a file in memory")?;
+        bytes[..head.len()].copy_from_slice(head);
         let write = |fd| calls::write_all(&fd, &mut [IoSlice::new(&bytes)], 0);
         lease.with(write).map_err(cannot)?;
         let map = FileMap::new(self.path.join(name), lease, len)?;

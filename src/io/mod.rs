@@ -3,12 +3,15 @@
 pub mod files;
 pub mod clock;
 pub mod memory;
+#[cfg(any(test, all(feature = "reserve", not(debug_assertions))))]
+pub mod reserve;
 pub mod unshared;
 pub mod fork;
 pub mod failure;
 pub mod retry;
 pub mod calls;
 pub mod lease;
+pub mod thread;
 pub mod map;
 pub mod handles;
 pub mod disk;

@@ -6,6 +6,7 @@ use super::state::{Effects, State};
 use super::write::StoreOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BATCH_BYTES_MAX, KEY_BYTES_MAX};
+use crate::memory;
 use std::collections::HashMap;
 
 /// Stores and deletes, in order, to be written together.
@@ -33,7 +34,7 @@ impl Batch {
     /// # Errors
     /// `TooLarge` for the key, the value or the batch; `OutOfMemory`. The batch is as before.
     pub fn store(&mut self, key: &[u8], value: &[u8], options: &StoreOptions) -> Result<()> {
-        let value = copy(check_value(value)?)?;
+        let value = memory::copy(check_value(value)?, "a value of a batch")?;
         self.add(key, Some(value), *options)
     }
 
@@ -55,8 +56,8 @@ impl Batch {
             );
             return Err(Error::new(ErrorKind::TooLarge, sentence));
         }
-        self.ops.try_reserve(1).map_err(|_| out_of_memory(size_of::<BatchOp>()))?;
-        self.ops.push(BatchOp { key: copy(key)?, value, options });
+        let key = memory::copy(key, "a key of a batch")?;
+        memory::push(&mut self.ops, BatchOp { key, value, options }, "a batch")?;
         self.bytes = bytes;
         Ok(())
     }
@@ -89,6 +90,10 @@ impl State {
     fn final_ops<'b>(&self, batch: &'b Batch) -> Result<Option<Vec<Op<'b>>>> {
         let mut places: HashMap<&[u8], usize> = HashMap::new();
         let mut ops: Vec<Op<'b>> = Vec::new();
+        let (count, what) = (batch.ops.len(), "the changes of a batch");
+        memory::grow(&mut ops, count, what)?;
+        let bytes = count * size_of::<(&[u8], usize)>();
+        places.try_reserve(count).map_err(|_| memory::exhausted(bytes, what))?;
         for BatchOp { key, value, options } in &batch.ops {
             let expires_at = self.expiry_after(options.ttl_ms);
             let place = *places.entry(key).or_insert(ops.len());
@@ -125,15 +130,4 @@ impl State {
             ..Event::of(kind)
         });
     }
-}
-
-fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len()).map_err(|_| out_of_memory(bytes.len()))?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
-}
-
-fn out_of_memory(bytes: usize) -> Error {
-    Error::new(ErrorKind::OutOfMemory, format!("no memory for {bytes} bytes of a batch"))
 }

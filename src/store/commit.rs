@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Reservation, Room};
 use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
+use crate::memory;
 use crate::time::{Clock, Expiry};
 
 /// One key's change.
@@ -410,10 +411,8 @@ impl State {
 #[inline]
 fn list_for<T>(ops: &[Op<'_>]) -> Result<Few<T>> {
     let mut list = Few::new();
-    list.try_reserve(ops.len()).map_err(|_| {
-        let sentence = format!("no memory to change {} keys at once", ops.len());
-        Error::new(ErrorKind::OutOfMemory, sentence)
-    })?;
+    let bytes = ops.len().saturating_mul(size_of::<T>());
+    list.try_reserve(ops.len()).map_err(|_| memory::exhausted(bytes, "a batch"))?;
     Ok(list)
 }
 

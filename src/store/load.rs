@@ -55,7 +55,7 @@ impl State {
             let sentence = "this thread is loading that key already; a load may not ask for it";
             return Err(Error::new(ErrorKind::Misuse, sentence));
         }
-        let (joined, is_first) = self.loads.join(key);
+        let (joined, is_first) = self.loads.join(key)?;
         match (is_first, is_inside) {
             (false, false) => joined.wait().map(Answer::of),
             (false, true) => self.run_load(key, None, load),
@@ -69,7 +69,7 @@ impl State {
         registered: Option<Arc<Load>>,
         load: &mut dyn FnMut(&mut Loaded) -> i32,
     ) -> Result<Answer<Option<Value>>> {
-        let running = self.loads.enter(key, registered.clone());
+        let running = self.loads.enter(key, registered.clone())?;
         // It may have been stored between the miss and the registration.
         let outcome = match self.look_up(key) {
             Ok(Some(value)) => Ok(Answer::of(Some(value))),

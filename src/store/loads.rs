@@ -2,8 +2,9 @@
 
 use super::value::Value;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 use crate::sync::{Condvar, Mutex};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Loads {
     running: Mutex<HashMap<Vec<u8>, Arc<Load>>>,
     count: AtomicUsize,
+    /// The keys that threads are inside loads of, each with its thread.
+    inside: Mutex<Vec<(usize, Vec<u8>)>>,
 }
 
 /// One load, as long as somebody runs it or waits for it.
@@ -21,13 +24,19 @@ pub(super) struct Load {
 }
 
 thread_local! {
-    /// The keys that this thread is loading, each with the address of its register.
-    static LOADING: RefCell<Vec<(usize, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
+    /// How many loads of whichever store this thread is inside of. A number without a destructor,
+    /// because loads may also run while a thread ends.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A number that no other thread has which lives now.
+fn this_thread() -> usize {
+    DEPTH.with(|depth| std::ptr::from_ref(depth).addr())
 }
 
 impl Loads {
     pub(super) fn new() -> Self {
-        Self { running: Mutex::default(), count: AtomicUsize::new(0) }
+        Self { running: Mutex::default(), count: AtomicUsize::new(0), inside: Mutex::default() }
     }
 
     /// False most of the time; then nobody has to be told of a change.
@@ -51,32 +60,50 @@ impl Loads {
 
     /// What this thread is loading: anything at all, and `key` of this store.
     pub(super) fn inside(&self, key: &[u8]) -> (bool, bool) {
-        LOADING.with_borrow(|loading| {
-            let is_this = |(at, k): &(usize, Vec<u8>)| *at == self.address() && k == key;
-            (!loading.is_empty(), loading.iter().any(is_this))
-        })
+        if DEPTH.get() == 0 {
+            return (false, false);
+        }
+        let is_this = |(thread, k): &(usize, Vec<u8>)| *thread == this_thread() && k == key;
+        (true, self.inside.lock().iter().any(is_this))
     }
 
     /// This thread begins to load `key`; `load` is what others wait for, if it is registered.
-    pub(super) fn enter<'a>(&'a self, key: &'a [u8], load: Option<Arc<Load>>) -> Running<'a> {
-        LOADING.with_borrow_mut(|all| all.push((self.address(), key.to_vec())));
-        Running { loads: self, key, load }
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    ///
+    /// # Errors
+    /// `OutOfMemory`: the load is over.
+    pub(super) fn enter<'a>(
+        &'a self,
+        key: &'a [u8],
+        load: Option<Arc<Load>>,
+    ) -> Result<Running<'a>> {
+        // Made first: whoever waits is told when it is dropped, whatever happens.
+        DEPTH.set(DEPTH.get() + 1);
+        let running = Running { loads: self, key, load };
+        let noted = memory::copy(key, "a key that is loaded").and_then(|own| {
+            memory::push(&mut self.inside.lock(), (this_thread(), own), "the running loads")
+        });
+        if let (Err(error), Some(load)) = (&noted, &running.load) {
+            load.finish(Err(error.clone()));
+        }
+        noted.map(|()| running)
     }
 
     /// Joins the load of `key` that is running, or registers a new one.
-    pub(super) fn join(&self, key: &[u8]) -> (Arc<Load>, bool) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn join(&self, key: &[u8]) -> Result<(Arc<Load>, bool)> {
         let mut running = self.running.lock();
         if let Some(load) = running.get(key) {
-            return (load.clone(), false);
+            return Ok((load.clone(), false));
         }
+        let own = memory::copy(key, "a key that is loaded")?;
+        let size = size_of::<(Vec<u8>, Arc<Load>)>();
+        running.try_reserve(1).map_err(|_| memory::exhausted(size, "the running loads"))?;
         let load = Arc::new(Load { outcome: Mutex::new(None), is_over: Condvar::new() });
-        running.insert(key.to_vec(), load.clone());
+        running.insert(own, load.clone());
         self.count.fetch_add(1, Ordering::SeqCst);
-        (load, true)
+        Ok((load, true))
     }
 
     /// True if `load` is still the one that is registered.
@@ -123,7 +150,13 @@ pub(super) struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        LOADING.with_borrow_mut(|loading| loading.pop());
+        DEPTH.set(DEPTH.get() - 1);
+        let mut inside = self.loads.inside.lock();
+        let is_this = |(thread, k): &(usize, Vec<u8>)| *thread == this_thread() && k == self.key;
+        if let Some(place) = inside.iter().rposition(is_this) {
+            inside.swap_remove(place);
+        }
+        drop(inside);
         if let Some(load) = &self.load {
             self.loads.leave(self.key, load);
             let sentence = "the load of this key was broken off";

@@ -14,6 +14,7 @@ use super::value::Answer;
 use crate::cold::{Cold, Departed, Departure, Host, Location, Rewritten};
 use crate::error::{Error, Result};
 use crate::hot::Victims;
+use crate::memory;
 use crate::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -81,6 +82,9 @@ impl<'a> Maintenance<'a> {
     }
 
     fn round(&self) {
+        if memory::check().is_err() {
+            return;
+        }
         self.sweep_hot();
         self.trim();
         let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) else {
@@ -272,7 +276,10 @@ impl Host for Rewriting<'_> {
         };
         self.state.counters.add(counter, 1);
         if self.state.events.wants(event_of(departed.why)) {
-            self.gone.lock().push(Gone { key: key.to_vec(), departed });
+            // Without memory for it nobody is told.
+            let _untold = memory::copy(key, "a key that has left").and_then(|key| {
+                memory::push(&mut self.gone.lock(), Gone { key, departed }, "keys that have left")
+            });
         }
     }
 

@@ -57,11 +57,11 @@ use crate::io::clock::SystemClock;
 use crate::io::disk::Directory;
 use crate::io::fork;
 use crate::io::lock::{DirLock, LockMode};
+use crate::io::thread::Thread;
 use crate::sync::Mutex;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// So many stores that follow each other closely are a load, in which a failure of the disk may be
 /// told some stores later; what was acknowledged survives the process all the same.
@@ -71,7 +71,7 @@ const STAGE_AFTER: u64 = 512;
 /// [`State`].
 pub struct Store {
     state: Arc<State>,
-    background: Mutex<Option<JoinHandle<()>>>,
+    background: Mutex<Option<Thread>>,
     /// Given back last, when nothing writes any more.
     lock: Mutex<Option<DirLock>>,
     warning: Option<String>,
@@ -122,14 +122,10 @@ impl Store {
     pub fn close(&self) -> Result<()> {
         let Some(background) = self.background.lock().take() else { return Ok(()) };
         self.state.work.stop();
-        // The thread catches its own panics; one that got out of it was told there.
-        let joined = background.join();
+        background.join();
         let ended = self.state.shut_down();
         *self.lock.lock() = None;
-        match joined {
-            Ok(()) => ended,
-            Err(_) => Err(Error::new(ErrorKind::Internal, "the background thread has panicked")),
-        }
+        ended
     }
 
     /// After a panic: refuses further writes.
@@ -214,19 +210,13 @@ fn storage_id(path: Option<&Path>, options: &Options) -> String {
     options.storage_id.clone().or(name).unwrap_or_else(|| "memory".to_owned())
 }
 
-fn start(state: Arc<State>) -> Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("hotcold".to_owned())
-        .spawn(move || {
-            let run = std::panic::AssertUnwindSafe(|| Maintenance::new(&state).run());
-            if std::panic::catch_unwind(run).is_err() {
-                state.fail();
-                let sentence = "the background thread met a defect of hotcold and has ended";
-                state.tell_error(&Error::new(ErrorKind::Internal, sentence), &[]);
-            }
-        })
-        .map_err(|error| {
-            let sentence = format!("start the store's thread: {error}");
-            Error::new(ErrorKind::Io, sentence).with_os_code(error.raw_os_error().unwrap_or(0))
-        })
+fn start(state: Arc<State>) -> Result<Thread> {
+    Thread::start(move || {
+        let run = std::panic::AssertUnwindSafe(|| Maintenance::new(&state).run());
+        if std::panic::catch_unwind(run).is_err() {
+            state.fail();
+            let sentence = "the background thread met a defect of hotcold and has ended";
+            state.tell_error(&Error::new(ErrorKind::Internal, sentence), &[]);
+        }
+    })
 }

@@ -10,10 +10,13 @@ use super::value::{Answer, Value};
 use crate::cold::Cold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Found};
+use crate::memory;
 use std::collections::{HashSet, VecDeque};
 
 /// Keys of one range: each costs a read, and waits in memory until it is its turn.
 const RANGE_KEYS: usize = 256;
+
+const WHAT: &str = "the keys of a walk";
 
 /// Where a walk stands. It knows no store: each step is given one.
 pub struct Cursor {
@@ -34,24 +37,37 @@ impl Cursor {
     pub fn is_on_key(&self) -> bool {
         self.is_on_key
     }
+
+    fn add(&mut self, key: &[u8]) -> Result<()> {
+        memory::check()?;
+        let key = memory::copy(key, WHAT)?;
+        let room = self.waiting.try_reserve(1);
+        room.map_err(|_| memory::exhausted(size_of::<Vec<u8>>(), WHAT))?;
+        self.waiting.push_back(Ok(key));
+        Ok(())
+    }
 }
 
 impl State {
     /// A walk through the keys that begin with `prefix`.
-    pub fn cursor(&self, prefix: &[u8]) -> Cursor {
-        Cursor {
-            prefix: prefix.to_vec(),
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn cursor(&self, prefix: &[u8]) -> Result<Cursor> {
+        Ok(Cursor {
+            prefix: memory::copy(prefix, "a prefix")?,
             next_hash: Some(0),
             waiting: VecDeque::new(),
             key: Vec::new(),
             is_on_key: false,
-        }
+        })
     }
 
     /// Goes to the next key; `false` at the end.
     ///
     /// # Errors
     /// `Corrupt`, `Io` for a key that could not be read: the walk goes on with the next call.
+    /// `OutOfMemory`: the next call tries again.
     pub fn cursor_next(&self, cursor: &mut Cursor) -> Result<bool> {
         cursor.is_on_key = false;
         loop {
@@ -67,10 +83,12 @@ impl State {
                 }
                 None => {
                     let Some(hash) = cursor.next_hash else { return Ok(false) };
-                    cursor.next_hash = match &self.cold {
+                    let filled = match &self.cold {
                         Some(cold) => self.fill_from_both(cold, cursor, hash),
                         None => self.fill_from_hot(cursor, hash),
                     };
+                    // What a failure has left of the range comes with the next try.
+                    cursor.next_hash = filled.inspect_err(|_| cursor.waiting.clear())?;
                 }
             }
         }
@@ -89,53 +107,54 @@ impl State {
         self.retrieve_with(cursor.key(), options)
     }
 
-    fn fill_from_both(&self, cold: &Cold, cursor: &mut Cursor, hash: u64) -> Option<u64> {
+    fn fill_from_both(&self, cold: &Cold, cursor: &mut Cursor, hash: u64) -> Result<Option<u64>> {
         // Hot before cold: what is being written meanwhile is then in one of them at least.
-        let unwritten: Vec<Entry> = match self.hot.unwritten_bytes() {
+        let mut unwritten = match self.hot.unwritten_bytes() {
             0 => Vec::new(),
-            _ => self
-                .hot
-                .entries_in(hash, u64::MAX)
-                .into_iter()
-                .filter(Entry::is_unwritten)
-                .collect(),
+            _ => self.hot.entries_in(hash, u64::MAX)?,
         };
+        unwritten.retain(Entry::is_unwritten);
         let (places, next) = cold.keys_from(hash, RANGE_KEYS);
         let mut met = HashSet::new();
         let in_range = |entry: &&Entry| next.is_none_or(|next| entry.hash() < next);
         for entry in unwritten.iter().filter(in_range) {
-            met.insert(entry.key().to_vec());
+            met.try_reserve(1).map_err(|_| memory::exhausted(size_of::<&[u8]>(), WHAT))?;
+            met.insert(entry.key());
             let is_over = self.has_expired(entry.expiry().ms());
             if entry.key().starts_with(&cursor.prefix) && !is_over {
-                cursor.waiting.push_back(Ok(entry.key().to_vec()));
+                cursor.add(entry.key())?;
             }
         }
+        let room = cursor.waiting.try_reserve(places.len());
+        room.map_err(|_| memory::exhausted(places.len() * size_of::<Vec<u8>>(), WHAT))?;
         for place in places {
             let wanted = cold.read_key(&place, |known| {
                 let is_wanted = known.key.starts_with(&cursor.prefix)
                     && !met.contains(known.key)
                     && !self.has_expired(known.expires_at);
-                is_wanted.then(|| known.key.to_vec())
+                is_wanted.then(|| memory::copy(known.key, WHAT))
             });
             match wanted {
-                Ok(key) => cursor.waiting.extend(key.map(Ok)),
+                Ok(Some(key)) => cursor.waiting.push_back(Ok(key?)),
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::OutOfMemory => return Err(error),
                 // One that was deleted or written anew meanwhile is not damaged but gone.
                 Err(error) if cold.is_at(&place) => cursor.waiting.push_back(Err(error)),
                 Err(_) => {}
             }
         }
-        next
+        Ok(next)
     }
 
-    fn fill_from_hot(&self, cursor: &mut Cursor, hash: u64) -> Option<u64> {
+    fn fill_from_hot(&self, cursor: &mut Cursor, hash: u64) -> Result<Option<u64>> {
         let (_, last) = self.hot.shard_range(self.hot.shard_index(hash));
-        for entry in self.hot.entries_in(hash, last) {
+        for entry in self.hot.entries_in(hash, last)? {
             let Ok(key) = self.key(entry.key()) else { continue };
             let lives = matches!(self.hot.peek(&key, &*self.clock), Found::Hit(_));
             if lives && entry.key().starts_with(&cursor.prefix) {
-                cursor.waiting.push_back(Ok(entry.key().to_vec()));
+                cursor.add(entry.key())?;
             }
         }
-        last.checked_add(1)
+        Ok(last.checked_add(1))
     }
 }

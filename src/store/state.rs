@@ -190,10 +190,10 @@ impl State {
             guards.push(self.stripe(hash));
             return guards;
         }
-        let mut indexes: Vec<_> = hashes.map(Self::stripe_index).collect();
-        indexes.sort_unstable();
-        indexes.dedup();
-        guards.extend(indexes.into_iter().map(|index| self.stripes[index].lock()));
+        let mut wanted = [false; STRIPES];
+        hashes.for_each(|hash| wanted[Self::stripe_index(hash)] = true);
+        let wanted = (0..STRIPES).filter(|index| wanted[*index]);
+        guards.extend(wanted.map(|index| self.stripes[index].lock()));
         guards
     }
 

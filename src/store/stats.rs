@@ -12,13 +12,10 @@
 //!    not in others. Once they have finished it is exact.
 
 use super::histogram::{Distribution, Histogram};
-use std::cell::Cell;
+use crate::sync::{STRIPES, stripe};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-
-/// Sets of counters in a store. More cores than this share sets, which is slower but as right.
-const STRIPES: usize = 16;
 
 /// Operations of a kind and stripe that are all timed, so that a young store has figures too.
 const ALWAYS_TIMED: u64 = 64;
@@ -89,7 +86,7 @@ const TIMED: usize = 6;
 
 /// All counters of one store. Any thread may use it at any time.
 pub struct Counters {
-    stripes: [Stripe; STRIPES],
+    stripes: Box<[Stripe]>,
 }
 
 /// Aligned to two cache lines, because processors fetch lines in pairs.
@@ -99,13 +96,13 @@ struct Stripe {
     operations: [AtomicU64; TIMED],
     errors: [AtomicU64; TIMED],
     /// Made by the first thread that comes, because most stores are used by few.
-    times: OnceLock<Box<[Histogram; TIMED]>>,
+    times: OnceLock<Box<[Histogram]>>,
 }
 
 impl Counters {
     /// Counters that stand at 0.
     pub fn new() -> Self {
-        Self { stripes: std::array::from_fn(|_| Stripe::new()) }
+        Self { stripes: (0..STRIPES).map(|_| Stripe::new()).collect() }
     }
 
     /// Adds `n` to a counter.
@@ -135,9 +132,10 @@ impl Counters {
     /// dropped events) is 0, for the store to fill in.
     pub fn snapshot(&self) -> Snapshot {
         let count = |counter: Counter| self.sum(|stripe| &stripe.counts[counter as usize]);
-        let [store, retrieve, delete, clear, hot, cold] = std::array::from_fn(|i| self.timed(i));
         let mut all = Distribution::new();
-        [&store, &retrieve, &delete, &clear].iter().for_each(|timed| all.merge(&timed.times));
+        let [store, retrieve, delete, clear] =
+            std::array::from_fn(|i| self.timed(i, Some(&mut all)));
+        let [hot, cold] = [Tier::Hot, Tier::Cold].map(|tier| self.timed(index_of(tier), None));
         let (hot_hits, hot_misses) = (count(Counter::HotHits), count(Counter::HotMisses));
         let (cold_hits, cold_misses) = (count(Counter::ColdHits), count(Counter::ColdMisses));
         // What a retrieve finds it finds in one tier, so the hits of the tiers add up.
@@ -182,21 +180,28 @@ impl Counters {
     }
 
     fn stripe(&self) -> &Stripe {
-        &self.stripes[stripe_of_thread()]
+        &self.stripes[stripe()]
     }
 
     fn sum(&self, counter: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
         self.stripes.iter().map(|stripe| counter(stripe).load(Ordering::Relaxed)).sum()
     }
 
-    fn timed(&self, index: usize) -> Timed {
+    /// What was counted of one kind, whose times are added to `all`. Not inlined, so that one
+    /// distribution at a time is on the caller's stack.
+    #[inline(never)]
+    fn timed(&self, index: usize, all: Option<&mut Distribution>) -> Timed {
         let mut times = Distribution::new();
         let histograms = self.stripes.iter().filter_map(|stripe| stripe.times.get());
         histograms.for_each(|histograms| times.add(&histograms[index]));
+        if let Some(all) = all {
+            all.merge(&times);
+        }
         Timed {
             operations: self.sum(|stripe| &stripe.operations[index]),
             errors: self.sum(|stripe| &stripe.errors[index]),
-            times,
+            mean_ns: times.mean(),
+            p99_ns: times.percentile(990),
         }
     }
 }
@@ -220,11 +225,21 @@ impl Stripe {
         Timer { stripe: self, index, started, weight, ok: true }
     }
 
+    /// Without memory for them nothing is timed yet.
+    fn make_times(&self) -> Option<&[Histogram]> {
+        let mut times = Vec::new();
+        times.try_reserve_exact(TIMED).ok()?;
+        times.resize_with(TIMED, Histogram::new);
+        Some(self.times.get_or_init(|| times.into_boxed_slice()))
+    }
+
     #[cold]
     fn record(&self, index: usize, elapsed: std::time::Duration, weight: u64) {
         let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let times = self.times.get_or_init(|| Box::new(std::array::from_fn(|_| Histogram::new())));
-        times[index].record(ns, weight);
+        if let Some(times) = self.times.get().map(|times| &times[..]).or_else(|| self.make_times())
+        {
+            times[index].record(ns, weight);
+        }
     }
 }
 
@@ -405,7 +420,8 @@ pub struct OperationStats {
 struct Timed {
     operations: u64,
     errors: u64,
-    times: Distribution,
+    mean_ns: f64,
+    p99_ns: u64,
 }
 
 impl Timed {
@@ -413,8 +429,8 @@ impl Timed {
         OperationStats {
             operations: self.operations,
             errors: self.errors,
-            mean_ns: self.times.mean(),
-            p99_ns: self.times.percentile(990),
+            mean_ns: self.mean_ns,
+            p99_ns: self.p99_ns,
         }
     }
 
@@ -425,8 +441,8 @@ impl Timed {
             hits,
             misses,
             hit_ratio: ratio(hits, misses),
-            mean_ns: self.times.mean(),
-            p99_ns: self.times.percentile(990),
+            mean_ns: self.mean_ns,
+            p99_ns: self.p99_ns,
         }
     }
 }
@@ -441,20 +457,6 @@ fn index_of(tier: Tier) -> usize {
 
 fn ratio(hits: u64, misses: u64) -> f64 {
     if hits == 0 { 0.0 } else { hits as f64 / (hits + misses) as f64 }
-}
-
-/// The stripe that this thread keeps to, in every store of the process.
-fn stripe_of_thread() -> usize {
-    const NONE: usize = usize::MAX;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(NONE) });
-    let stripe = STRIPE.get();
-    if stripe != NONE {
-        return stripe;
-    }
-    let stripe = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-    STRIPE.set(stripe);
-    stripe
 }
 
 #[cfg(test)]

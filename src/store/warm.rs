@@ -17,8 +17,8 @@ impl State {
     pub(super) fn save_warm(&self) -> Result<()> {
         match &self.cold {
             Some(cold) if self.options.warm_start => {
-                let keys = self.hot.hottest(KEYS_BYTES_MAX);
-                cold.save_warm(keys.iter().map(|key| &**key))
+                let keys = self.hot.hottest(KEYS_BYTES_MAX)?;
+                cold.save_warm(keys)
             }
             _ => Ok(()),
         }

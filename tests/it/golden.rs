@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Every key, its value and its expiry, as the dumps have them.
 fn dump(store: &Store) -> String {
     let mut lines = Vec::new();
-    let mut cursor = store.cursor(b"");
+    let mut cursor = store.cursor(b"").unwrap();
     while store.cursor_next(&mut cursor).unwrap() {
         if let Some(value) = store.cursor_value(&cursor).unwrap().value {
             let (key, value_hex) = (hex(cursor.key()), hex(value.data()));

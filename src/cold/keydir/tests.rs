@@ -78,6 +78,36 @@ fn an_entry_takes_at_most_24_bytes_while_it_grows() {
     assert_eq!(keydir.len(), 2_000_000);
 }
 
+/// What was promised can be inserted without an allocation, whatever others insert meanwhile, also
+/// where all stand at the end of the table.
+#[test]
+fn a_promised_entry_always_has_its_room() {
+    for crowded in [false, true] {
+        let keydir = Keydir::new();
+        let mut random = Random(7);
+        let mut next =
+            || if crowded { 255 << 56 | u64::MAX >> 8 } else { random.next() | 255 << 56 };
+        for _ in 0..40 {
+            let promised: Vec<_> = (0..50).map(|_| next()).collect();
+            let promises: Vec<_> = promised.iter().map(|hash| keydir.promise(*hash)).collect();
+            for _ in 0..30 {
+                let hash = next();
+                keydir.lock(255).add(hash, location(1)).unwrap();
+            }
+            let before = keydir.lock(255).places.capacity();
+            for (hash, promise) in promised.into_iter().zip(promises) {
+                keydir.lock(255).insert(hash, location(2));
+                promise.unwrap().used();
+            }
+            assert_eq!(keydir.lock(255).places.capacity(), before);
+            drop(keydir.promise(next()).unwrap());
+            assert_eq!(keydir.lock(255).promised, 0);
+        }
+        keydir.lock(255).check();
+        assert_eq!(keydir.len(), 40 * 80);
+    }
+}
+
 #[test]
 fn a_removed_or_missing_entry_is_not_found() {
     let mut shard = Shard::new();

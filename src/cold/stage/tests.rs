@@ -42,7 +42,7 @@ fn whatever_the_file_has_got_of_it_the_rest_is_found() {
         let (ring, ends) = ring_of(start, &[100, 0, 37, 700, 9]);
         let end = *ends.last().unwrap();
         for length in start..=end {
-            let rest = rescue(&ring, SEGMENT, length);
+            let rest = rescue(&ring, SEGMENT, length).unwrap();
             assert_eq!(length + rest.len() as u64, end, "from {start}, the file has {length}");
             assert!((length..).zip(&rest).all(|(at, byte)| ring[ring_index(at)] == *byte));
         }
@@ -52,11 +52,11 @@ fn whatever_the_file_has_got_of_it_the_rest_is_found() {
 #[test]
 fn another_segment_or_another_turn_of_the_ring_has_nothing() {
     let (ring, ends) = ring_of(64, &[100, 200]);
-    assert!(rescue(&ring, SEGMENT + 1, 64).is_empty());
-    assert!(rescue(&ring, SEGMENT, 64 + RING_BYTES as u64).is_empty());
-    assert!(rescue(&ring, SEGMENT, ends[1]).is_empty());
-    assert!(rescue(&ring, SEGMENT, 0).is_empty());
-    assert!(rescue(&[], SEGMENT, 64).is_empty());
+    assert!(rescue(&ring, SEGMENT + 1, 64).unwrap().is_empty());
+    assert!(rescue(&ring, SEGMENT, 64 + RING_BYTES as u64).unwrap().is_empty());
+    assert!(rescue(&ring, SEGMENT, ends[1]).unwrap().is_empty());
+    assert!(rescue(&ring, SEGMENT, 0).unwrap().is_empty());
+    assert!(rescue(&[], SEGMENT, 64).unwrap().is_empty());
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn a_damaged_byte_is_passed_over_and_a_lost_sector_ends_it() {
     for at in 64..ends[2] {
         let mut damaged = ring.clone();
         damaged[ring_index(at)] ^= 0x81;
-        assert_eq!(64 + rescue(&damaged, SEGMENT, 64).len() as u64, ends[2], "byte {at}");
+        assert_eq!(64 + rescue(&damaged, SEGMENT, 64).unwrap().len() as u64, ends[2], "byte {at}");
         damaged[ring_index(at + 20)] ^= 0x81;
-        let found = 64 + rescue(&damaged, SEGMENT, 64).len() as u64;
+        let found = 64 + rescue(&damaged, SEGMENT, 64).unwrap().len() as u64;
         let is_end = found == 64 || ends.contains(&found);
         assert!(is_end && found <= ends[2], "bytes {at} and behind it");
     }
     let mut lost = ring;
     lost[256..512].fill(0);
-    assert_eq!(64 + rescue(&lost, SEGMENT, 64).len() as u64, ends[0]);
+    assert_eq!(64 + rescue(&lost, SEGMENT, 64).unwrap().len() as u64, ends[0]);
 }

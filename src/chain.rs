@@ -1,0 +1,356 @@
+//! A map from numbers to values that knows in which order they were used.
+//!
+//! The values lie in nodes of their own, linked to a ring; a table finds the node of a number. What
+//! grows can be asked for beforehand ([`Chain::reserve`]), which a map of others cannot: an entry
+//! must not fail to enter once its record is on disk.
+//!
+//! # Invariants
+//! 1. The ring goes through `ring` and every node that the table has, and through no other.
+//! 2. A node is made with `allocate` and freed with `free`, once. One that is spare has no value.
+//! 3. References to values come from a borrow of the chain; nodes are changed through `&mut` alone.
+
+#![expect(unsafe_code, reason = "nodes that the table and two neighbours point to")]
+
+use crate::error::Result;
+use crate::memory;
+use hashbrown::HashTable;
+use std::alloc::{Layout, alloc, dealloc};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+const WHAT: &str = "an entry of hot";
+
+/// The map.
+pub struct Chain<T> {
+    table: HashTable<NonNull<Node<T>>>,
+    /// Between the last and the first.
+    ring: NonNull<Links>,
+    /// Nodes for what comes next, linked by `behind`.
+    spare: *mut Links,
+    spares: usize,
+}
+
+struct Links {
+    /// Used later.
+    before: *mut Links,
+    /// Used earlier.
+    behind: *mut Links,
+}
+
+#[repr(C)]
+struct Node<T> {
+    /// First, so that a pointer to the links is one to the node.
+    links: Links,
+    place: u64,
+    value: T,
+}
+
+// SAFETY: the nodes belong to the chain, and move with it.
+unsafe impl<T: Send> Send for Chain<T> {}
+
+impl<T> Chain<T> {
+    /// An empty one.
+    pub fn new() -> Self {
+        let ring = Box::leak(Box::new(Links { before: ptr::null_mut(), behind: ptr::null_mut() }));
+        let ring = NonNull::from(ring);
+        // SAFETY: it was just made, and is this chain's until it is dropped.
+        unsafe { ring.write(Links { before: ring.as_ptr(), behind: ring.as_ptr() }) };
+        Self { table: HashTable::new(), ring, spare: ptr::null_mut(), spares: 0 }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Makes room for `count` more, so that pushing them does not allocate.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn reserve(&mut self, count: usize) -> Result<()> {
+        self.table
+            .try_reserve(count, |node| tag_of(*node))
+            .map_err(|_| memory::exhausted(count * size_of::<usize>(), WHAT))?;
+        while self.spares < count {
+            let Some(node) = allocate::<T>() else {
+                return Err(memory::exhausted(size_of::<Node<T>>(), WHAT));
+            };
+            let links = node.as_ptr().cast::<Links>();
+            // SAFETY: the node is new, and begins with its links.
+            unsafe { (&raw mut (*links).behind).write(self.spare) };
+            self.spare = links;
+            self.spares += 1;
+        }
+        Ok(())
+    }
+
+    /// The value at `place`; its use is not counted.
+    pub fn peek(&self, place: u64) -> Option<&T> {
+        // SAFETY: a node that the table has lives as long as the chain is borrowed.
+        self.node(place).map(|node| unsafe { &(*node.as_ptr()).value })
+    }
+
+    /// The value at `place`, which becomes the last used.
+    pub fn touch(&mut self, place: u64) -> Option<&mut T> {
+        let node = self.node(place)?.as_ptr();
+        // SAFETY: the node is linked, and the chain is borrowed mutably.
+        unsafe {
+            unlink(node.cast());
+            self.link_first(node.cast());
+            Some(&mut (*node).value)
+        }
+    }
+
+    /// Puts `value` to `place` as the last used; gives back the one that it replaces. Room was made
+    /// for it; where it was not, and there is no memory, the value is given back.
+    pub fn push(&mut self, place: u64, value: T) -> Option<T> {
+        if let Some(old) = self.touch(place) {
+            return Some(std::mem::replace(old, value));
+        }
+        if self.reserve(1).is_err() {
+            return Some(value);
+        }
+        let node = self.spare.cast::<Node<T>>();
+        // SAFETY: there is a spare node, which nothing else points to, and its link is set.
+        let node = unsafe {
+            self.spare = (*self.spare).behind;
+            self.spares -= 1;
+            let links = Links { before: ptr::null_mut(), behind: ptr::null_mut() };
+            node.write(Node { links, place, value });
+            self.link_first(node.cast());
+            NonNull::new_unchecked(node)
+        };
+        self.table.insert_unique(tag(place), node, |node| tag_of(*node));
+        None
+    }
+
+    /// Takes out what lies at `place`.
+    pub fn remove(&mut self, place: u64) -> Option<T> {
+        let found = self.table.find_entry(tag(place), |node| is_at(*node, place)).ok()?;
+        let (node, _) = found.remove();
+        // SAFETY: the table had the node, and has it no more.
+        Some(unsafe { take(node) })
+    }
+
+    /// What was used longest ago.
+    pub fn last(&self) -> Option<&T> {
+        self.iter().next_back()
+    }
+
+    /// Takes out what was used longest ago.
+    pub fn pop_last(&mut self) -> Option<T> {
+        if self.table.is_empty() {
+            return None;
+        }
+        // SAFETY: the ring has a node, and its last one is before the end.
+        let place = unsafe { (*self.ring.as_ref().before.cast::<Node<T>>()).place };
+        self.remove(place)
+    }
+
+    /// All values, the last used first.
+    pub fn iter(&self) -> Iter<'_, T> {
+        // SAFETY: the ring lives as long as the chain.
+        let Links { before: last, behind: first } = *unsafe { self.ring.as_ref() };
+        Iter { first, last, left: self.table.len(), chain: PhantomData }
+    }
+
+    /// Gives back what the table has for many more than there are; keeps it where there is no memory
+    /// for a smaller one.
+    pub fn shrink(&mut self) {
+        let mut smaller = HashTable::new();
+        if smaller.try_reserve(self.table.len(), |node| tag_of(*node)).is_ok() {
+            for node in self.table.drain() {
+                smaller.insert_unique(tag_of(node), node, |node| tag_of(*node));
+            }
+            self.table = smaller;
+        }
+    }
+
+    #[inline]
+    fn node(&self, place: u64) -> Option<NonNull<Node<T>>> {
+        self.table.find(tag(place), |node| is_at(*node, place)).copied()
+    }
+
+    /// # Safety
+    /// `links` are those of a node that is not linked.
+    #[inline]
+    unsafe fn link_first(&mut self, links: *mut Links) {
+        let ring = self.ring.as_ptr();
+        // SAFETY: the caller's promise; the ring's neighbours are linked nodes or the ring itself.
+        unsafe {
+            let first = (*ring).behind;
+            (*links).before = ring;
+            (*links).behind = first;
+            (*first).before = links;
+            (*ring).behind = links;
+        }
+    }
+}
+
+impl<T> Drop for Chain<T> {
+    fn drop(&mut self) {
+        for node in self.table.drain() {
+            // SAFETY: the table had the node, and has it no more.
+            drop(unsafe { take(node) });
+        }
+        while let Some(links) = NonNull::new(self.spare) {
+            // SAFETY: a spare node has its link, no value, and nothing else points to it.
+            unsafe {
+                self.spare = (*links.as_ptr()).behind;
+                free(links.cast::<Node<T>>());
+            }
+        }
+        // SAFETY: it came from a box, and nothing points to it any more.
+        drop(unsafe { Box::from_raw(self.ring.as_ptr()) });
+    }
+}
+
+/// The values of a chain, the last used first.
+pub struct Iter<'a, T> {
+    first: *mut Links,
+    last: *mut Links,
+    left: usize,
+    chain: PhantomData<&'a Chain<T>>,
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        self.left = self.left.checked_sub(1)?;
+        let node = self.first.cast::<Node<T>>();
+        // SAFETY: so many nodes are left, and they live as long as the chain is borrowed.
+        unsafe {
+            self.first = (*node).links.behind;
+            Some(&(*node).value)
+        }
+    }
+}
+
+impl<T> DoubleEndedIterator for Iter<'_, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let node = self.last.cast::<Node<T>>();
+        // SAFETY: as above.
+        unsafe {
+            self.last = (*node).links.before;
+            Some(&(*node).value)
+        }
+    }
+}
+
+/// What the table knows a place by. Its bits are turned round, because the highest choose the shard
+/// and so are alike within one, and the table uses the highest seven to tell nodes apart.
+#[inline]
+fn tag(place: u64) -> u64 {
+    place.rotate_right(7)
+}
+
+fn tag_of<T>(node: NonNull<Node<T>>) -> u64 {
+    // SAFETY: the table has living nodes only.
+    tag(unsafe { (*node.as_ptr()).place })
+}
+
+#[inline]
+fn is_at<T>(node: NonNull<Node<T>>, place: u64) -> bool {
+    // SAFETY: as above.
+    unsafe { (*node.as_ptr()).place == place }
+}
+
+fn allocate<T>() -> Option<NonNull<Node<T>>> {
+    // SAFETY: a node is not of size 0.
+    NonNull::new(unsafe { alloc(Layout::new::<Node<T>>()) }.cast())
+}
+
+/// # Safety
+/// The node came from [`allocate`], and nothing points to it any more.
+unsafe fn free<T>(node: NonNull<Node<T>>) {
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(node.as_ptr().cast(), Layout::new::<Node<T>>()) };
+}
+
+/// Unlinks a node, frees it and gives its value.
+///
+/// # Safety
+/// The node is linked and has a value, and nothing but its neighbours points to it.
+unsafe fn take<T>(node: NonNull<Node<T>>) -> T {
+    // SAFETY: the caller's promise.
+    unsafe {
+        unlink(node.as_ptr().cast());
+        let value = (&raw const (*node.as_ptr()).value).read();
+        free(node);
+        value
+    }
+}
+
+/// # Safety
+/// `links` are linked.
+#[inline]
+unsafe fn unlink(links: *mut Links) {
+    // SAFETY: the caller's promise: both neighbours are nodes or the ring.
+    unsafe {
+        let Links { before, behind } = links.read();
+        (*before).behind = behind;
+        (*behind).before = before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Random calls beside a list that is searched from end to end.
+    #[test]
+    fn a_chain_behaves_like_a_list() {
+        let mut state = 1_u64;
+        let mut random = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        let mut chain = Chain::new();
+        let mut list: Vec<(u64, Box<u64>)> = Vec::new();
+        for step in 0..20_000 {
+            let place = random(if step < 10_000 { 200 } else { 20 }) << 56 | random(3);
+            let at = list.iter().position(|(other, _)| *other == place);
+            match random(8) {
+                0..=2 => {
+                    let old = at.map(|at| list.remove(at).1);
+                    list.insert(0, (place, Box::new(step)));
+                    assert_eq!(chain.push(place, Box::new(step)), old);
+                }
+                3 => assert_eq!(chain.remove(place), at.map(|at| list.remove(at).1)),
+                4 => {
+                    if let Some(at) = at {
+                        let used = list.remove(at);
+                        list.insert(0, used);
+                    }
+                    assert_eq!(chain.touch(place).map(|value| **value), at.map(|_| *list[0].1));
+                }
+                5 => assert_eq!(chain.peek(place), at.map(|at| &list[at].1)),
+                6 if random(4) == 0 => assert_eq!(chain.pop_last(), list.pop().map(|(_, v)| v)),
+                6 => chain.reserve(usize::try_from(random(4)).unwrap()).unwrap(),
+                _ if random(50) == 0 => chain.shrink(),
+                _ => assert_eq!(chain.last(), list.last().map(|(_, value)| value)),
+            }
+            if step % 64 == 0 {
+                assert!(chain.iter().eq(list.iter().map(|(_, value)| value)));
+                assert!(chain.iter().rev().eq(list.iter().rev().map(|(_, value)| value)));
+                assert_eq!(chain.len(), list.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_reserved_is_there_and_values_are_dropped_once() {
+        let value = std::rc::Rc::new(());
+        let mut chain = Chain::new();
+        chain.reserve(100).unwrap();
+        assert_eq!((chain.spares, chain.table.capacity() >= 100), (100, true));
+        (0..60).for_each(|place| drop(chain.push(place, value.clone())));
+        assert_eq!((chain.spares, std::rc::Rc::strong_count(&value)), (40, 61));
+        drop(chain.push(5, value.clone()));
+        assert_eq!((chain.spares, std::rc::Rc::strong_count(&value)), (40, 61));
+        drop(chain);
+        assert_eq!(std::rc::Rc::strong_count(&value), 1);
+    }
+}

@@ -1,0 +1,110 @@
+//! Memory that may not be there. Whatever grows with what a caller or a disk gives, and whatever is
+//! large, is asked for here, and a failure is an error of the call.
+//!
+//! What is left is small and of a fixed size: errors, strings, nodes. Where the system has no memory
+//! even for that, it comes from a reserve (`io::reserve`), and the next calls are refused
+//! ([`check`]) until there is memory again. So whoever allocates many small pieces in one call asks
+//! [`check`] between them.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of the reserve that are in use.
+pub static RESERVE_USED: AtomicUsize = AtomicUsize::new(0);
+
+/// When more of the reserve is in use, new calls are refused: what is left is for those in progress.
+const RESERVE_USED_MAX: usize = 96 << 10;
+
+/// More than any piece that the reserve gives: what the system must be able to give before calls go
+/// on.
+const PROOF_BYTES: usize = 1 << 20;
+
+/// Passes as long as small pieces of memory can be relied on.
+///
+/// # Errors
+/// `OutOfMemory`.
+#[inline]
+pub fn check() -> Result<()> {
+    if RESERVE_USED.load(Ordering::Relaxed) <= RESERVE_USED_MAX { Ok(()) } else { prove() }
+}
+
+#[cold]
+fn prove() -> Result<()> {
+    can_have(PROOF_BYTES, "what the call needs beside its data")
+}
+
+/// Passes if `bytes` could be had at this moment, for those who cannot be told that they cannot.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn can_have(bytes: usize, what: &str) -> Result<()> {
+    grow(&mut Vec::<u8>::new(), bytes, what)
+}
+
+/// `length` zeros, for `what`.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn zeros(length: usize, what: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| exhausted(length, what))?;
+    bytes.resize(length, 0);
+    Ok(bytes)
+}
+
+/// A copy of `bytes`, for `what`.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn copy(bytes: &[u8], what: &str) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| exhausted(bytes.len(), what))?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// Makes room in `list` for `more` items, so that adding them does not allocate.
+///
+/// # Errors
+/// `OutOfMemory`: the list is as it was.
+pub fn grow<T>(list: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
+    list.try_reserve(more).map_err(|_| exhausted(more.saturating_mul(size_of::<T>()), what))
+}
+
+/// Adds an item to `list`.
+///
+/// # Errors
+/// `OutOfMemory`: the list is as it was.
+pub fn push<T>(list: &mut Vec<T>, item: T, what: &str) -> Result<()> {
+    grow(list, 1, what)?;
+    list.push(item);
+    Ok(())
+}
+
+/// The error where `bytes` for `what` could not be had.
+#[cold]
+pub fn exhausted(bytes: usize, what: &str) -> Error {
+    let sentence = format!(
+        "no memory for {what} ({bytes} bytes); free some, or raise the limit of this process"
+    );
+    Error::new(ErrorKind::OutOfMemory, sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_an_error_and_changes_nothing() {
+        let mut list = vec![1_u64, 2];
+        let error = grow(&mut list, usize::MAX / 8, "numbers").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        assert!(error.message().starts_with("no memory for numbers ("), "{error}");
+        assert_eq!(list, [1, 2]);
+        push(&mut list, 3, "numbers").unwrap();
+        assert_eq!(list, [1, 2, 3]);
+        assert!(zeros(usize::MAX / 2, "zeros").is_err());
+        assert_eq!(zeros(3, "zeros").unwrap(), [0; 3]);
+        assert!(can_have(usize::MAX / 2, "anything").is_err());
+    }
+}
