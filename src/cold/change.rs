@@ -1,7 +1,7 @@
 //! Changing: what a write meets, its records, and the moment when they become visible.
 
 use super::draft::{Appended, Draft, Few};
-use super::keydir::Keydir;
+use super::keydir::{Keydir, Promised};
 use super::location::Location;
 use super::log::Log;
 use super::read::Known;
@@ -70,6 +70,15 @@ impl Cold {
         }
         located.collides = candidates.len() > usize::from(located.index.is_some());
         located
+    }
+
+    /// Makes sure that a key which has no record yet can get one in the keydir: to be asked before the
+    /// record is appended.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn promise(&self, key: &Key<'_>) -> Result<Promised<'_>> {
+        self.keydir.promise(key.hash())
     }
 
     /// Appends records to the log, where they survive the process; nobody sees them before

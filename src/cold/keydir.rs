@@ -77,7 +77,6 @@ impl Keydir {
     ///
     /// # Errors
     /// `OutOfMemory`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `commit`, before it appends"))]
     pub fn promise(&self, hash: u64) -> Result<Promised<'_>> {
         self.lock_for(hash).promise()?;
         Ok(Promised { keydir: self, hash })
@@ -104,7 +103,6 @@ pub struct Promised<'a> {
 
 impl Promised<'_> {
     /// The entry was inserted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `commit`, after it has published"))]
     pub fn used(self) {
         std::mem::forget(self);
     }

@@ -314,7 +314,6 @@ impl<'a> Guards<'a> {
     ///
     /// # Errors
     /// `OutOfMemory`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `publish`, where all must be hot"))]
     pub fn reserve(&mut self, hashes: impl Iterator<Item = u64>, unwritten: bool) -> Result<()> {
         let mut counts = [0; SHARD_COUNT];
         for hash in hashes {

@@ -17,9 +17,9 @@ use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::Tier;
 use crate::buffer::Buffer;
-use crate::cold::{Change, Cold, Draft, Few, Kind, Located};
+use crate::cold::{Change, Cold, Draft, Few, Kind, Located, Promised};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Entry, Reservation, Room};
+use crate::hot::{Entry, Guards, Reservation, Room};
 use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::memory;
@@ -54,14 +54,6 @@ pub(super) struct Prepared<'a> {
     room: Reservation<'a>,
     /// There is room for all new entries.
     fits: bool,
-    must_fit: bool,
-}
-
-impl Prepared<'_> {
-    /// For changes that cold does not get, now or at all: `None` if there is no room for them.
-    pub(super) fn for_hot_alone(self) -> Option<Self> {
-        self.fits.then_some(Self { must_fit: true, ..self })
-    }
 }
 
 impl<'a> Op<'a> {
@@ -195,6 +187,10 @@ impl State {
         }
         self.check_record(&drafts)?;
         let mut changes = list_for::<Change>(ops)?;
+        let mut promises = list_for::<Promised<'_>>(ops)?;
+        for op in ops.iter().filter(|op| op.value.is_some() && op.located.index.is_none()) {
+            promises.push(cold.promise(&op.key)?);
+        }
         let prepared = self.prepare(ops, effects)?;
         let timer = self.counters.start_tier(Tier::Cold);
         let appended = match drafts.is_empty() {
@@ -221,6 +217,7 @@ impl State {
                 cold.publish(&appended.segment, &mut changes);
             }
         });
+        promises.into_iter().for_each(Promised::used);
         Ok(())
     }
 
@@ -228,8 +225,8 @@ impl State {
         for op in ops.iter_mut() {
             op.version = self.take_version()?;
         }
-        let prepared = self.prepare(ops, effects)?.for_hot_alone();
-        if prepared.is_some_and(|prepared| self.publish(ops, prepared, effects, || ())) {
+        let prepared = self.prepare(ops, effects)?;
+        if self.publish_hot(ops, prepared, effects)? {
             return Ok(());
         }
         let sentence = format!(
@@ -255,42 +252,85 @@ impl State {
             fits = self.make_room(ops, &mut room, effects);
             self.make_entries(ops, effects)?;
         }
-        Ok(Prepared { room, fits, must_fit: false })
+        Ok(Prepared { room, fits })
     }
 
-    /// Changes both tiers at one instant. What cannot be hot is in cold alone; but if it must be hot
-    /// (see [`Prepared::for_hot_alone`]), nothing is changed and this gives false.
-    pub(super) fn publish(
+    /// Changes both tiers at one instant. What cannot be hot is in cold alone.
+    fn publish(
         &self,
         ops: &mut [Op<'_>],
-        Prepared { mut room, mut fits, must_fit }: Prepared<'_>,
+        mut prepared: Prepared<'_>,
         effects: &mut Effects,
         publish_cold: impl FnOnce(),
-    ) -> bool {
+    ) {
         if !self.hot.is_enabled() {
-            publish_cold();
-            return true;
+            return publish_cold();
         }
-        let now = self.now();
-        let mut shards = loop {
+        let mut shards = self.lock_shards(ops, &mut prepared, effects);
+        publish_cold();
+        self.enter(ops, &mut shards, prepared, effects);
+    }
+
+    /// Changes hot alone, at one instant, whether there is a cold tier or not; false, and nothing is
+    /// changed, if it has no room.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing was changed.
+    pub(super) fn publish_hot(
+        &self,
+        ops: &mut [Op<'_>],
+        mut prepared: Prepared<'_>,
+        effects: &mut Effects,
+    ) -> Result<bool> {
+        if !prepared.fits {
+            return Ok(false);
+        }
+        let mut shards = self.lock_shards(ops, &mut prepared, effects);
+        if !prepared.fits {
+            return Ok(false);
+        }
+        let entering = || ops.iter().filter(|op| op.entry.is_some());
+        let hashes = entering().map(|op| op.key.hash());
+        shards.reserve(hashes, entering().any(|op| op.unwritten))?;
+        self.enter(ops, &mut shards, prepared, effects);
+        Ok(true)
+    }
+
+    /// Locks the hot shards of all keys, when there is room for their new entries or none can be had.
+    fn lock_shards(
+        &self,
+        ops: &[Op<'_>],
+        prepared: &mut Prepared<'_>,
+        effects: &mut Effects,
+    ) -> Guards<'_> {
+        loop {
             let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
             let mut needed = Room::default();
             for op in ops.iter().filter(|op| op.entry.is_some()) {
                 needed.add(shards.of(op.key.hash()).needed(&op.key, op.charge));
             }
-            if room.cover(needed) || (!fits && !must_fit) {
-                break shards;
-            }
-            if !fits {
-                return false;
+            let is_covered = prepared.room.cover(needed);
+            if is_covered || !prepared.fits {
+                prepared.fits = is_covered;
+                return shards;
             }
             // What was to be replaced has left meanwhile, and its room is missing. The others are
             // used, so as not to be evicted for their own successors.
             ops.iter().for_each(|op| shards.of(op.key.hash()).touch(&op.key));
             drop(shards);
-            fits = self.hot.make_room(&mut room, needed, &mut effects.evicted);
-        };
-        publish_cold();
+            prepared.fits = self.hot.make_room(&mut prepared.room, needed, &mut effects.evicted);
+        }
+    }
+
+    /// Puts the new entries into the locked shards, and takes the old ones out.
+    fn enter(
+        &self,
+        ops: &mut [Op<'_>],
+        shards: &mut Guards<'_>,
+        Prepared { mut room, .. }: Prepared<'_>,
+        effects: &mut Effects,
+    ) {
+        let now = self.now();
         for op in ops {
             let shard = shards.of(op.key.hash());
             let replaced = match op.entry.take() {
@@ -301,7 +341,6 @@ impl State {
                 effects.replaced.push(replaced);
             }
         }
-        true
     }
 
     /// Takes the room that the new entries need as far as is known, in order, for as many as can

@@ -5,7 +5,7 @@
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
 use super::state::{Effects, State};
-use crate::cold::{Change, Cold, Draft, Few, Kind};
+use crate::cold::{Change, Cold, Draft, Few, Kind, Promised};
 use crate::error::Result;
 use crate::hot::Entry;
 
@@ -76,6 +76,10 @@ impl State {
             sequence: entry.version(),
             chained: false,
         };
+        let promise = match located.index {
+            Some(_) => None,
+            None => Some(cold.promise(&key)?),
+        };
         let appended = cold.append(&[draft], self.is_synced(false))?;
         self.sync_if(cold, appended.ticket, false)?;
         let mut changes: Few<_> = appended
@@ -90,6 +94,7 @@ impl State {
             .collect();
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
         cold.publish(&appended.segment, &mut changes);
+        promise.into_iter().for_each(Promised::used);
         if !shard.mark_written(&key, entry.version()) {
             effects.replaced.extend(shard.remove(&key));
         }

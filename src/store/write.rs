@@ -4,7 +4,7 @@
 //! When a call returns, the system has its records: they survive the death of the process. Under
 //! `durability=sync`, or if the call asks for it, they are synced before anyone can see them.
 
-use super::commit::{Op, Prepared, check_value};
+use super::commit::{Op, check_value};
 use super::events::{Event, EventKind};
 use super::options::{Policy, WriteMode};
 use super::state::{Effects, State};
@@ -215,10 +215,10 @@ impl State {
         op.version = self.take_version()?;
         op.unwritten = true;
         let ops = slice::from_mut(op);
-        let prepared = self.prepare(ops, effects).map(Prepared::for_hot_alone);
+        let prepared = self.prepare(ops, effects);
+        let is_kept = prepared.and_then(|prepared| self.publish_hot(ops, prepared, effects));
         ops[0].unwritten = false;
-        let is_kept = prepared?.is_some_and(|prepared| self.publish(ops, prepared, effects, || ()));
-        if !is_kept {
+        if !is_kept? {
             op.version = 0;
             return Ok(None);
         }
