@@ -9,7 +9,7 @@
 
 use crate::io::retry::{is_interrupted, retried};
 use std::ffi::{CStr, CString};
-use std::io::IoSlice;
+use std::io::{IoSlice, Read};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -258,14 +258,15 @@ pub struct Entry {
 pub fn entries(directory: RawFd) -> io::Result<Vec<Entry>> {
     // A descriptor of its own, because the position of a listing belongs to the descriptor.
     let fd = reopen_directory(directory)?.into_raw_fd();
-    // SAFETY: the descriptor is an open directory, and is given away here.
-    let stream = unsafe { libc::fdopendir(fd) };
-    if stream.is_null() {
-        let error = io::Error::last_os_error();
+    let opened = retried(|| {
+        // SAFETY: the descriptor is an open directory, and is given away where this works.
+        let stream = unsafe { libc::fdopendir(fd) };
+        if stream.is_null() { Err(io::Error::last_os_error()) } else { Ok(stream) }
+    });
+    let stream = opened.inspect_err(|_| {
         // SAFETY: `fdopendir` did not take the descriptor.
         unsafe { libc::close(fd) };
-        return Err(error);
-    }
+    })?;
     let mut entries = Vec::new();
     let outcome = loop {
         match retried(|| next_entry(stream)) {
@@ -352,6 +353,22 @@ pub fn read_all(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<u
         }
     }
     Ok(done)
+}
+
+/// All bytes of the file of that path.
+///
+/// # Errors
+/// Those of `open` and `read`.
+pub fn read_path(path: &Path) -> io::Result<Vec<u8>> {
+    let path = c_path(path)?;
+    let file = retried(|| open_once(libc::AT_FDCWD, &path, libc::O_RDONLY))?;
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 4096]);
+    loop {
+        match retried(|| (&file).read(&mut piece))? {
+            0 => return Ok(bytes),
+            count => bytes.extend_from_slice(&piece[..count]),
+        }
+    }
 }
 
 /// Writes all slices one after the other; the system may take them in several bites.

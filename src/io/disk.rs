@@ -126,7 +126,7 @@ impl Directory {
 
     /// Looks at what has the name, if anything has; does not open it.
     fn look(&self, name: &str) -> Result<Option<Status>> {
-        calls::status_at(self.fd(), &*self.c_name(name)?, libc::AT_SYMLINK_NOFOLLOW)
+        calls::status_at(self.fd(), &self.c_name(name)?, libc::AT_SYMLINK_NOFOLLOW)
             .map_err(|error| failed(self.doing("look for", name), &error, ""))
     }
 
@@ -218,13 +218,13 @@ impl Disk for Directory {
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         self.look_as("rename", from)?;
         self.look_as("replace", to)?;
-        calls::rename_at(self.fd(), &*self.c_name(from)?, &*self.c_name(to)?)
+        calls::rename_at(self.fd(), &self.c_name(from)?, &self.c_name(to)?)
             .map_err(|error| failed(self.doing(&format!("rename {from} to"), to), &error, ""))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
         self.look_as("remove", name)?;
-        calls::unlink_at(self.fd(), &*self.c_name(name)?)
+        calls::unlink_at(self.fd(), &self.c_name(name)?)
             .map_err(|error| failed(self.doing("remove", name), &error, ""))
     }
 

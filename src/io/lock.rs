@@ -27,7 +27,7 @@ use crate::io::retry::retried;
 use crate::io::unshared::Unshared;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
-use std::{fs, io, process};
+use std::{io, process};
 
 /// The file that is locked beside the directory where machines may share it. It is empty.
 pub const LOCK_FILE: &str = "LOCK";
@@ -221,8 +221,8 @@ fn set_lock(fd: RawFd, kind: libc::c_int) -> io::Result<()> {
 
 /// Who has a lock of `flock` on that file, as far as the kernel tells. By now it may be gone.
 fn holder(id: FileId) -> String {
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    match locks.lines().find_map(|line| process_of(line, id)) {
+    let locks = calls::read_path(Path::new("/proc/locks")).unwrap_or_default();
+    match String::from_utf8_lossy(&locks).lines().find_map(|line| process_of(line, id)) {
         Some(process_id) if process_id == process::id() => "this process".to_owned(),
         Some(process_id) => format!("process {process_id}"),
         None => "another process".to_owned(),

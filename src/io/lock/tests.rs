@@ -1,6 +1,7 @@
 use super::*;
 use crate::io::scratch::Scratch;
 use LockMode::{Exclusive, Shared};
+use std::fs;
 
 fn directory(scratch: &Scratch) -> Directory {
     Directory::open(scratch.path(), false).unwrap()
