@@ -43,10 +43,13 @@ pub fn stripe() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     // A number without a destructor, so that it is there as long as the thread runs.
     thread_local!(static STRIPE: Cell<usize> = const { Cell::new(NONE) });
-    if STRIPE.get() == NONE {
-        STRIPE.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
-    }
-    STRIPE.get() % STRIPES
+    // Asked for once, because where it lies is found by a call.
+    STRIPE.with(|stripe| {
+        if stripe.get() == NONE {
+            stripe.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        }
+        stripe.get() % STRIPES
+    })
 }
 
 impl<T> Mutex<T> {
