@@ -198,7 +198,7 @@ impl Compactor {
         let mut bytes = 0;
         let mut pause = 0;
         while let Some(step) = scanner.next()? {
-            let Step::Record { offset, header, intact } = step else { continue };
+            let Step::Record { offset, header, intact, expires_at } = step else { continue };
             if offset >= pause {
                 pause = offset + CHUNK_BYTES as u64;
                 if !host.go_on() {
@@ -216,9 +216,8 @@ impl Compactor {
                 Kind::Synced => None,
             };
             let Some(held) = held else {
-                if intact {
-                    bytes += self.bury_swept(parts, &scanner, header, (input, all))?;
-                }
+                let key = intact.then(|| scanner.key(&header));
+                bytes += self.bury_swept(parts, (header, key, expires_at), (input, all))?;
                 continue;
             };
             if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
@@ -230,11 +229,10 @@ impl Compactor {
                 continue;
             }
             let record = scanner.record(&header);
-            let expires_at = record.map_or(0, |record| header.expires_at(record));
             let has_expired = Expiry::from_ms(expires_at).has_passed(parts.clock.wall());
             let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
-            if let (Some(record), true) = (record, has_expired || evicts) {
-                let key = &record[header.key_start()..header.value_start()];
+            if has_expired || evicts {
+                let key = scanner.key(&header);
                 let why = if has_expired { Departure::Expired } else { Departure::Evicted };
                 host.departed(key, from, Departed { why, version: header.sequence, expires_at });
                 if !can_drop(input, all, header.sequence) {
@@ -247,7 +245,7 @@ impl Compactor {
             let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
             bytes += match record {
                 Some(record) => self.copy(parts, keeps, header, record, expires_at)?,
-                None => self.copy_long(parts, keeps, header, input, offset)?,
+                None => self.copy_long(parts, keeps, header, (input, offset), expires_at)?,
             };
         }
         self.flush(parts)?;
@@ -306,8 +304,8 @@ impl Compactor {
         parts: &Parts<'_>,
         from: Option<Location>,
         mut header: Header,
-        input: &Segment,
-        offset: u64,
+        (input, offset): (&Segment, u64),
+        expires_at: u64,
     ) -> Result<u64> {
         header.chained = false;
         let output = self.output_for(parts, header.record_bytes())?;
@@ -327,28 +325,27 @@ impl Compactor {
             at += want as u64;
         }
         output.offset = to.offset() + end;
-        let mut lead = [0; HEADER_BYTES + 8];
-        input.file().read_at(&mut lead, offset)?;
-        let expires_at = header.expires_at(&lead);
         output.moves.push(Move { header, from, to, expires_at });
         Ok(end)
     }
 
     /// Writes a tombstone in the place of a dead value that expires, if there is an older one to
-    /// keep from coming back: it may be dead because it was swept, and then nothing newer does.
+    /// keep from coming back: it may be dead because it was swept, and then nothing newer does. Of
+    /// one that is damaged, and has no key here, nobody knows whether it was.
     fn bury_swept(
         &mut self,
         parts: &Parts<'_>,
-        scanner: &Scanner<'_>,
-        header: Header,
+        (header, key, expires_at): (Header, Option<&[u8]>, u64),
         (input, all): (&Segment, &[Arc<Segment>]),
     ) -> Result<u64> {
-        let Some(record) = scanner.record(&header).filter(|_| header.expires) else { return Ok(0) };
-        let expiry = Expiry::from_ms(header.expires_at(record));
-        if !expiry.has_passed(parts.clock.wall()) || can_drop(input, all, header.sequence) {
+        let was_swept = match key {
+            Some(_) => Expiry::from_ms(expires_at).has_passed(parts.clock.wall()),
+            None => header.kind == Kind::Value && header.expires,
+        };
+        if !was_swept || can_drop(input, all, header.sequence) {
             return Ok(0);
         }
-        self.bury(parts, header, &record[header.key_start()..header.value_start()])
+        self.bury(parts, header, key.unwrap_or_default())
     }
 
     /// Writes a tombstone in the place of an expired value, which kept older ones from coming back,

@@ -12,13 +12,14 @@
 use super::checkpoint::{self, CHECKPOINT, Loaded};
 use super::keydir::Keydir;
 use super::location::Location;
-use super::read::read_key;
+use super::read::read_any_key;
 use super::segment::{self, Segment, Segments, empty_tally};
 use super::segment_file::SegmentFile;
 use super::sequences::{MANIFEST, RANGE};
 use super::stage::{STAGE, read_ring, rescue};
 use super::walk::{
-    Candidate, Open, Walked, expected_end, known_end, meet, open_end, take_up, valid_end, whole_end,
+    Candidate, Open, Walked, expected_end, known_end, open_end, take_up, valid_end, walk_all,
+    whole_end,
 };
 use crate::codec::manifest::{MANIFEST_BYTES, Manifest};
 use crate::codec::record::Kind;
@@ -257,15 +258,13 @@ impl Recovered {
             {
                 continue;
             }
-            let met = meet(segment, known)?;
-            let end = met.length;
-            let walked = take_up(segment, &met, end, accounted, &mut candidates);
+            let walked = walk_all(segment, known, accounted, &mut candidates)?;
             self.note_walk(known, &walked);
             if writable {
                 // It may be relied on from now on, so it must be on disk. The last one is what
                 // compaction was writing, and a sync of it may have failed.
                 if last_frozen == Some(segment.id()) {
-                    rewrite_tail(segment, known, end)?;
+                    rewrite_tail(segment, known, walked.end)?;
                 }
                 segment.file().sync()?;
             }
@@ -285,7 +284,7 @@ impl Recovered {
                 _ => valid_end(segment, met, *known)?,
             };
             let is_cut = end < expected_end(segment, next.map(|next| &*next.segment));
-            let walked = take_up(segment, met, end, accounted, &mut candidates);
+            let walked = take_up(segment, met, end, accounted, &mut candidates)?;
             self.note_walk(*known, &walked);
             if writable {
                 self.finish(disk, segment, *known, &walked, next.is_none())?;
@@ -367,7 +366,7 @@ impl Recovered {
             let is_moved = |c: &Candidate| !c.intact || c.sequence < accounted;
             let is_mixed = !before.is_empty() && group.iter().any(is_moved);
             let after = if before.len() > 1 || is_mixed || group.iter().any(|c| c.collides) {
-                resolve(&self.segments, self.seed.unwrap_or(0), &before, group)
+                resolve(&self.segments, (hash, self.seed.unwrap_or(0)), &before, group)
             } else {
                 Vec::from_iter((newest.kind != Kind::Tombstone).then_some(newest.location))
             };
@@ -405,6 +404,7 @@ fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8]) -> Result<SegmentFil
 
 /// Writes the bytes again that are not known to have reached the disk. After a failed sync the
 /// system may hold them as clean although they are not there, and a sync alone would prove nothing.
+/// Long runs of zeros are left as they are: they may have never been written.
 fn rewrite_tail(segment: &Segment, from: u64, end: u64) -> Result<()> {
     let mut at = from.max(SEGMENT_HEADER_BYTES as u64);
     let mut buffer = vec![0; 1 << 20];
@@ -413,6 +413,10 @@ fn rewrite_tail(segment: &Segment, from: u64, end: u64) -> Result<()> {
         let count = segment.file().read_at(&mut buffer[..want], at)?;
         if count == 0 {
             break;
+        }
+        if count == buffer.len() && buffer.iter().all(|byte| *byte == 0) {
+            at = segment.file().data_from(at + count as u64)?;
+            continue;
         }
         segment.file().write_at(&[&buffer[..count]], at)?;
         at += count as u64;
@@ -423,14 +427,17 @@ fn rewrite_tail(segment: &Segment, from: u64, end: u64) -> Result<()> {
 /// The live locations of a hash that several keys share: the newest of each key.
 fn resolve(
     segments: &Segments,
-    seed: u64,
+    (hash, seed): (u64, u64),
     before: &[Location],
     group: &[Candidate],
 ) -> Vec<Location> {
     let hasher = KeyHasher::new(seed);
     let key_at = |location: Location| {
         let segment = segments.get(location.slot())?;
-        read_key(&segment, location, hasher, |k| (k.key.to_vec(), k.header.sequence)).ok()
+        read_any_key(&segment, location, (hash, hasher), |k| {
+            Ok((k.key.to_vec(), k.header.sequence))
+        })
+        .ok()
     };
     let mut live: Vec<(Option<Vec<u8>>, u64, Location)> = Vec::new();
     for location in before {

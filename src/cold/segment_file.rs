@@ -159,6 +159,16 @@ impl SegmentFile {
         }
     }
 
+    /// As [`File::data_from`].
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn data_from(&self, offset: u64) -> Result<u64> {
+        let flushed = self.flushed.load(Ordering::Acquire);
+        // What is pending is data.
+        Ok(if offset < flushed { self.file.data_from(offset)?.min(flushed) } else { offset })
+    }
+
     /// As [`File::write_at`], for files that nothing is appended to.
     ///
     /// # Errors

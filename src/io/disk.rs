@@ -288,6 +288,12 @@ impl File for LocalFile {
         self.handle.len().map_err(|error| self.failed("look at", &error))
     }
 
+    fn data_from(&self, offset: u64) -> Result<u64> {
+        self.handle
+            .read(&|writable| self.reopen(writable), |file| data_from(file, offset))
+            .map_err(|error| self.failed("look for data in", &error))
+    }
+
     fn set_len(&self, bytes: u64) -> Result<()> {
         self.write("set the length of", |file| file.set_len(bytes))
     }
@@ -305,6 +311,21 @@ fn read_all(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize
         }
     }
     Ok(done)
+}
+
+/// Where the next data stands. It moves the descriptor's position, which nothing here goes by.
+fn data_from(file: &fs::File, offset: u64) -> io::Result<u64> {
+    let start = i64::try_from(offset).map_err(|_| from_code(libc::EFBIG))?;
+    // SAFETY: the descriptor is open.
+    let found = unsafe { libc::lseek(file.as_raw_fd(), start, libc::SEEK_DATA) };
+    match u64::try_from(found) {
+        Ok(found) => Ok(found),
+        Err(_) if io::Error::last_os_error().raw_os_error() == Some(libc::ENXIO) => {
+            Ok(file.metadata()?.len().max(offset))
+        }
+        // Many file systems have no such call.
+        Err(_) => Ok(offset),
+    }
 }
 
 /// Writes all slices one after the other; the system may take them in several bites.

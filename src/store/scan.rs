@@ -112,10 +112,9 @@ impl State {
         }
         for place in places {
             let wanted = cold.read_key(&place, |known| {
-                let is_wanted = known.key.starts_with(&cursor.prefix)
-                    && !met.contains(known.key)
-                    && !self.has_expired(known.expires_at);
-                is_wanted.then(|| known.key.to_vec())
+                let is_wanted = known.key.starts_with(&cursor.prefix) && !met.contains(known.key);
+                let lives = is_wanted && !self.has_expired(known.expires_at()?);
+                Ok(lives.then(|| known.key.to_vec()))
             });
             match wanted {
                 Ok(key) => cursor.waiting.extend(key.map(Ok)),

@@ -216,7 +216,7 @@ impl World {
         while let Some(hash) = from {
             let (places, next) = self.cold.keys_from(hash, 3);
             for held in places {
-                let key = self.cold.read_key(&held, |known| known.key.to_vec())?;
+                let key = self.cold.read_key(&held, |known| Ok(known.key.to_vec()))?;
                 if let Some(value) = self.get(&key)? {
                     model.insert(key.clone(), value);
                 }
