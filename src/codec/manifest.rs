@@ -8,7 +8,8 @@
 //! | 16 | 8 | seed | of the key hash |
 //! | 24 | 8 | next sequence | the first that no open has taken yet |
 //! | 32 | 8 | time | the latest that was seen, milliseconds since the epoch |
-//! | 40 | 8 | reserved | 0 |
+//! | 40 | 1 | notes | 1 if whoever wrote this leaves a note of each segment that it removes, else 0 |
+//! | 41 | 7 | reserved | 0 |
 //!
 //! It is replaced as a whole. When it is damaged or missing the segments tell the seed, and the
 //! sequences in them tell where the next range begins.
@@ -31,6 +32,8 @@ pub struct Manifest {
     pub next_sequence: u64,
     /// The latest time seen, in milliseconds since the epoch.
     pub time_ms: u64,
+    /// Whoever wrote this leaves a note of each segment that it removes.
+    pub keeps_notes: bool,
 }
 
 impl Manifest {
@@ -42,6 +45,7 @@ impl Manifest {
         put(&mut bytes, 16, &self.seed.to_le_bytes());
         put(&mut bytes, 24, &self.next_sequence.to_le_bytes());
         put(&mut bytes, 32, &self.time_ms.to_le_bytes());
+        bytes[40] = u8::from(self.keeps_notes);
         let sum = checksum(&[&bytes[4..]]);
         put(&mut bytes, 0, &sum.to_le_bytes());
         bytes
@@ -62,6 +66,7 @@ impl Manifest {
             seed: u64_at(bytes, 16),
             next_sequence: u64_at(bytes, 24),
             time_ms: u64_at(bytes, 32),
+            keeps_notes: bytes[40] == 1,
         })
     }
 }
@@ -72,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_flipped_byte_and_every_cut_is_noticed() {
-        let manifest = Manifest { seed: 1, next_sequence: 2, time_ms: 3 };
+        let manifest = Manifest { seed: 1, next_sequence: 2, time_ms: 3, keeps_notes: true };
         let bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes), Decoded::Valid(manifest));
         for at in 0..bytes.len() {

@@ -11,8 +11,8 @@
 //!    if it still points to the original.
 //! 4. Sync the output, its name, and the log: the dead are dead because of records in the log,
 //!    which must not be lost after the dead are gone.
-//! 5. Remove the file, which stays open for those who read it, and make that durable, before anything
-//!    relies on its absence.
+//! 5. Leave a note (see [`gone`]), remove the file, which stays open for those who read it, and make
+//!    that durable, before anything relies on its absence.
 //!
 //! A crash between any two steps leaves records that are there twice, with the same sequence.
 //!
@@ -21,6 +21,7 @@
 //! is nothing left that it keeps from coming back.
 
 use super::choice::{Field, can_drop};
+use super::gone;
 use super::keydir::SHARDS;
 use super::location::Location;
 use super::output::{Move, Output, Parts};
@@ -117,7 +118,9 @@ impl Compactor {
     pub fn field(&self, segments: &Segments) -> Field {
         let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
-        let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output;
+        // One that is gone, and had nobody knows what, tells so as long as it is not cleared.
+        let tells = |s: &Segment| s.is_gone() && s.lacks_unknown();
+        let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output && !tells(s);
         let rewritable = all.iter().filter(may_go).cloned().collect();
         Field { rewritable, all, freezes: self.compressor.is_some() }
     }
@@ -168,8 +171,11 @@ impl Compactor {
         }
         // Somebody may be about to read it.
         input.file().keep()?;
+        gone::note(parts.disk, input.id())?;
         // First the file: as long as it is there, it must be known for what it holds.
-        parts.disk.remove(&input.name())?;
+        if !input.is_gone() {
+            parts.disk.remove(&input.name())?;
+        }
         parts.segments.remove(input);
         parts.log.forget_unsynced(input);
         if parts.sync {

@@ -12,7 +12,9 @@
 //! 3. A table is at most `FULL` full, and grows by a fifth: 16 / 0.85 * 1.2 = 22.6 bytes a key.
 
 use super::location::Location;
+use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Mutex, MutexGuard};
+use std::alloc::{Layout, handle_alloc_error};
 
 /// Number of shards; the shard is the top byte of the hash.
 pub const SHARDS: usize = 256;
@@ -104,13 +106,45 @@ impl Shard {
 
     /// Adds an entry behind those of the same hash.
     pub fn insert(&mut self, hash: u64, location: Location) {
-        if self.len * 20 >= self.homes * 17 {
-            self.resize((self.homes * 6 / 5).max(HOMES_MIN));
+        if self.make_room(hash).is_err() {
+            // As the standard library's collections do. Who can fail has made room before.
+            handle_alloc_error(Layout::new::<Entry>());
         }
-        while !self.try_insert(Entry { hash, location: location.word() }) {
-            self.resize(self.homes * 6 / 5);
-        }
+        self.place(Entry { hash, location: location.word() });
         self.len += 1;
+    }
+
+    /// Makes room for one entry of that hash, which an insertion then needs no memory for.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing has changed.
+    pub fn make_room(&mut self, hash: u64) -> Result<()> {
+        if self.len * 20 >= self.homes * 17 {
+            self.resize((self.homes * 6 / 5).max(HOMES_MIN))?;
+        }
+        // The last run may have no end.
+        while self.run_end(hash).is_none() {
+            self.resize(self.homes * 6 / 5)?;
+        }
+        Ok(())
+    }
+
+    /// Fills an empty shard with entries that come in the order of their hashes: as fast as they can
+    /// be read, whatever their hashes are.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: it stays empty.
+    pub fn load(&mut self, entries: &[(u64, Location)]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        // A little more than they need, so that few shards have to grow soon.
+        let homes = ((entries.len() + entries.len() / 16) * 20).div_ceil(17).max(HOMES_MIN);
+        let all = entries.iter();
+        let all = all.map(|(hash, location)| Entry { hash: *hash, location: location.word() });
+        self.places = table(homes, all)?;
+        (self.homes, self.len) = (homes, entries.len());
+        Ok(())
     }
 
     /// Replaces the `index`th location of `hash`; returns the old one.
@@ -179,19 +213,6 @@ impl Shard {
             .map(|entry| (entry.hash, Location::from_word(entry.location)))
     }
 
-    /// Number of entries.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Makes room for `count` entries at once, before a bulk load.
-    pub fn reserve(&mut self, count: usize) {
-        let homes = (count * 20).div_ceil(17) + 1;
-        if homes > self.homes {
-            self.resize(homes);
-        }
-    }
-
     /// Takes everything out, at a cost that does not depend on how much it is.
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::new())
@@ -203,8 +224,7 @@ impl Shard {
 
     /// Where an entry of that hash would like to stand.
     fn home(&self, hash: u64) -> usize {
-        let scaled = (u128::from(hash << 8) * self.homes as u128) >> 64;
-        usize::try_from(scaled).unwrap_or(0)
+        home(hash, self.homes)
     }
 
     /// The place of the first entry whose hash is not below `hash`, or the empty one before it.
@@ -219,43 +239,29 @@ impl Shard {
         place.min(self.places.len())
     }
 
-    /// False if there is no room behind the last home.
-    fn try_insert(&mut self, entry: Entry) -> bool {
-        let start = self.home(entry.hash);
-        let Some(run) = self.places[start..].iter().position(|other| other.is_empty()) else {
-            return false;
-        };
-        let run = &mut self.places[start..=start + run];
+    /// The empty place at which the run ends that an entry of that hash belongs to.
+    fn run_end(&self, hash: u64) -> Option<usize> {
+        let start = self.home(hash);
+        let run = self.places.get(start..)?.iter().position(|other| other.is_empty())?;
+        Some(start + run)
+    }
+
+    /// Puts an entry in its place, for which there is room.
+    fn place(&mut self, entry: Entry) {
+        let (start, end) = (self.home(entry.hash), self.run_end(entry.hash));
+        let Some(end) = end else { return };
+        let run = &mut self.places[start..=end];
         let at = run[..run.len() - 1].partition_point(|other| other.hash <= entry.hash);
         let end = run.len() - 1;
         run.copy_within(at..end, at + 1);
         run[at] = entry;
-        true
     }
 
-    fn resize(&mut self, homes: usize) {
-        let old = std::mem::take(&mut self.places);
+    fn resize(&mut self, homes: usize) -> Result<()> {
+        let entries = self.places.iter().filter(|entry| !entry.is_empty()).copied();
+        self.places = table(homes, entries)?;
         self.homes = homes;
-        // The slack grows with the table, because the longest run does; a run that still finds no
-        // end makes the table grow once more.
-        let mut length = homes + SLACK + homes / 256;
-        'longer: loop {
-            self.places = Vec::new();
-            self.places.reserve_exact(length);
-            self.places.resize(length, EMPTY);
-            let mut next = 0;
-            for entry in old.iter().filter(|entry| !entry.is_empty()) {
-                // Entries come in order, so each stands at home or right behind the one before.
-                next = next.max(self.home(entry.hash));
-                let Some(place) = self.places.get_mut(next) else {
-                    length += length / 4;
-                    continue 'longer;
-                };
-                *place = *entry;
-                next += 1;
-            }
-            return;
-        }
+        Ok(())
     }
 
     /// Recounts everything the invariants say.
@@ -269,6 +275,38 @@ impl Shard {
             let home = self.home(self.places[place].hash);
             assert!(home <= place && self.places[home..place].iter().all(|e| !e.is_empty()));
         }
+    }
+}
+
+/// Where among `homes` an entry of that hash would like to stand.
+fn home(hash: u64, homes: usize) -> usize {
+    let scaled = (u128::from(hash << 8) * homes as u128) >> 64;
+    usize::try_from(scaled).unwrap_or(0)
+}
+
+/// A table of so many homes with these entries, which come in order.
+fn table(homes: usize, entries: impl Iterator<Item = Entry> + Clone) -> Result<Vec<Entry>> {
+    // The slack grows with the table, because the longest run does; a run that still finds no
+    // end makes the table grow once more.
+    let mut length = homes + SLACK + homes / 256;
+    'longer: loop {
+        let mut places = Vec::new();
+        places.try_reserve_exact(length).map_err(|_| {
+            Error::new(ErrorKind::OutOfMemory, format!("no memory for a keydir of {length} places"))
+        })?;
+        places.resize(length, EMPTY);
+        let mut next = 0;
+        for entry in entries.clone() {
+            // Entries come in order, so each stands at home or right behind the one before.
+            next = next.max(home(entry.hash, homes));
+            let Some(place) = places.get_mut(next) else {
+                length += length / 4;
+                continue 'longer;
+            };
+            *place = entry;
+            next += 1;
+        }
+        return Ok(places);
     }
 }
 

@@ -20,8 +20,13 @@ pub struct Held {
 
 impl Held {
     fn segment(&self) -> Result<&Segment> {
-        self.segment.as_deref().ok_or_else(|| {
-            Error::new(ErrorKind::Corrupt, "the segment that held this key is gone; store it again")
+        let segment = self.segment.as_deref().filter(|segment| !segment.is_gone());
+        segment.ok_or_else(|| {
+            let name = self.segment.as_ref().map_or(String::new(), |s| format!(" {}", s.name()));
+            let sentence = format!(
+                "the segment{name} that held this key is gone; store the key again or delete it"
+            );
+            Error::new(ErrorKind::Corrupt, sentence)
         })
     }
 }

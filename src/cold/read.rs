@@ -214,6 +214,41 @@ pub fn read_any_key<T>(
     use_it(Known { header, key, segment, offset, first })
 }
 
+/// The sequence of the record at a location; `None` if it is damaged, or of another hash.
+pub fn sequence_at(segment: &Segment, hash: u64, location: Location) -> Option<u64> {
+    let mut bytes = [0; HEADER_BYTES];
+    segment.file().read_at(&mut bytes, location.offset()).ok()?;
+    let header = Header::decode(&bytes, segment.place(location.offset()))?;
+    (header.hash == hash).then_some(header.sequence)
+}
+
+/// True if the record at a location is known to be lost: it stands for one that was damaged, or lies
+/// behind the end of its file.
+pub fn is_lost(segment: &Segment, location: Location) -> bool {
+    if segment.is_gone() {
+        return true;
+    }
+    // Where a segment was walked that was cut the walk has met what was cut.
+    let may_be_cut = segment.lacks()
+        && !segment.lacks_unknown()
+        && location.offset() + location.bytes_max() > segment.end();
+    // Nothing but what stands for a lost record is as short, and the empty value of the empty key.
+    let may_stand_for_one = location.bytes_max() == HEADER_BYTES as u64;
+    if !may_be_cut && !may_stand_for_one {
+        return false;
+    }
+    let mut bytes = [0; HEADER_BYTES];
+    let read = segment.file().read_at(&mut bytes, location.offset());
+    let header = Header::decode(&bytes, segment.place(location.offset()));
+    match header.filter(|_| read.is_ok()) {
+        Some(header) => {
+            let end = location.offset() + (HEADER_BYTES + header.body_bytes()) as u64;
+            header.kind == Kind::Lost || (may_be_cut && end > segment.end())
+        }
+        None => may_be_cut,
+    }
+}
+
 fn header(segment: &Segment, offset: u64, bytes: &[u8]) -> Result<Header> {
     Header::decode(bytes, segment.place(offset)).ok_or_else(|| {
         let is_cut = bytes.len() < HEADER_BYTES;

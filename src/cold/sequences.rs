@@ -4,7 +4,7 @@
 //! given out. So what was given out and then lost in a crash is not given out again.
 
 use crate::codec::manifest::Manifest;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::sync::Mutex;
 use crate::time::Timestamp;
@@ -29,7 +29,7 @@ impl Sequences {
     /// Takes the first range from `floor` on.
     ///
     /// # Errors
-    /// Those of writing the manifest.
+    /// As [`Sequences::extend`].
     pub fn claim(disk: &dyn Disk, seed: u64, floor: u64, now: Timestamp) -> Result<Self> {
         let sequences = Self { next: AtomicU64::new(floor), seed, end: Mutex::new(floor) };
         sequences.extend(disk, now)?;
@@ -39,15 +39,23 @@ impl Sequences {
     /// Takes another range once half of the current one is used up.
     ///
     /// # Errors
-    /// Those of writing the manifest.
+    /// Those of writing the manifest; `Unsupported` when there are no more.
     pub fn extend(&self, disk: &dyn Disk, now: Timestamp) -> Result<()> {
         let mut end = self.end.lock();
         let next = self.next();
-        if next + RANGE / 2 < *end {
+        if next.saturating_add(RANGE / 2) < *end {
             return Ok(());
         }
-        let next_sequence = next.max(*end) + RANGE;
-        write_manifest(disk, &Manifest { seed: self.seed, next_sequence, time_ms: now.0 })?;
+        let Some(next_sequence) = next.max(*end).checked_add(RANGE) else {
+            let sentence = format!(
+                "the store in {} has used up its versions; open it read-only, and store what it has \
+                 in a new one",
+                disk.path().display()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, sentence));
+        };
+        let (seed, time_ms) = (self.seed, now.0);
+        write_manifest(disk, &Manifest { seed, next_sequence, time_ms, keeps_notes: true })?;
         *end = next_sequence;
         Ok(())
     }

@@ -55,6 +55,8 @@ pub struct Cold {
     pub(super) sequence_floor: u64,
     /// What recovery met and background work has done.
     pub tallies: Tallies,
+    /// What is damaged, as recovery found it and nobody was told yet.
+    findings: Mutex<Vec<Error>>,
 }
 
 /// Counters that the cold tier keeps itself.
@@ -132,6 +134,7 @@ impl Cold {
             time_floor_ms: found.time_floor_ms,
             sequence_floor: found.sequence_floor,
             tallies,
+            findings: Mutex::new(found.findings),
         })
     }
 
@@ -152,6 +155,11 @@ impl Cold {
     /// The newest time written in the files, in milliseconds since the epoch.
     pub fn time_floor_ms(&self) -> u64 {
         self.time_floor_ms
+    }
+
+    /// Takes away what recovery found to be damaged, a sentence for each segment: to be told once.
+    pub fn take_findings(&self) -> Vec<Error> {
+        std::mem::take(&mut self.findings.lock())
     }
 
     /// Whether, and why, writing has ended.

@@ -4,9 +4,9 @@ use super::backup;
 use super::checkpoint;
 use super::compaction::{Compactor, Host, Mode, Rewritten};
 use super::draft::Draft;
+use super::gone;
 use super::log::{Log, Position};
 use super::output::Parts;
-use super::scan::{Scanner, Step};
 use super::segment::Segment;
 use super::sweep;
 use super::tier::{Cold, ColdOptions};
@@ -15,7 +15,7 @@ use crate::codec::compress::Compression;
 use crate::codec::manifest::Manifest;
 use crate::codec::record::Kind;
 use crate::codec::segment::SegmentKind;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -126,7 +126,8 @@ impl Cold {
 
     /// Bytes of the segments' files and of two checkpoints.
     pub fn disk_bytes(&self) -> u64 {
-        let segments: u64 = self.segments.all().iter().map(|segment| segment.end()).sum();
+        let all = self.segments.all();
+        let segments: u64 = all.iter().filter(|s| !s.is_gone()).map(|s| s.end()).sum();
         segments + 32 * self.keydir.len()
     }
 
@@ -226,6 +227,7 @@ impl Cold {
             entries: 0,
         };
         checkpoint::write(&*self.disk, &self.keydir, &self.segments, head, &mut || log.sync())
+            .and_then(|()| gone::forget(&*self.disk, &self.segments))
             .inspect_err(|_| self.changed.store(true, Ordering::Relaxed))
     }
 
@@ -271,13 +273,14 @@ impl Cold {
                 + self.tallies.working_bytes.load(Ordering::Relaxed),
             ..Gauges::default()
         };
-        for segment in self.segments.all() {
+        for segment in self.segments.all().iter().filter(|segment| !segment.is_gone()) {
             let bytes = segment.file().len().unwrap_or(0);
             let is_log = segment.header().kind == SegmentKind::Log;
             gauges.segments += 1;
-            gauges.bytes_disk += bytes;
+            gauges.bytes_disk = gauges.bytes_disk.saturating_add(bytes);
             gauges.bytes_live += segment.live_bytes_in_file();
-            gauges.unfrozen_bytes += if freezes && is_log { bytes } else { 0 };
+            let unfrozen = if freezes && is_log { bytes } else { 0 };
+            gauges.unfrozen_bytes = gauges.unfrozen_bytes.saturating_add(unfrozen);
         }
         gauges
     }
@@ -291,8 +294,14 @@ impl Cold {
         let compactor = self.compactor.lock();
         let (segments, position) = self.snapshot();
         quiesce();
+        // What the keydir alone knows to be lost would be absent in the copy.
+        if let Some(segment) = segments.iter().find(|s| s.lacks() && s.live().0 > 0) {
+            let name = segment.name();
+            let sentence = format!("{name} has lost records; compact the store first");
+            return Err(Error::new(ErrorKind::Corrupt, sentence));
+        }
         let mut ends = Vec::new();
-        for segment in segments {
+        for segment in segments.into_iter().filter(|segment| !segment.is_gone()) {
             let end = match position {
                 Some(position) if position.segment == segment.id() => position.offset,
                 // Its successor says how long it is, to the last byte.
@@ -305,8 +314,13 @@ impl Cold {
             Some(log) => log.sequences().next(),
             None => self.sequence_floor,
         };
-        let manifest =
-            Manifest { seed: self.hasher.seed(), next_sequence, time_ms: self.clock.wall().0 };
+        let manifest = Manifest {
+            seed: self.hasher.seed(),
+            next_sequence,
+            time_ms: self.clock.wall().0,
+            // Those there are stay here.
+            keeps_notes: false,
+        };
         backup::copy(&*dest, &ends, &manifest)?;
         drop(compactor);
         // Opening it proves the copy, and leaves it with a checkpoint.
@@ -328,26 +342,5 @@ impl Cold {
                 return (segments, position);
             }
         }
-    }
-
-    /// Reads every record; returns how many there are and how many are damaged.
-    ///
-    /// # Errors
-    /// `Io`, `OutOfMemory`.
-    pub fn verify(&self) -> Result<(u64, u64)> {
-        let (mut records, mut damaged) = (0, 0);
-        let all: Vec<_> = self.segments.all().iter().map(|s| (s.slot(), s.id())).collect();
-        for (slot, id) in all {
-            // Of one that is gone by now, rewriting has read every record; it is not held until then,
-            // because a file without a name takes a descriptor.
-            let segment = self.segments.get(slot).filter(|segment| segment.id() == id);
-            let Some(segment) = segment else { continue };
-            let mut scanner = Scanner::new(&segment, 0, segment.end())?;
-            while let Some(step) = scanner.next()? {
-                records += u64::from(matches!(step, Step::Record { .. }));
-                damaged += u64::from(!matches!(step, Step::Record { intact: true, .. }));
-            }
-        }
-        Ok((records, damaged))
     }
 }

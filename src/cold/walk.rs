@@ -44,6 +44,8 @@ pub struct Walked {
     pub end: u64,
     /// Damaged records among them.
     pub damaged: u64,
+    /// Where the first of them stands.
+    pub damaged_from: Option<u64>,
     /// Sequence of the last clear; 0 if there was none.
     pub clear_sequence: u64,
     /// Greatest sequence.
@@ -124,21 +126,21 @@ pub fn meet(segment: &Segment, known: u64) -> Result<Met> {
     Ok(Met { length, steps })
 }
 
-/// Walks a segment from `known` on, and takes up all of it: nothing is kept but the candidates. The
-/// checkpoint has seen deletions with a sequence below `accounted`, and what came after them.
+/// Walks a segment from `known` to `end`, and takes up all of it: nothing is kept but the candidates.
+/// The checkpoint has seen deletions with a sequence below `accounted`, and what came after them.
 pub fn walk_all(
     segment: &Segment,
-    known: u64,
+    (known, end): (u64, u64),
     accounted: u64,
     candidates: &mut Vec<Candidate>,
 ) -> Result<Walked> {
-    let mut scanner = Scanner::new(segment, known, u64::MAX)?;
+    let mut scanner = Scanner::new(segment, known, end)?;
     let length = segment.file().len()?;
-    let mut walked = Walked::of(length, length);
+    let mut walked = Walked::of(length, end);
     while let Some(step) = scanner.next()? {
         take(segment, &MetStep::of(step), accounted, &mut walked, candidates)?;
     }
-    set_end(segment, length);
+    set_end(segment, end);
     Ok(walked)
 }
 
@@ -166,7 +168,10 @@ fn take(
     walked: &mut Walked,
     candidates: &mut Vec<Candidate>,
 ) -> Result<()> {
-    walked.damaged += u64::from(!step.intact);
+    if !step.intact {
+        walked.damaged += 1;
+        walked.damaged_from = walked.damaged_from.or(Some(step.offset));
+    }
     let Some(header) = &step.header else { return Ok(()) };
     let location = Location::new(segment.slot(), step.offset, header.record_bytes());
     segment.note(header, location, step.expires_at);
@@ -212,7 +217,7 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Result<()> {
 
 impl Walked {
     fn of(length: u64, end: u64) -> Self {
-        Self { length, end, damaged: 0, clear_sequence: 0, max_sequence: 0 }
+        Self { length, end, damaged: 0, damaged_from: None, clear_sequence: 0, max_sequence: 0 }
     }
 }
 

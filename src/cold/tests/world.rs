@@ -53,7 +53,7 @@ pub struct World {
 
 /// A disk with a store that has no keys.
 pub fn new_disk() -> SimDisk {
-    let manifest = Manifest { seed: SEED, next_sequence: 1, time_ms: 0 };
+    let manifest = Manifest { seed: SEED, next_sequence: 1, time_ms: 0, keeps_notes: false };
     SimDisk::from_files([("MANIFEST".to_owned(), manifest.encode().to_vec())].into())
 }
 
@@ -194,8 +194,17 @@ impl World {
         self.cold.compact_next(&Alone(&self.cold)).map(drop)
     }
 
+    pub fn sweep_next(&self) -> Result<bool> {
+        self.cold.sweep_next(&Alone(&self.cold))
+    }
+
     pub fn checkpoint(&self) -> Result<()> {
         self.cold.checkpoint(&|| ())
+    }
+
+    /// How much verifying finds to be damaged.
+    pub fn damaged(&self) -> u64 {
+        self.cold.verify(&mut |_, _| ()).unwrap().damaged
     }
 
     /// The value of a key and its expiry, unless it has expired.
