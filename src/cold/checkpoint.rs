@@ -30,6 +30,10 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Rows there can be: one for each slot.
 const SEGMENTS_MAX: u64 = 1 << 23;
 
+/// Keys of one hash in a checkpoint that is believed: two are a rarity, and each costs all of them a
+/// read. Should there be more, the records tell.
+const SAME_HASH_MAX: u64 = 1 << 10;
+
 /// What was loaded beside the keydir's entries.
 pub struct Loaded {
     /// The head.
@@ -155,6 +159,8 @@ struct Loading<'a> {
     log: (Option<usize>, u64),
     count: u64,
     last_hash: u64,
+    /// How many entries have had that hash.
+    same_hash: u64,
     shard: Vec<(u64, Location)>,
 }
 
@@ -177,7 +183,7 @@ impl<'a> Loading<'a> {
         }
         let log = rows.iter().position(|(id, _)| *id == head.log_segment);
         let log = (log, head.log_offset);
-        Ok(Self { keydir, segments, log, count: 0, last_hash: 0, shard: Vec::new() })
+        Ok(Self { keydir, segments, log, count: 0, last_hash: 0, same_hash: 0, shard: Vec::new() })
     }
 
     /// Takes an entry; false if there is no such one.
@@ -185,7 +191,9 @@ impl<'a> Loading<'a> {
         let location = Location::from_word(word);
         let (index, offset) = (location.slot() as usize, location.offset());
         let Some(segment) = self.segments.get(index).copied() else { return Ok(false) };
-        if hash < self.last_hash || offset < SEGMENT_HEADER_BYTES as u64 {
+        self.same_hash = if hash == self.last_hash { self.same_hash + 1 } else { 1 };
+        let is_possible = hash >= self.last_hash && self.same_hash <= SAME_HASH_MAX;
+        if !is_possible || offset < SEGMENT_HEADER_BYTES as u64 {
             return Ok(false);
         }
         if Keydir::shard_index(hash) != Keydir::shard_index(self.last_hash) {

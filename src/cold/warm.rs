@@ -11,6 +11,16 @@ const WARM_NEW: &str = "WARM.new";
 /// A list longer than this is not read: no store has written it.
 const WARM_BYTES_MAX: u64 = 64 << 20;
 
+/// A list of keys as it was saved.
+pub struct Warm(Vec<u8>);
+
+impl Warm {
+    /// The keys, the most recently used first.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        warm::decode(&self.0)
+    }
+}
+
 impl Cold {
     /// Saves keys, the most recently used first.
     ///
@@ -24,9 +34,9 @@ impl Cold {
     ///
     /// # Errors
     /// `Io`, `OutOfMemory`.
-    pub fn load_warm(&self) -> Result<Vec<Vec<u8>>> {
+    pub fn load_warm(&self) -> Result<Warm> {
         if !self.disk.list()?.iter().any(|name| name == WARM) {
-            return Ok(Vec::new());
+            return Ok(Warm(Vec::new()));
         }
         let file = self.disk.open(WARM, false)?;
         let length = usize::try_from(file.len()?.min(WARM_BYTES_MAX)).unwrap_or(0);
@@ -36,7 +46,7 @@ impl Cold {
         })?;
         bytes.resize(length, 0);
         let count = file.read_at(&mut bytes, 0)?;
-        let keys = warm::decode(&bytes[..count]).unwrap_or_default();
-        Ok(keys.into_iter().map(<[u8]>::to_vec).collect())
+        bytes.truncate(count);
+        Ok(Warm(bytes))
     }
 }
