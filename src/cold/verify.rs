@@ -102,20 +102,24 @@ impl Cold {
         Ok(met)
     }
 
+    /// Where the keys of one shard of the keydir stand in a segment.
+    fn places_in(&self, segment: &Segment, shard: usize) -> Result<Vec<(u64, Location)>> {
+        let shard = self.keydir.lock(shard);
+        let is_in = |(_, location): &(u64, Location)| location.slot() == segment.slot();
+        let mut places = Vec::new();
+        places.try_reserve_exact(shard.iter().filter(is_in).count()).map_err(|_| {
+            let sentence = "no memory for the keys of a damaged segment";
+            Error::new(ErrorKind::OutOfMemory, sentence)
+        })?;
+        places.extend(shard.iter().filter(is_in));
+        Ok(places)
+    }
+
     /// Counts the keys of a segment at whose places, before `end`, the walk has met no record.
     fn count_unmet(&self, segment: &Arc<Segment>, end: u64) -> Result<u64> {
         let mut count = 0;
         for shard in 0..SHARDS {
-            let mut places = Vec::new();
-            for (hash, location) in self.keydir.lock(shard).iter() {
-                if location.slot() == segment.slot() {
-                    places.try_reserve(1).map_err(|_| {
-                        let sentence = "no memory for the keys of a damaged segment";
-                        Error::new(ErrorKind::OutOfMemory, sentence)
-                    })?;
-                    places.push((hash, location));
-                }
-            }
+            let places = self.places_in(segment, shard)?;
             for (hash, location) in places {
                 // What lies behind the end, in a segment that goes on, came after the walk began.
                 let is_asked = segment.lacks() || segment.is_sealed() || location.offset() < end;
