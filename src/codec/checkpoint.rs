@@ -24,6 +24,8 @@
 
 use super::bytes::{put, u32_at, u64_at};
 use super::checksum::checksum;
+use super::record::ALIGNMENT;
+use super::segment::{SEGMENT_BYTES_MAX, SEGMENT_ID_MAX};
 use super::version::{Decoded, FORMAT_VERSION};
 
 /// Bytes of the head.
@@ -86,7 +88,23 @@ pub struct Tally {
     pub soonest_expiry: u64,
 }
 
+impl Tally {
+    /// False if no segment has so much: then whoever wrote it cannot be believed in the rest either.
+    pub fn is_possible(&self) -> bool {
+        let records = SEGMENT_BYTES_MAX / ALIGNMENT;
+        let counts = [self.values, self.tombstones, self.expiring];
+        self.end <= SEGMENT_BYTES_MAX
+            && self.value_bytes <= 2 * SEGMENT_BYTES_MAX
+            && counts.iter().all(|count| *count <= records)
+    }
+}
+
 impl Head {
+    /// False if no store is like that.
+    pub fn is_possible(&self) -> bool {
+        self.log_segment <= SEGMENT_ID_MAX && self.log_offset <= SEGMENT_BYTES_MAX
+    }
+
     /// The head as bytes; its checksum covers the encoded `rows` too.
     pub fn encode(&self, rows: &[u8]) -> [u8; HEAD_BYTES] {
         let mut bytes = [0; HEAD_BYTES];

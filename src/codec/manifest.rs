@@ -8,9 +8,10 @@
 //! | 16 | 8 | seed | of the key hash |
 //! | 24 | 8 | next sequence | the first that no open has taken yet |
 //! | 32 | 8 | time | the latest that was seen, milliseconds since the epoch |
-//! | 40 | 8 | lead | how far that was ahead of the system's clock, in milliseconds |
+//! | 40 | 7 | lead | how far that was ahead of the system's clock, in milliseconds |
+//! | 47 | 1 | notes | 1 if whoever wrote this leaves a note of each segment that it removes, else 0 |
 //!
-//! The lead is 0 unless the system's clock was set back; a library that does not know it wrote 0.
+//! The lead is 0 unless the system's clock was set back. A library that knows neither wrote 0.
 //!
 //! It is replaced as a whole. When it is damaged or missing the segments tell the seed, and the
 //! sequences in them tell where the next range begins.
@@ -25,6 +26,11 @@ pub const MANIFEST_BYTES: usize = 48;
 /// What the file says it is, behind its checksum.
 pub const MAGIC: &[u8; 8] = b"hotcoldM";
 
+/// The longest lead that seven bytes hold: two million years.
+const LEAD_MS_MAX: u64 = (1 << 56) - 1;
+
+const NOTES_AT: usize = 47;
+
 /// What the manifest says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -36,6 +42,8 @@ pub struct Manifest {
     pub time_ms: u64,
     /// How far that was ahead of the system's clock, in milliseconds.
     pub lead_ms: u64,
+    /// Whoever wrote this leaves a note of each segment that it removes.
+    pub keeps_notes: bool,
 }
 
 impl Manifest {
@@ -47,7 +55,8 @@ impl Manifest {
         put(&mut bytes, 16, &self.seed.to_le_bytes());
         put(&mut bytes, 24, &self.next_sequence.to_le_bytes());
         put(&mut bytes, 32, &self.time_ms.to_le_bytes());
-        put(&mut bytes, 40, &self.lead_ms.to_le_bytes());
+        put(&mut bytes, 40, &self.lead_ms.min(LEAD_MS_MAX).to_le_bytes());
+        bytes[NOTES_AT] = u8::from(self.keeps_notes);
         let sum = checksum(&[&bytes[4..]]);
         put(&mut bytes, 0, &sum.to_le_bytes());
         bytes
@@ -68,7 +77,8 @@ impl Manifest {
             seed: u64_at(bytes, 16),
             next_sequence: u64_at(bytes, 24),
             time_ms: u64_at(bytes, 32),
-            lead_ms: u64_at(bytes, 40),
+            lead_ms: u64_at(bytes, 40) & LEAD_MS_MAX,
+            keeps_notes: bytes[NOTES_AT] == 1,
         })
     }
 }
@@ -89,7 +99,9 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_broken_off_one_is_told_from_what_somebody_else_wrote() {
-        let bytes = Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 0 }.encode();
+        let bytes =
+            Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 0, keeps_notes: false }
+                .encode();
         assert!((5..=bytes.len()).all(|end| is_begun(&bytes[..end])));
         assert!((0..=MANIFEST_BYTES).all(|len| is_begun(&vec![0; len])));
         let longer = [&bytes[..], b"x"].concat();
@@ -100,7 +112,8 @@ mod tests {
 
     #[test]
     fn every_flipped_byte_and_every_cut_is_noticed() {
-        let manifest = Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 4 };
+        let manifest =
+            Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 4, keeps_notes: true };
         let bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes), Decoded::Valid(manifest));
         for at in 0..bytes.len() {

@@ -195,8 +195,9 @@ impl Header {
 pub fn split_compressed(stored: &[u8]) -> Option<(usize, &[u8])> {
     let (_, compressed) = stored.split_at_checked(RAW_LENGTH_BYTES)?;
     let raw = u32_at(stored, 0) as usize;
-    // Nothing shrinks by more than this under any codec that is in use: deflate's limit is 1032.
-    (raw / 1_100 <= compressed.len()).then_some((raw, compressed))
+    // Nothing shrinks by more than this under any codec that is in use: in deflate two bits stand
+    // for 258 bytes at most.
+    (raw / 1_032 <= compressed.len()).then_some((raw, compressed))
 }
 
 /// The checksum of a body that consists of `parts`.

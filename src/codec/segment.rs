@@ -17,6 +17,7 @@
 
 use super::bytes::{put, u32_at, u64_at};
 use super::checksum::{checksum, repair_one_byte};
+use super::record::ALIGNMENT;
 use super::version::{Decoded, FORMAT_VERSION};
 
 /// Bytes of the header; the first record stands here.
@@ -24,6 +25,12 @@ pub const SEGMENT_HEADER_BYTES: usize = 64;
 
 /// What the file says it is, behind its checksum.
 pub const MAGIC: &[u8; 8] = b"hotcoldS";
+
+/// The greatest id: the next segment names this one in four bytes.
+pub const SEGMENT_ID_MAX: u64 = u32::MAX as u64;
+
+/// The first offset at which no record can stand, however long the file is.
+pub const SEGMENT_BYTES_MAX: u64 = ALIGNMENT << 32;
 
 /// How the records of a segment came there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,8 +56,12 @@ impl Cold {
         };
         let mut located = Located::default();
         for (index, held) in candidates.iter().enumerate() {
-            let known =
-                |k: Known<'_>| (k.key == key.bytes()).then_some((k.header.sequence, k.expires_at));
+            let known = |known: Known<'_>| match known.key == key.bytes() {
+                true => {
+                    known.expires_at().map(|expires_at| Some((known.header.sequence, expires_at)))
+                }
+                false => Ok(None),
+            };
             match self.read_key(held, known) {
                 Ok(Some(known)) => {
                     located.index = Some(index);

@@ -17,11 +17,12 @@ use super::segment::Segment;
 use crate::codec::checkpoint::{
     self, BLOCK_ENTRIES, BLOCK_HEAD_BYTES, ENTRY_BYTES, HEAD_BYTES, Head, ROW_BYTES, Tally,
 };
+use crate::codec::segment::{SEGMENT_HEADER_BYTES, SEGMENT_ID_MAX};
 use crate::codec::version::Decoded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::{Disk, File};
 use crate::memory;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The name of the checkpoint's file.
@@ -34,6 +35,10 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// Rows there can be: one for each slot.
 const SEGMENTS_MAX: u64 = 1 << 23;
+
+/// Keys of one hash in a checkpoint that is believed: two are a rarity, and each costs all of them a
+/// read. Should there be more, the records tell.
+const SAME_HASH_MAX: u64 = 1 << 10;
 
 /// What was loaded beside the keydir's entries.
 pub struct Loaded {
@@ -103,52 +108,124 @@ pub fn remove_leftover(disk: &dyn Disk, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Loads the checkpoint into an empty keydir; `None`, and the keydir still empty, if it is damaged.
+/// A checkpoint whose head and rows are right; its entries were not looked at yet.
+pub struct Opened {
+    file: Arc<dyn File>,
+    /// The head.
+    pub head: Head,
+    /// The segments that it knows, each once.
+    pub rows: Vec<(u64, Tally)>,
+}
+
+/// Opens the checkpoint; `None` if it is damaged, or of another store.
 ///
 /// # Errors
-/// `Io`; `Unsupported` if a newer version wrote it.
-pub fn load(
-    disk: &dyn Disk,
-    seed: Option<u64>,
-    by_id: &HashMap<u64, Arc<Segment>>,
-    keydir: &Keydir,
-) -> Result<Option<Loaded>> {
+/// `Io`, `OutOfMemory`; `Unsupported` if a newer version wrote it.
+pub fn open(disk: &dyn Disk, seed: Option<u64>) -> Result<Option<Opened>> {
     let file = disk.open(CHECKPOINT, false)?;
     let Some((head, rows)) = load_head(&*file)? else { return Ok(None) };
-    if seed.is_some_and(|seed| seed != head.seed) {
-        return Ok(None);
-    }
     let rows: Vec<_> = rows.chunks_exact(ROW_BYTES).map(checkpoint::decode_row).collect();
-    let slots: Vec<_> = rows.iter().map(|(id, _)| by_id.get(id).map(|s| s.slot())).collect();
-    let log_index = rows.iter().position(|(id, _)| *id == head.log_segment);
-    let shard_entries = usize::try_from(head.entries).unwrap_or(0) / SHARDS;
-    let mut count = 0;
-    let mut added = Ok(());
-    let mut accept = |hash: u64, word: u64| {
-        count += 1;
-        let location = Location::from_word(word);
-        let index = location.slot() as usize;
-        // What lies behind the position is found again in the log; what lies in a segment that is
-        // gone was moved since, and is found where it is now.
-        let left_to_log = Some(index) == log_index && location.offset() >= head.log_offset;
-        let Some(Some(slot)) = slots.get(index).filter(|_| !left_to_log) else { return };
-        let mut shard = keydir.lock_for(hash);
-        if shard.len() == 0 && added.is_ok() {
-            // A little more than the average, so that few shards have to grow.
-            added = shard.reserve(shard_entries + shard_entries / 16);
+    let ids: HashSet<u64> = rows.iter().map(|(id, _)| *id).collect();
+    let is_possible =
+        |(id, tally): &(u64, Tally)| (1..=SEGMENT_ID_MAX).contains(id) && tally.is_possible();
+    let is_ours = head.is_possible()
+        && seed.is_none_or(|seed| seed == head.seed)
+        && ids.len() == rows.len()
+        && rows.iter().all(is_possible);
+    Ok(is_ours.then_some(Opened { file, head, rows }))
+}
+
+impl Opened {
+    /// Loads the entries into an empty keydir; false, and the keydir still empty, if they are damaged.
+    /// All segments that the checkpoint knows are in `by_id`, but for those that were removed since.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn load(&self, by_id: &HashMap<u64, Arc<Segment>>, keydir: &Keydir) -> Result<bool> {
+        let mut loading = Loading::new(self, by_id, keydir)?;
+        let offset = (HEAD_BYTES + self.rows.len() * ROW_BYTES) as u64;
+        let is_whole = load_blocks(&*self.file, offset, &mut loading)?;
+        let is_whole = is_whole && loading.count == self.head.entries;
+        match is_whole {
+            true => loading.end_shard()?,
+            false => keydir.lock_all().iter_mut().for_each(|shard| drop(shard.take())),
         }
-        if added.is_ok() {
-            added = shard.add(hash, location.with_slot(*slot));
-        }
-    };
-    let offset = (HEAD_BYTES + rows.len() * ROW_BYTES) as u64;
-    let is_whole = load_blocks(&*file, offset, &mut accept)?;
-    added?;
-    if !is_whole || count != head.entries {
-        keydir.lock_all().iter_mut().for_each(|shard| drop(shard.take()));
-        return Ok(None);
+        Ok(is_whole)
     }
-    Ok(Some(Loaded { head, tallies: rows.into_iter().collect() }))
+}
+
+/// Entries on their way to the keydir. They come in the order of hashes, a shard's one after the other.
+struct Loading<'a> {
+    keydir: &'a Keydir,
+    /// For each row the segment and the length of its file.
+    segments: Vec<Option<(&'a Arc<Segment>, u64)>>,
+    /// Index of the log segment's row, and the position in it.
+    log: (Option<usize>, u64),
+    count: u64,
+    last_hash: u64,
+    /// How many entries have had that hash.
+    same_hash: u64,
+    shard: Vec<(u64, Location)>,
+}
+
+impl<'a> Loading<'a> {
+    fn new(
+        opened: &Opened,
+        by_id: &'a HashMap<u64, Arc<Segment>>,
+        keydir: &'a Keydir,
+    ) -> Result<Self> {
+        let Opened { head, rows, .. } = opened;
+        let mut segments = Vec::new();
+        for (id, tally) in rows {
+            let segment = by_id.get(id).map(|s| s.file().len().map(|len| (s, len))).transpose()?;
+            let end =
+                if *id == head.log_segment { head.log_offset.max(tally.end) } else { tally.end };
+            if let Some((segment, _)) = segment.filter(|(_, length)| *length < end) {
+                segment.set_lacking(false);
+            }
+            segments.push(segment);
+        }
+        let log = rows.iter().position(|(id, _)| *id == head.log_segment);
+        let log = (log, head.log_offset);
+        Ok(Self { keydir, segments, log, count: 0, last_hash: 0, same_hash: 0, shard: Vec::new() })
+    }
+
+    /// Takes an entry; false if there is no such one.
+    fn take(&mut self, hash: u64, word: u64) -> Result<bool> {
+        let location = Location::from_word(word);
+        let (index, offset) = (location.slot() as usize, location.offset());
+        let Some(segment) = self.segments.get(index).copied() else { return Ok(false) };
+        self.same_hash = if hash == self.last_hash { self.same_hash + 1 } else { 1 };
+        let is_possible = hash >= self.last_hash && self.same_hash <= SAME_HASH_MAX;
+        if !is_possible || offset < SEGMENT_HEADER_BYTES as u64 {
+            return Ok(false);
+        }
+        if Keydir::shard_index(hash) != Keydir::shard_index(self.last_hash) {
+            self.end_shard()?;
+        }
+        self.last_hash = hash;
+        self.count += 1;
+        // What is in a segment that was removed was moved before, and is found where it is now.
+        let Some((segment, length)) = segment else { return Ok(true) };
+        let is_there = offset < length;
+        // It had reached the disk before this checkpoint got its name.
+        if !is_there {
+            segment.set_lacking(false);
+        }
+        // What lies behind the position is found again in the log.
+        if is_there && (Some(index), offset >= self.log.1) == (self.log.0, true) {
+            return Ok(true);
+        }
+        let entry = (hash, location.with_slot(segment.slot()));
+        memory::push(&mut self.shard, entry, "the entries of a checkpoint")?;
+        Ok(true)
+    }
+
+    fn end_shard(&mut self) -> Result<()> {
+        let loaded = self.keydir.lock_for(self.last_hash).load(&self.shard);
+        self.shard.clear();
+        loaded
+    }
 }
 
 fn load_head(file: &dyn File) -> Result<Option<(Head, Vec<u8>)>> {
@@ -157,9 +234,12 @@ fn load_head(file: &dyn File) -> Result<Option<(Head, Vec<u8>)>> {
         return Ok(None);
     }
     let Some(head) = Head::peek(&bytes) else { return Ok(None) };
-    // Bounded by the file's length too, before any memory is asked for.
+    // Bounded by the file's length before any memory is asked for.
+    let room = file.len()?.saturating_sub(HEAD_BYTES as u64);
     let row_bytes = head.segments.min(SEGMENTS_MAX) * ROW_BYTES as u64;
-    if head.segments > SEGMENTS_MAX || row_bytes > file.len()? {
+    let entry_bytes = head.entries.checked_mul(ENTRY_BYTES as u64);
+    let is_short = |bytes: u64| bytes > room.saturating_sub(row_bytes);
+    if head.segments > SEGMENTS_MAX || row_bytes > room || entry_bytes.is_none_or(is_short) {
         return Ok(None);
     }
     let mut rows =
@@ -175,7 +255,7 @@ fn load_head(file: &dyn File) -> Result<Option<(Head, Vec<u8>)>> {
 }
 
 /// False if a block is damaged.
-fn load_blocks(file: &dyn File, mut offset: u64, accept: &mut dyn FnMut(u64, u64)) -> Result<bool> {
+fn load_blocks(file: &dyn File, mut offset: u64, loading: &mut Loading<'_>) -> Result<bool> {
     let end = file.len()?;
     let mut buffer = memory::zeros(CHUNK_BYTES, "a buffer to read the checkpoint")?;
     while offset < end {
@@ -184,7 +264,13 @@ fn load_blocks(file: &dyn File, mut offset: u64, accept: &mut dyn FnMut(u64, u64
         while let Some(entries) = checkpoint::block_entries(rest) {
             let bytes = BLOCK_HEAD_BYTES + entries * ENTRY_BYTES;
             let Some((block, behind)) = rest.split_at_checked(bytes) else { break };
-            if !checkpoint::decode_block(block, &mut *accept) {
+            let mut taken = Ok(true);
+            let is_whole = checkpoint::decode_block(block, |hash, word| {
+                if let Ok(true) = taken {
+                    taken = loading.take(hash, word);
+                }
+            });
+            if !is_whole || !taken? {
                 return Ok(false);
             }
             rest = behind;

@@ -37,7 +37,8 @@ impl Field {
             .filter(|(dead, s)| *dead > 0 && (over || dead * 100 >= s.end() * DEAD_PERCENT))
             .map(|(_, segment)| *segment);
         // Space first: what is dead need not be compressed.
-        deadest.or_else(|| self.unfrozen()).or_else(|| self.small())
+        let lacking = || self.rewritable.iter().find(|segment| segment.lacks());
+        deadest.or_else(|| self.unfrozen()).or_else(|| self.small()).or_else(lacking)
     }
 
     /// Everything that a full compaction rewrites at this moment.
@@ -49,7 +50,7 @@ impl Field {
             let is_unfrozen = self.freezes && is_log(segment);
             let droppable =
                 tally.tombstones > 0 && can_drop(segment, &self.all, tally.max_sequence);
-            is_unfrozen || has_dead || droppable || is_empty
+            is_unfrozen || has_dead || droppable || is_empty || segment.lacks()
         };
         self.rewritable.iter().filter(wanted).cloned().collect()
     }

@@ -11,8 +11,8 @@
 //!    if it still points to the original.
 //! 4. Sync the output, its name, and the log: the dead are dead because of records in the log,
 //!    which must not be lost after the dead are gone.
-//! 5. Remove the file, which stays open for those who read it, and make that durable, before anything
-//!    relies on its absence.
+//! 5. Leave a note (see [`gone`]), remove the file, which stays open for those who read it, and make
+//!    that durable, before anything relies on its absence.
 //!
 //! A crash between any two steps leaves records that are there twice, with the same sequence.
 //!
@@ -21,6 +21,7 @@
 //! is nothing left that it keeps from coming back.
 
 use super::choice::{Field, can_drop};
+use super::gone;
 use super::keydir::SHARDS;
 use super::location::Location;
 use super::output::{Move, Output, Parts};
@@ -121,7 +122,9 @@ impl Compactor {
     pub fn field(&self, segments: &Segments) -> Field {
         let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
-        let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output;
+        // One that is gone, and had nobody knows what, tells so as long as it is not cleared.
+        let tells = |s: &Segment| s.is_gone() && s.lacks_unknown();
+        let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output && !tells(s);
         let rewritable = all.iter().filter(may_go).cloned().collect();
         Field { rewritable, all, freezes: self.compressor.is_some() }
     }
@@ -172,8 +175,11 @@ impl Compactor {
         }
         // Somebody may be about to read it.
         input.file().keep()?;
+        gone::note(parts.disk, input.id())?;
         // First the file: as long as it is there, it must be known for what it holds.
-        parts.disk.remove(&input.name())?;
+        if !input.is_gone() {
+            parts.disk.remove(&input.name())?;
+        }
         parts.segments.remove(input);
         parts.log.forget_unsynced(input);
         if parts.sync {
@@ -202,7 +208,7 @@ impl Compactor {
         let mut bytes = 0;
         let mut pause = 0;
         while let Some(step) = scanner.next()? {
-            let Step::Record { offset, header, intact } = step else { continue };
+            let Step::Record { offset, header, intact, expires_at } = step else { continue };
             if offset >= pause {
                 pause = offset + CHUNK_BYTES as u64;
                 if !host.go_on() {
@@ -220,9 +226,8 @@ impl Compactor {
                 Kind::Synced => None,
             };
             let Some(held) = held else {
-                if intact {
-                    bytes += self.bury_swept(parts, &scanner, header, (input, all))?;
-                }
+                let key = intact.then(|| scanner.key(&header));
+                bytes += self.bury_swept(parts, (header, key, expires_at), (input, all))?;
                 continue;
             };
             if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
@@ -234,12 +239,11 @@ impl Compactor {
                 continue;
             }
             let record = scanner.record(&header);
-            let expires_at = record.map_or(0, |record| header.expires_at(record));
             let expiry = Expiry::from_ms(expires_at);
             let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
             let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
-            if let (Some(record), true) = (record, has_expired || evicts) {
-                let key = &record[header.key_start()..header.value_start()];
+            if has_expired || evicts {
+                let key = scanner.key(&header);
                 let why = if has_expired { Departure::Expired } else { Departure::Evicted };
                 host.departed(key, from, Departed { why, version: header.sequence, expires_at });
                 if !can_drop(input, all, header.sequence) {
@@ -252,7 +256,7 @@ impl Compactor {
             let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
             bytes += match record {
                 Some(record) => self.copy(parts, keeps, header, record, expires_at)?,
-                None => self.copy_long(parts, keeps, header, input, offset)?,
+                None => self.copy_long(parts, keeps, header, (input, offset), expires_at)?,
             };
         }
         self.flush(parts)?;
@@ -309,8 +313,8 @@ impl Compactor {
         parts: &Parts<'_>,
         from: Option<Location>,
         mut header: Header,
-        input: &Segment,
-        offset: u64,
+        (input, offset): (&Segment, u64),
+        expires_at: u64,
     ) -> Result<u64> {
         header.chained = false;
         let output = self.output_for(parts, header.record_bytes())?;
@@ -333,28 +337,27 @@ impl Compactor {
             at += want as u64;
         }
         output.offset = to.offset() + end;
-        let mut lead = [0; HEADER_BYTES + 8];
-        input.file().read_at(&mut lead, offset)?;
-        let expires_at = header.expires_at(&lead);
         output.moves.push(Move { header, from, to, expires_at });
         Ok(end)
     }
 
     /// Writes a tombstone in the place of a dead value that expires, if there is an older one to
-    /// keep from coming back: it may be dead because it was swept, and then nothing newer does.
+    /// keep from coming back: it may be dead because it was swept, and then nothing newer does. Of
+    /// one that is damaged, and has no key here, nobody knows whether it was.
     fn bury_swept(
         &mut self,
         parts: &Parts<'_>,
-        scanner: &Scanner<'_>,
-        header: Header,
+        (header, key, expires_at): (Header, Option<&[u8]>, u64),
         (input, all): (&Segment, &[Arc<Segment>]),
     ) -> Result<u64> {
-        let Some(record) = scanner.record(&header).filter(|_| header.expires) else { return Ok(0) };
-        let expiry = Expiry::from_ms(header.expires_at(record));
-        if !expiry.has_passed(parts.clock.wall()) || can_drop(input, all, header.sequence) {
+        let was_swept = match key {
+            Some(_) => Expiry::from_ms(expires_at).has_passed(parts.clock.wall()),
+            None => header.kind == Kind::Value && header.expires,
+        };
+        if !was_swept || can_drop(input, all, header.sequence) {
             return Ok(0);
         }
-        self.bury(parts, header, &record[header.key_start()..header.value_start()])
+        self.bury(parts, header, key.unwrap_or_default())
     }
 
     /// Writes a tombstone in the place of an expired value, which kept older ones from coming back,

@@ -163,6 +163,24 @@ impl Shard {
         Ok(())
     }
 
+    /// Fills an empty shard with entries that come in the order of their hashes: as fast as they can
+    /// be read, whatever their hashes are.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: it stays empty.
+    pub fn load(&mut self, entries: &[(u64, Location)]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        // A little more than they need, so that few shards have to grow soon.
+        let homes = ((entries.len() + entries.len() / 16) * 20).div_ceil(17).max(HOMES_MIN);
+        let all = entries.iter();
+        let all = all.map(|(hash, location)| Entry { hash: *hash, location: location.word() });
+        self.places = table(homes, all)?;
+        (self.homes, self.len) = (homes, entries.len());
+        Ok(())
+    }
+
     /// Makes room for one more entry than there are and were promised.
     fn promise(&mut self) -> Result<()> {
         let wanted = self.len + self.promised;
@@ -244,20 +262,6 @@ impl Shard {
             .map(|entry| (entry.hash, Location::from_word(entry.location)))
     }
 
-    /// Number of entries.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Makes room for `count` entries at once, before a bulk load.
-    ///
-    /// # Errors
-    /// `OutOfMemory`.
-    pub fn reserve(&mut self, count: usize) -> Result<()> {
-        let homes = count.saturating_mul(20).div_ceil(17) + 1;
-        if homes > self.homes { self.resize(homes) } else { Ok(()) }
-    }
-
     /// Takes everything out, at a cost that does not depend on how much it is.
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::new())
@@ -300,29 +304,10 @@ impl Shard {
 
     /// Moves everything into a table of so many homes; after a failure all is as it was.
     fn resize(&mut self, homes: usize) -> Result<()> {
-        // The slack grows with the table, because the longest run does; a run that still finds no
-        // end makes the table grow once more.
-        let mut length = homes.saturating_add(SLACK + homes / 256);
-        'longer: loop {
-            let mut places: Vec<Entry> = Vec::new();
-            let bytes = length.saturating_mul(size_of::<Entry>());
-            let capacity = length.saturating_add(SPARE);
-            places.try_reserve_exact(capacity).map_err(|_| memory::exhausted(bytes, WHAT))?;
-            places.resize(length, EMPTY);
-            let mut next = 0;
-            for entry in self.places.iter().filter(|entry| !entry.is_empty()) {
-                // Entries come in order, so each stands at home or right behind the one before.
-                next = next.max(home_among(homes, entry.hash));
-                let Some(place) = places.get_mut(next) else {
-                    length += length / 4;
-                    continue 'longer;
-                };
-                *place = *entry;
-                next += 1;
-            }
-            (self.places, self.homes) = (places, homes);
-            return Ok(());
-        }
+        let entries = self.places.iter().filter(|entry| !entry.is_empty()).copied();
+        self.places = table(homes, entries)?;
+        self.homes = homes;
+        Ok(())
     }
 
     /// Recounts everything the invariants say.
@@ -345,6 +330,32 @@ const WHAT: &str = "the table of keys";
 fn home_among(homes: usize, hash: u64) -> usize {
     let scaled = (u128::from(hash << 8) * homes as u128) >> 64;
     usize::try_from(scaled).unwrap_or(0)
+}
+
+/// A table of so many homes with these entries, which come in order.
+fn table(homes: usize, entries: impl Iterator<Item = Entry> + Clone) -> Result<Vec<Entry>> {
+    // The slack grows with the table, because the longest run does; a run that still finds no
+    // end makes the table grow once more.
+    let mut length = homes.saturating_add(SLACK + homes / 256);
+    'longer: loop {
+        let mut places: Vec<Entry> = Vec::new();
+        let bytes = length.saturating_mul(size_of::<Entry>());
+        let capacity = length.saturating_add(SPARE);
+        places.try_reserve_exact(capacity).map_err(|_| memory::exhausted(bytes, WHAT))?;
+        places.resize(length, EMPTY);
+        let mut next = 0;
+        for entry in entries.clone() {
+            // Entries come in order, so each stands at home or right behind the one before.
+            next = next.max(home_among(homes, entry.hash));
+            let Some(place) = places.get_mut(next) else {
+                length += length / 4;
+                continue 'longer;
+            };
+            *place = entry;
+            next += 1;
+        }
+        return Ok(places);
+    }
 }
 
 /// The locations of one hash.

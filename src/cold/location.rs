@@ -9,12 +9,13 @@
 //! needs no second word. Offset 0 is the segment's header, so no location is 0.
 
 use crate::codec::record::ALIGNMENT;
+use crate::codec::segment::SEGMENT_BYTES_MAX;
 
 /// The greatest slot that fits.
 pub const SLOT_MAX: u32 = (1 << 23) - 1;
 
 /// The first offset that does not fit.
-pub const OFFSET_LIMIT: u64 = ALIGNMENT << 32;
+pub const OFFSET_LIMIT: u64 = SEGMENT_BYTES_MAX;
 
 const READ: u64 = 1 << 40;
 

@@ -20,8 +20,13 @@ pub struct Held {
 
 impl Held {
     fn segment(&self) -> Result<&Segment> {
-        self.segment.as_deref().ok_or_else(|| {
-            Error::new(ErrorKind::Corrupt, "the segment that held this key is gone; store it again")
+        let segment = self.segment.as_deref().filter(|segment| !segment.is_gone());
+        segment.ok_or_else(|| {
+            let name = self.segment.as_ref().map_or(String::new(), |s| format!(" {}", s.name()));
+            let sentence = format!(
+                "the segment{name} that held this key is gone; store the key again or delete it"
+            );
+            Error::new(ErrorKind::Corrupt, sentence)
         })
     }
 }
@@ -52,7 +57,11 @@ impl Cold {
     pub fn read_expiry(&self, key: &Key<'_>) -> Result<Option<u64>> {
         let mut failure = None;
         for held in self.candidates(key.hash()) {
-            match self.read_key(&held, |k| (k.key == key.bytes()).then_some(k.expires_at)) {
+            let expiry = |known: Known<'_>| match known.key == key.bytes() {
+                true => known.expires_at().map(Some),
+                false => Ok(None),
+            };
+            match self.read_key(&held, expiry) {
                 Ok(Some(expires_at)) => return Ok(Some(expires_at)),
                 Ok(None) => {}
                 Err(error) => failure = failure.or(Some(error)),
@@ -64,9 +73,13 @@ impl Cold {
     /// Reads the key that stands at a place which [`Cold::keys_from`] gave, for `use_it`.
     ///
     /// # Errors
-    /// `Corrupt` if the record is damaged, `Io`.
-    pub fn read_key<T>(&self, held: &Held, use_it: impl FnOnce(Known<'_>) -> T) -> Result<T> {
-        read::read_key(held.segment()?, held.location, self.hasher, use_it)
+    /// `Corrupt` if the record is damaged, `Io`; those of `use_it`.
+    pub fn read_key<T>(
+        &self,
+        held: &Held,
+        use_it: impl FnOnce(Known<'_>) -> Result<T>,
+    ) -> Result<T> {
+        read::read_key(held.segment()?, held.location, (held.hash, self.hasher), use_it)
     }
 
     /// True if the hash still has that location: its key was neither written, deleted nor moved.

@@ -18,12 +18,15 @@ pub mod draft;
 pub mod read;
 pub mod scan;
 pub mod checkpoint;
+pub mod gone;
 pub mod stage;
 pub mod unsynced;
 pub mod syncer;
 pub mod tail;
 pub mod log;
 pub mod walk;
+pub mod unfinished;
+pub mod merge;
 pub mod recovery;
 pub mod contents;
 pub mod choice;
@@ -35,6 +38,7 @@ pub mod tier;
 pub mod lookup;
 pub mod change;
 pub mod upkeep;
+pub mod verify;
 pub mod warm;
 
 #[cfg(test)]

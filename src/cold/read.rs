@@ -3,6 +3,7 @@
 use super::location::Location;
 use super::segment::Segment;
 use crate::buffer::Buffer;
+use crate::codec::checksum::Running;
 use crate::codec::compress::decompress;
 use crate::codec::record::{HEADER_BYTES, Header, Kind, split_compressed};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,15 +33,67 @@ pub struct Found {
     pub expires_at: u64,
 }
 
-/// What is known of a record without its value.
+/// Bytes of a long record that are verified at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What is known of a record without its value: its header and key, which checksum and hash vouch for.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     /// The record's header.
     pub header: Header,
-    /// Milliseconds since the epoch; 0 for never.
-    pub expires_at: u64,
     /// The key.
     pub key: &'a [u8],
+    segment: &'a Segment,
+    offset: u64,
+    /// The record's first bytes.
+    first: &'a [u8],
+}
+
+impl Known<'_> {
+    /// When it expires, in milliseconds since the epoch; 0 for never. An expiry stands in the body, so
+    /// a record that has one is read and verified to its end.
+    ///
+    /// # Errors
+    /// `Corrupt` if the record is damaged; `Io`, `OutOfMemory`.
+    pub fn expires_at(&self) -> Result<u64> {
+        if !self.header.expires {
+            return Ok(0);
+        }
+        let end = HEADER_BYTES + self.header.body_bytes();
+        if let Some(record) = self.first.get(..end) {
+            let is_whole = self.header.fits_body(&record[HEADER_BYTES..]);
+            return self.believed(is_whole, self.header.expires_at(record));
+        }
+        let mut piece = Vec::new();
+        let length = end.min(PIECE_BYTES);
+        piece.try_reserve_exact(length).map_err(|_| {
+            Error::new(ErrorKind::OutOfMemory, format!("no memory to read {length} bytes"))
+        })?;
+        piece.resize(length, 0);
+        let (mut sum, mut at, mut expires_at) = (Running::new(), 0, 0);
+        while at < end {
+            let wanted = length.min(end - at);
+            let count =
+                self.segment.file().read_at(&mut piece[..wanted], self.offset + at as u64)?;
+            if count < wanted {
+                return Err(damaged(self.segment, self.offset, "ends too early"));
+            }
+            let skipped = if at == 0 { HEADER_BYTES } else { 0 };
+            if at == 0 {
+                expires_at = self.header.expires_at(&piece);
+            }
+            sum.update(&piece[skipped..wanted]);
+            at += wanted;
+        }
+        self.believed(sum.finish() == self.header.body_checksum, expires_at)
+    }
+
+    fn believed(&self, is_whole: bool, expires_at: u64) -> Result<u64> {
+        match is_whole {
+            true => Ok(expires_at),
+            false => Err(damaged(self.segment, self.offset, "has a wrong checksum")),
+        }
+    }
 }
 
 /// Reads the value at `location` if it is `key`'s, or `None` if it is another key's with the same
@@ -59,7 +112,7 @@ pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Resul
         let header = header(segment, offset, &scratch[..count])?;
         let record = verified(segment, offset, &header, &scratch[..count])?;
         if is_other_key(&header, record, key) {
-            return Ok(None);
+            return other_key(segment, offset, &header, key.hash());
         }
         if header.codec != 0 {
             return unpack(segment, offset, header, record).map(Some);
@@ -82,6 +135,10 @@ fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Fou
     let mut head = [0; HEADER_BYTES];
     let count = segment.file().read_at(&mut head, offset)?;
     let header = header(segment, offset, &head[..count])?;
+    // Before any memory is asked for.
+    if offset + (HEADER_BYTES + header.body_bytes()) as u64 > segment.end() {
+        return Err(damaged(segment, offset, "ends too early"));
+    }
     let mut buffer = Buffer::zeroed(HEADER_BYTES + header.body_bytes())?;
     let count = match buffer.bytes_mut() {
         Some(bytes) => segment.file().read_at(bytes, offset)?,
@@ -89,7 +146,7 @@ fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Fou
     };
     let record = verified(segment, offset, &header, &buffer.bytes()[..count])?;
     if is_other_key(&header, record, key) {
-        return Ok(None);
+        return other_key(segment, offset, &header, key.hash());
     }
     if header.codec != 0 {
         return unpack(segment, offset, header, record).map(Some);
@@ -103,16 +160,32 @@ fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Fou
     }))
 }
 
-/// Reads what stands at `location` but for the value, and gives it to `use_it`; the key is verified
-/// by its hash.
+/// Reads the value's key that stands at `location`, and gives it to `use_it`; it is verified by its
+/// hash, which must be `hash`.
 ///
 /// # Errors
-/// `Corrupt` if that is damaged; `Io`.
+/// `Corrupt` if it is damaged, or no value; `Io`.
 pub fn read_key<T>(
     segment: &Segment,
     location: Location,
-    hasher: KeyHasher,
-    use_it: impl FnOnce(Known<'_>) -> T,
+    (hash, hasher): (u64, KeyHasher),
+    use_it: impl FnOnce(Known<'_>) -> Result<T>,
+) -> Result<T> {
+    read_any_key(segment, location, (hash, hasher), |known| match known.header.kind {
+        Kind::Value => use_it(known),
+        _ => Err(damaged(segment, location.offset(), "is not that of a value")),
+    })
+}
+
+/// As [`read_key`], of tombstones too.
+///
+/// # Errors
+/// As [`read_key`].
+pub fn read_any_key<T>(
+    segment: &Segment,
+    location: Location,
+    (hash, hasher): (u64, KeyHasher),
+    use_it: impl FnOnce(Known<'_>) -> Result<T>,
 ) -> Result<T> {
     let offset = location.offset();
     let bound = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
@@ -126,26 +199,64 @@ pub fn read_key<T>(
         return Err(damaged(segment, offset, "was found damaged earlier"));
     }
     let mut long;
-    let bytes = if count < header.value_start() {
+    let first = if count < header.value_start() {
         long = memory::zeros(header.value_start(), "a key")?;
         let count = segment.file().read_at(&mut long, offset)?;
         &long[..count]
     } else {
         few
     };
-    let expires_at = header.expires_at(bytes);
-    let Some(key) = bytes.get(header.key_start()..header.value_start()) else {
+    let Some(key) = first.get(header.key_start()..header.value_start()) else {
         return Err(damaged(segment, offset, "ends too early"));
     };
-    if hasher.hash(key) != header.hash {
+    if header.hash != hash || hasher.hash(key) != hash {
         return Err(damaged(segment, offset, "has another key than its hash says"));
     }
-    Ok(use_it(Known { header, expires_at, key }))
+    use_it(Known { header, key, segment, offset, first })
+}
+
+/// The sequence of the record at a location; `None` if it is damaged, or of another hash.
+pub fn sequence_at(segment: &Segment, hash: u64, location: Location) -> Option<u64> {
+    let mut bytes = [0; HEADER_BYTES];
+    segment.file().read_at(&mut bytes, location.offset()).ok()?;
+    let header = Header::decode(&bytes, segment.place(location.offset()))?;
+    (header.hash == hash).then_some(header.sequence)
+}
+
+/// True if the record at a location is known to be lost: it stands for one that was damaged, or lies
+/// behind the end of its file.
+pub fn is_lost(segment: &Segment, location: Location) -> bool {
+    if segment.is_gone() {
+        return true;
+    }
+    // Where a segment was walked that was cut the walk has met what was cut.
+    let may_be_cut = segment.lacks()
+        && !segment.lacks_unknown()
+        && location.offset() + location.bytes_max() > segment.end();
+    // Nothing but what stands for a lost record is as short, and the empty value of the empty key.
+    let may_stand_for_one = location.bytes_max() == HEADER_BYTES as u64;
+    if !may_be_cut && !may_stand_for_one {
+        return false;
+    }
+    let mut bytes = [0; HEADER_BYTES];
+    let read = segment.file().read_at(&mut bytes, location.offset());
+    let header = Header::decode(&bytes, segment.place(location.offset()));
+    match header.filter(|_| read.is_ok()) {
+        Some(header) => {
+            let end = location.offset() + (HEADER_BYTES + header.body_bytes()) as u64;
+            header.kind == Kind::Lost || (may_be_cut && end > segment.end())
+        }
+        None => may_be_cut,
+    }
 }
 
 fn header(segment: &Segment, offset: u64, bytes: &[u8]) -> Result<Header> {
-    Header::decode(bytes, segment.place(offset))
-        .ok_or_else(|| damaged(segment, offset, "has a wrong header checksum"))
+    Header::decode(bytes, segment.place(offset)).ok_or_else(|| {
+        let is_cut = bytes.len() < HEADER_BYTES;
+        let how =
+            if is_cut { "is gone: the file ends before" } else { "has a wrong header checksum" };
+        damaged(segment, offset, how)
+    })
 }
 
 /// The record without padding, once its body's checksum is right.
@@ -169,6 +280,14 @@ fn verified<'a>(
 
 fn is_other_key(header: &Header, record: &[u8], key: &Key<'_>) -> bool {
     record.get(header.key_start()..header.value_start()) != Some(key.bytes())
+}
+
+/// The answer for a record of another key: none, if that key has the same hash.
+fn other_key<T>(segment: &Segment, offset: u64, header: &Header, hash: u64) -> Result<Option<T>> {
+    match header.hash == hash {
+        true => Ok(None),
+        false => Err(damaged(segment, offset, "has another key than its hash says")),
+    }
 }
 
 /// Decompresses a verified record.

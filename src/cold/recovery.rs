@@ -3,33 +3,35 @@
 //! 1. Read the manifest and the header of every segment; a newer version ends here, before
 //!    anything is touched.
 //! 2. Take what the stage has behind the end of the last log segment.
-//! 3. Load the checkpoint, if it is whole. Now what was taken is written, as nothing is newer.
+//! 3. Load the checkpoint, if it is whole, and find out which segments are gone. Now what was taken is
+//!    written, as nothing is newer.
 //! 4. Walk what the checkpoint does not account for: segments it does not know, and the log behind
 //!    its position. Without a checkpoint that is everything.
 //! 5. For each hash the newest record wins.
 //! 6. Cut off the torn tail of the last segment, and go on behind it.
 
 use super::checkpoint::{self, CHECKPOINT, Loaded};
+use super::gone;
 use super::keydir::Keydir;
-use super::location::Location;
-use super::read::read_key;
+use super::merge::merge;
+use super::read::is_lost;
 use super::segment::{self, Segment, Segments, empty_tally};
 use super::segment_file::SegmentFile;
 use super::sequences::{MANIFEST, RANGE};
 use super::stage::{STAGE, read_ring, rescue};
+use super::unfinished::{Elsewhere, is_unfinished};
 use super::walk::{
-    Candidate, Open, Walked, expected_end, known_end, meet, open_end, take_up, valid_end, whole_end,
+    Candidate, Open, Walked, expected_end, known_end, open_end, take_up, valid_end, walk_all,
+    whole_end,
 };
+use crate::codec::checkpoint::Tally;
 use crate::codec::manifest::{MANIFEST_BYTES, Manifest};
-use crate::codec::record::Kind;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
 use crate::codec::version::Decoded;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::files::{Disk, File};
-use crate::key::KeyHasher;
-use crate::memory;
 use crate::time::Written;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Ranges of sequences that are left out when the manifest is lost.
@@ -59,6 +61,17 @@ pub struct Recovered {
     pub corrupt_records: u64,
     /// Derived files that were damaged or missing.
     pub rebuilt_files: u64,
+    /// What is damaged, a sentence for each segment.
+    pub findings: Vec<Error>,
+    /// Damaged records that were walked over, by the segment's id.
+    walked_damage: HashMap<u64, u64>,
+    /// Whether each segment that was removed has left a note, or still waits to be removed.
+    keeps_notes: bool,
+    /// The last frozen segment, if it is damaged; its tally before it was walked, from where on that
+    /// was, and where the damage begins.
+    torn_output: Option<(Arc<Segment>, Tally, u64, u64)>,
+    /// Ids of segments that are gone from a directory of which nobody can say.
+    unnoted: Vec<u64>,
     /// Ids of segments whose first sector, or what comes before them in the log, never reached the
     /// disk: nothing of them was synced.
     lost_ids: Vec<u64>,
@@ -84,24 +97,27 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         torn_bytes: 0,
         corrupt_records: 0,
         rebuilt_files: 0,
+        findings: Vec::new(),
+        walked_damage: HashMap::new(),
+        keeps_notes: false,
+        unnoted: Vec::new(),
+        torn_output: None,
         lost_ids: Vec::new(),
         cut_id: None,
     };
     let has_manifest = found.read_manifest(disk, &names)?;
     let ring = read_ring(disk, &names)?;
-    let by_id = found.open_segments(disk, &names, ring, writable)?;
+    let mut by_id = found.open_segments(disk, &names, ring, writable)?;
     let has_checkpoint = names.iter().any(|name| name == CHECKPOINT);
-    let loaded = match has_checkpoint {
-        true => checkpoint::load(disk, found.seed, &by_id, &found.keydir)?,
-        false => None,
-    };
+    let loaded = found.load(disk, &names, &mut by_id)?;
     found.rebuilt_files += u64::from(has_checkpoint && loaded.is_none());
     found.rebuilt_files += u64::from(!has_manifest && !by_id.is_empty());
     if let Some(Loaded { head, tallies }) = &loaded {
         // Of a segment that is gone by now; a new one under its id would be taken for it.
         tallies.keys().for_each(|id| found.segments.spend_id(*id));
         found.seed = found.seed.or(Some(head.seed));
-        found.sequence_floor = found.sequence_floor.max(head.sequence);
+        let cleared = head.clear_sequence.saturating_add(1);
+        found.sequence_floor = found.sequence_floor.max(head.sequence).max(cleared);
         found.clear_sequence = head.clear_sequence;
         found.time.note(head.time_ms);
     }
@@ -112,15 +128,20 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
             segment.file().end();
         }
         checkpoint::remove_leftover(disk, &names)?;
+        gone::forget_wrong(disk, &names)?;
+        found.unnoted.iter().try_for_each(|id| gone::note(disk, *id))?;
     }
     found.drop_lost(loaded.as_ref());
-    let candidates = found.walk(disk, loaded.as_ref(), writable)?;
+    let mut candidates = found.walk(disk, loaded.as_ref(), writable)?;
+    let loaded_end = loaded.as_ref().map_or(0, |loaded| loaded.head.sequence);
+    found.cut_output(&mut candidates, loaded_end, writable)?;
     if writable && names.iter().any(|name| name == STAGE) {
         disk.remove(STAGE)?;
         // Before anything is appended: where the tail was cut off, it must not be put back.
         disk.sync_names()?;
     }
-    found.merge(candidates, loaded.as_ref().map_or(0, |loaded| loaded.head.sequence))?;
+    let deleted = (found.clear_sequence, loaded_end);
+    merge(&found.keydir, &found.segments, found.seed.unwrap_or(0), deleted, candidates)?;
     found.count_live();
     for segment in found.segments.all() {
         if found.active.as_ref().is_none_or(|active| active.id() != segment.id()) {
@@ -129,7 +150,7 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
     }
     if !has_manifest {
         // Nobody knows how many ranges were taken since the last record that is left.
-        found.sequence_floor += RANGES_SKIPPED * RANGE;
+        found.sequence_floor = found.sequence_floor.saturating_add(RANGES_SKIPPED * RANGE);
     }
     Ok(found)
 }
@@ -149,6 +170,7 @@ impl Recovered {
                 self.seed = Some(manifest.seed);
                 self.sequence_floor = manifest.next_sequence;
                 self.time.note_lead(manifest.time_ms, manifest.lead_ms);
+                self.keeps_notes = manifest.keeps_notes;
                 Ok(true)
             }
         }
@@ -207,6 +229,53 @@ impl Recovered {
         Ok(by_id)
     }
 
+    /// Loads the checkpoint, if there is one and it is whole; takes note of what is gone.
+    fn load(
+        &mut self,
+        disk: &dyn Disk,
+        names: &[String],
+        by_id: &mut HashMap<u64, Arc<Segment>>,
+    ) -> Result<Option<Loaded>> {
+        let notes = gone::notes(names);
+        // A new segment under such an id would be taken for one that was removed.
+        notes.iter().for_each(|id| self.segments.spend_id(*id));
+        let opened = match names.iter().any(|name| name == CHECKPOINT) {
+            true => checkpoint::open(disk, self.seed)?,
+            false => None,
+        };
+        if let Some(opened) = opened {
+            self.add_gone(disk, &opened.rows, &notes, by_id)?;
+            if opened.load(by_id, &self.keydir)? {
+                let tallies = opened.rows.into_iter().collect();
+                return Ok(Some(Loaded { head: opened.head, tallies }));
+            }
+            by_id.retain(|_, segment| !segment.is_gone());
+            let gone = |segment: &Arc<Segment>| segment.is_gone();
+            self.segments.all().into_iter().filter(gone).for_each(|s| self.segments.remove(&s));
+        }
+        self.add_gone(disk, &[], &notes, by_id)?;
+        Ok(None)
+    }
+
+    fn add_gone(
+        &mut self,
+        disk: &dyn Disk,
+        rows: &[(u64, Tally)],
+        notes: &HashSet<u64>,
+        by_id: &mut HashMap<u64, Arc<Segment>>,
+    ) -> Result<()> {
+        let named = gone::named(&self.segments.all(), rows, notes);
+        if !self.keeps_notes {
+            self.unnoted = named.into_iter().map(|(id, _)| id).collect();
+            return Ok(());
+        }
+        for (id, tally) in named {
+            let segment = gone::add(&self.segments, disk, self.seed.unwrap_or(0), (id, tally))?;
+            by_id.insert(id, segment);
+        }
+        Ok(())
+    }
+
     /// Drops segments at the end of the log whose headers never reached the disk. One that the
     /// checkpoint knows, or that a log segment follows which does not name it, is only damaged.
     fn drop_lost(&mut self, loaded: Option<&Loaded>) {
@@ -236,28 +305,44 @@ impl Recovered {
         let all = self.segments.all();
         let accounted = loaded.map_or(0, |loaded| loaded.head.sequence);
         let mut candidates = Vec::new();
-        for segment in &all {
+        let previous = gone::previous(&all);
+        for segment in all.iter().filter(|segment| !segment.is_gone()) {
             let tally = loaded.and_then(|loaded| loaded.tallies.get(&segment.id()));
-            segment.set_tally(tally.copied().unwrap_or_else(empty_tally));
+            let mut tally = tally.copied().unwrap_or_else(empty_tally);
+            let length = segment.file().len()?;
+            // Nothing lies behind the end of the file, whatever the checkpoint says.
+            tally.end = tally.end.min(length.max(SEGMENT_HEADER_BYTES as u64));
+            segment.set_tally(tally);
         }
         let open = open_end(&all, loaded)?;
-        let is_frozen = |segment: &&Arc<Segment>| segment.header().kind == SegmentKind::Frozen;
+        let is_frozen = |segment: &&Arc<Segment>| {
+            segment.header().kind == SegmentKind::Frozen && !segment.is_gone()
+        };
         let last_frozen = all.iter().rfind(is_frozen).map(|segment| segment.id());
         for segment in &all {
-            let known = known_end(segment, loaded);
-            if segment.file().len()? <= known || open.iter().any(|o| o.segment.id() == segment.id())
-            {
+            let (known, length) = (known_end(segment, loaded), segment.file().len()?);
+            if open.iter().any(|open| open.segment.id() == segment.id()) {
                 continue;
             }
-            let met = meet(segment, known)?;
-            let end = met.length;
-            let walked = take_up(segment, &met, end, accounted, &mut candidates)?;
-            self.note_walk(known, &walked);
+            // All of it had reached the disk before what follows was written.
+            let is_cut = previous.get(&segment.id()).is_some_and(|(end, _)| length < *end);
+            if is_cut && !segment.lacks() {
+                segment.set_lacking(true);
+            }
+            if length <= known {
+                continue;
+            }
+            let before = segment.tally();
+            let walked = walk_all(segment, (known, length), accounted, &mut candidates)?;
+            self.note_walk(segment, known, &walked);
+            if let Some(from) = walked.damaged_from.filter(|_| last_frozen == Some(segment.id())) {
+                self.torn_output = Some((segment.clone(), before, known, from));
+            }
             if writable {
                 // It may be relied on from now on, so it must be on disk. The last one is what
                 // compaction was writing, and a sync of it may have failed.
                 if last_frozen == Some(segment.id()) {
-                    rewrite_tail(segment, known, end)?;
+                    segment.file().rewrite(known, walked.end)?;
                 }
                 segment.file().sync()?;
             }
@@ -278,7 +363,7 @@ impl Recovered {
             };
             let is_cut = end < expected_end(segment, next.map(|next| &*next.segment));
             let walked = take_up(segment, met, end, accounted, &mut candidates)?;
-            self.note_walk(*known, &walked);
+            self.note_walk(segment, *known, &walked);
             if writable {
                 self.finish(disk, segment, *known, &walked, next.is_none())?;
             }
@@ -290,6 +375,31 @@ impl Recovered {
             self.remove_lost(disk)?;
         }
         Ok(candidates)
+    }
+
+    /// Cuts off what compaction was writing when it was interrupted.
+    fn cut_output(
+        &mut self,
+        candidates: &mut Vec<Candidate>,
+        accounted: u64,
+        writable: bool,
+    ) -> Result<()> {
+        let Some((segment, before, known, from)) = self.torn_output.take() else { return Ok(()) };
+        let (keydir, segments) = (&self.keydir, &self.segments);
+        let elsewhere = Elsewhere { keydir, segments, clear_sequence: self.clear_sequence };
+        if !is_unfinished(&segment, from, candidates, &elsewhere)? {
+            return Ok(());
+        }
+        candidates.retain(|candidate| candidate.location.slot() != segment.slot());
+        segment.set_tally(before);
+        let walked = walk_all(&segment, (known, from), accounted, candidates)?;
+        self.walked_damage.insert(segment.id(), walked.damaged);
+        self.torn_bytes += walked.length - from;
+        if writable {
+            segment.file().set_len(from)?;
+            segment.file().sync()?;
+        }
+        Ok(())
     }
 
     /// True if the log segment before this one was dropped, or cut short.
@@ -308,12 +418,12 @@ impl Recovered {
         if self.lost_ids.is_empty() { Ok(()) } else { disk.sync_names() }
     }
 
-    fn note_walk(&mut self, known: u64, walked: &Walked) {
+    fn note_walk(&mut self, segment: &Segment, known: u64, walked: &Walked) {
         self.scanned_bytes += walked.length.saturating_sub(known);
-        self.corrupt_records += walked.damaged;
+        self.walked_damage.insert(segment.id(), walked.damaged);
         self.torn_bytes += walked.length.saturating_sub(walked.end);
         self.clear_sequence = self.clear_sequence.max(walked.clear_sequence);
-        self.sequence_floor = self.sequence_floor.max(walked.max_sequence + 1);
+        self.sequence_floor = self.sequence_floor.max(walked.max_sequence.saturating_add(1));
     }
 
     /// Cuts off what is not valid, and goes on behind the end of the last log segment.
@@ -331,60 +441,37 @@ impl Recovered {
         // Nothing is appended to a segment that has lost bytes: what they held must not be taken
         // for overwritten, nor be covered by new records.
         let is_whole = walked.damaged == 0 && walked.end >= known.max(SEGMENT_HEADER_BYTES as u64);
-        if is_active && is_whole {
+        if is_active && is_whole && !segment.lacks() {
             self.active = Some(segment.clone());
         }
-        rewrite_tail(segment, known, walked.end)?;
+        segment.file().rewrite(known, walked.end)?;
         segment.file().sync()?;
         disk.sync_names()
     }
 
-    /// For each hash lets the newest candidate win over the others and over the checkpoint.
-    /// The checkpoint accounts for records with a lower sequence than `accounted`.
-    ///
-    /// # Errors
-    /// `OutOfMemory`.
-    fn merge(&mut self, mut candidates: Vec<Candidate>, accounted: u64) -> Result<()> {
-        let loaded_is_cleared = candidates.iter().any(|candidate| candidate.kind == Kind::Clear);
-        if loaded_is_cleared {
-            self.keydir.lock_all().iter_mut().for_each(|shard| drop(shard.take()));
-        }
-        let clear_sequence = self.clear_sequence;
-        candidates.retain(|c| c.kind != Kind::Clear && c.sequence > clear_sequence);
-        // A record that was being moved is there twice, and the copy may be torn. Of two whole ones
-        // the copy is taken: slots are in the order of ids here, and it has the greater one.
-        candidates.sort_unstable_by_key(|c| (c.hash, c.sequence, c.intact, c.location.slot()));
-        for group in candidates.chunk_by(|a, b| a.hash == b.hash) {
-            let (Some(newest), hash) = (group.last(), group[0].hash) else { continue };
-            let mut shard = self.keydir.lock_for(hash);
-            let before: Vec<Location> = shard.group(hash).iter().collect();
-            // What was only moved is not newer than what the checkpoint has, and may be torn.
-            let is_moved = |c: &Candidate| !c.intact || c.sequence < accounted;
-            let is_mixed = !before.is_empty() && group.iter().any(is_moved);
-            let after = if before.len() > 1 || is_mixed || group.iter().any(|c| c.collides) {
-                resolve(&self.segments, self.seed.unwrap_or(0), &before, group)
-            } else {
-                Vec::from_iter((newest.kind != Kind::Tombstone).then_some(newest.location))
-            };
-            for _ in &before {
-                shard.remove(hash, 0);
-            }
-            for location in after {
-                shard.add(hash, location)?;
+    /// Counts what lives in each segment, and what of it is known to be lost.
+    fn count_live(&mut self) {
+        let all = self.segments.all();
+        for segment in &all {
+            if segment.tally().max_sequence <= self.clear_sequence {
+                segment.forget_unknown();
             }
         }
-        Ok(())
-    }
-
-    fn count_live(&self) {
-        let slots: Vec<_> = self.segments.all();
-        let by_slot: HashMap<u32, &Arc<Segment>> = slots.iter().map(|s| (s.slot(), s)).collect();
-        for shard in self.keydir.lock_all() {
-            for (_, location) in shard.iter() {
-                if let Some(segment) = by_slot.get(&location.slot()) {
-                    segment.add_live(location);
-                }
+        let by_slot: HashMap<u32, &Arc<Segment>> = all.iter().map(|s| (s.slot(), s)).collect();
+        let mut lost: HashMap<u32, u64> = HashMap::new();
+        for (_, location) in self.keydir.lock_all().iter().flat_map(|shard| shard.iter()) {
+            let Some(segment) = by_slot.get(&location.slot()) else { continue };
+            segment.add_live(location);
+            if is_lost(segment, location) {
+                *lost.entry(location.slot()).or_default() += 1;
             }
+        }
+        for segment in &all {
+            let lost = lost.get(&segment.slot()).copied().unwrap_or(0);
+            let walked = self.walked_damage.get(&segment.id()).copied().unwrap_or(0);
+            let damaged = (lost + walked).max(u64::from(segment.lacks_unknown()));
+            self.corrupt_records += damaged;
+            self.findings.extend((damaged > 0).then(|| gone::finding(segment, lost + walked)));
         }
     }
 }
@@ -397,58 +484,4 @@ fn complete(file: Arc<dyn File>, segment: u64, ring: &[u8]) -> Result<SegmentFil
         true => SegmentFile::new(file),
         false => SegmentFile::with_pending(file, length, pending),
     })
-}
-
-/// Writes the bytes again that are not known to have reached the disk. After a failed sync the
-/// system may hold them as clean although they are not there, and a sync alone would prove nothing.
-fn rewrite_tail(segment: &Segment, from: u64, end: u64) -> Result<()> {
-    let mut at = from.max(SEGMENT_HEADER_BYTES as u64);
-    let mut buffer = memory::zeros(1 << 20, "a buffer to write the tail again")?;
-    while at < end {
-        let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
-        let count = segment.file().read_at(&mut buffer[..want], at)?;
-        if count == 0 {
-            break;
-        }
-        segment.file().write_at(&[&buffer[..count]], at)?;
-        at += count as u64;
-    }
-    Ok(())
-}
-
-/// The live locations of a hash that several keys share: the newest of each key.
-fn resolve(
-    segments: &Segments,
-    seed: u64,
-    before: &[Location],
-    group: &[Candidate],
-) -> Vec<Location> {
-    let hasher = KeyHasher::new(seed);
-    let key_at = |location: Location| {
-        let segment = segments.get(location.slot())?;
-        read_key(&segment, location, hasher, |k| (k.key.to_vec(), k.header.sequence)).ok()
-    };
-    let mut live: Vec<(Option<Vec<u8>>, u64, Location)> = Vec::new();
-    for location in before {
-        let known = key_at(*location);
-        let sequence = known.as_ref().map_or(0, |(_, sequence)| *sequence);
-        live.push((known.map(|(key, _)| key), sequence, *location));
-    }
-    for candidate in group {
-        // A torn copy of a record that is still where it was.
-        if !candidate.intact && live.iter().any(|(_, other, _)| *other == candidate.sequence) {
-            continue;
-        }
-        let key = key_at(candidate.location).map(|(key, _)| key);
-        // Without the mark it was the hash's only key when it was written. What has the same
-        // sequence is the same record, which was moved.
-        live.retain(|(other, sequence, _)| {
-            *sequence > candidate.sequence
-                || (*sequence < candidate.sequence && candidate.collides && *other != key)
-        });
-        if candidate.kind != Kind::Tombstone {
-            live.push((key, candidate.sequence, candidate.location));
-        }
-    }
-    live.into_iter().map(|(_, _, location)| location).collect()
 }

@@ -2,8 +2,10 @@
 //!
 //! Where a header is not valid, one damaged byte is put right; else the walk goes on at the next
 //! place where a valid header stands. Headers carry their place in their checksum, so bytes of a
-//! value are not taken for a record, whatever they are.
+//! value are not taken for a record, whatever they are. What was never written is passed over
+//! without reading it.
 
+use super::location::OFFSET_LIMIT;
 use super::segment::Segment;
 use crate::codec::record::{ALIGNMENT, HEADER_BYTES, Header};
 use crate::codec::segment::SEGMENT_HEADER_BYTES;
@@ -29,6 +31,9 @@ pub enum Step {
         header: Header,
         /// Whether the header and the body are what was written.
         intact: bool,
+        /// Milliseconds since the epoch; 0 for never, and where the record is not intact: an expiry
+        /// that its checksum does not vouch for is none.
+        expires_at: u64,
     },
     /// Bytes that belong to no record that could be told.
     Gap {
@@ -45,6 +50,8 @@ pub struct Scanner<'a> {
     buffer: Vec<u8>,
     buffer_start: u64,
     record: (u64, u64),
+    /// Of a record that is not held, what comes before its value.
+    lead: Vec<u8>,
 }
 
 impl<'a> Scanner<'a> {
@@ -54,9 +61,18 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// `Io` if the file's length cannot be had.
     pub fn new(segment: &'a Segment, from: u64, to: u64) -> Result<Self> {
-        let end = segment.file().len()?.min(to);
-        let offset = from.max(SEGMENT_HEADER_BYTES as u64);
-        Ok(Self { segment, offset, end, buffer: Vec::new(), buffer_start: 0, record: (0, 0) })
+        // No record stands beyond what a location can say, however long the file is.
+        let end = segment.file().len()?.min(to).min(OFFSET_LIMIT);
+        let first = from.clamp(SEGMENT_HEADER_BYTES as u64, OFFSET_LIMIT);
+        Ok(Self {
+            segment,
+            offset: first.next_multiple_of(ALIGNMENT).min(end),
+            end,
+            buffer: Vec::new(),
+            buffer_start: 0,
+            record: (0, 0),
+            lead: Vec::new(),
+        })
     }
 
     /// The next step, or `None` at the end.
@@ -80,7 +96,8 @@ impl<'a> Scanner<'a> {
         let intact = self.check_body(offset, &header)? && sound.is_some();
         self.record = (offset, header.record_bytes());
         self.offset = (offset + header.record_bytes()).min(self.end);
-        Ok(Some(Step::Record { offset, header, intact }))
+        let expires_at = if intact { header.expires_at(self.lead(&header)) } else { 0 };
+        Ok(Some(Step::Record { offset, header, intact, expires_at }))
     }
 
     /// The bytes of the record that `next` gave last, without padding, unless it is damaged or
@@ -88,6 +105,17 @@ impl<'a> Scanner<'a> {
     pub fn record(&self, header: &Header) -> Option<&[u8]> {
         let start = usize::try_from(self.record.0.checked_sub(self.buffer_start)?).ok()?;
         self.buffer.get(start..start + HEADER_BYTES + header.body_bytes())
+    }
+
+    /// The bytes before the value, of the record that `next` gave last, if that is intact.
+    pub fn lead(&self, header: &Header) -> &[u8] {
+        let held = self.record(header).unwrap_or(&self.lead);
+        held.get(..header.value_start()).unwrap_or_default()
+    }
+
+    /// Of the record that `next` gave last, if that is intact.
+    pub fn key(&self, header: &Header) -> &[u8] {
+        self.lead(header).get(header.key_start()..).unwrap_or_default()
     }
 
     fn check_body(&mut self, offset: u64, header: &Header) -> Result<bool> {
@@ -101,8 +129,10 @@ impl<'a> Scanner<'a> {
         }
         let mut hasher = crate::codec::checksum::Running::new();
         let mut at = offset + HEADER_BYTES as u64;
+        self.fill(offset, CHUNK_BYTES as u64)?;
+        self.lead = self.bytes(offset, header.value_start()).to_vec();
         while at < offset + bytes {
-            let count = (offset + bytes - at).min(CHUNK_BYTES as u64);
+            let count = (offset + bytes - at).min((CHUNK_BYTES - HEADER_BYTES) as u64);
             self.fill(at, count)?;
             let count = usize::try_from(count).unwrap_or(0);
             hasher.update(self.bytes(at, count));
@@ -121,12 +151,32 @@ impl<'a> Scanner<'a> {
         while offset + HEADER_BYTES as u64 <= self.end {
             self.fill(offset, HEADER_BYTES as u64)?;
             let bytes = self.bytes(offset, HEADER_BYTES);
+            if bytes.len() < HEADER_BYTES {
+                break;
+            }
             if Header::decode(bytes, self.segment.place(offset)).is_some() {
                 return Ok(offset);
             }
-            offset += ALIGNMENT;
+            offset = match bytes.iter().any(|byte| *byte != 0) {
+                true => offset + ALIGNMENT,
+                false => self.behind_zeros(offset)?,
+            };
         }
         Ok(self.end)
+    }
+
+    /// Where the next header may begin, from one of zeros on: none begins within zeros alone.
+    fn behind_zeros(&self, offset: u64) -> Result<u64> {
+        let start = usize::try_from(offset - self.buffer_start).unwrap_or(usize::MAX);
+        let rest = self.buffer.get(start..).unwrap_or_default();
+        let behind = match rest.iter().position(|byte| *byte != 0) {
+            Some(zeros) => offset + zeros as u64,
+            // Here the next piece begins, which may have never been written.
+            None => self.segment.file().data_from(offset + rest.len() as u64)?,
+        };
+        // A header may begin with zeros.
+        let next = behind.saturating_sub(HEADER_BYTES as u64) / ALIGNMENT * ALIGNMENT;
+        Ok(next.max(offset + ALIGNMENT))
     }
 
     fn bytes(&self, offset: u64, count: usize) -> &[u8] {
@@ -163,7 +213,10 @@ impl<'a> Scanner<'a> {
 /// `Io`.
 pub fn has_lost_sector(segment: &Segment, from: u64, to: u64) -> Result<bool> {
     let (file_end, joint) = (segment.file().len()?, segment.file().joint());
-    let mut bytes = memory::zeros(CHUNK_BYTES, "a buffer to read a segment")?;
+    // No more than what is asked for: this is asked of each damaged place.
+    let wanted = to.saturating_sub(from).saturating_add(SECTOR_BYTES);
+    let wanted = usize::try_from(wanted).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+    let mut bytes = memory::zeros(wanted, "a buffer to read a segment")?;
     let mut at = from;
     while at < to {
         let count = segment.file().read_at(&mut bytes, at)?;

@@ -10,12 +10,13 @@ use super::location::{Location, SLOT_MAX};
 use super::segment_file::SegmentFile;
 use crate::codec::checkpoint::Tally;
 use crate::codec::record::{Header, Kind, Place};
-use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::codec::segment::{SEGMENT_HEADER_BYTES, SEGMENT_ID_MAX, SegmentHeader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::sync::{Mutex, RwLock};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// One file of records.
 pub struct Segment {
@@ -27,6 +28,12 @@ pub struct Segment {
     live_bytes: AtomicU64,
     /// 0 while it is appended to; then its turn among those that were sealed.
     sealed: AtomicU64,
+    /// Its file is gone.
+    is_gone: bool,
+    /// Records in it are gone, with the file's end or all of it.
+    lacks: AtomicBool,
+    /// And nobody knows of which keys.
+    lacks_unknown: AtomicBool,
     free_slots: Arc<Mutex<Vec<u32>>>,
 }
 
@@ -72,6 +79,27 @@ impl Segment {
         self.sealed.load(Ordering::Acquire)
     }
 
+    /// True if its file is gone.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// True if records in it are gone: whatever lives of it is to be moved elsewhere.
+    pub fn lacks(&self) -> bool {
+        self.lacks.load(Ordering::Relaxed)
+    }
+
+    /// True if nobody knows of which keys they were.
+    pub fn lacks_unknown(&self) -> bool {
+        self.lacks_unknown.load(Ordering::Relaxed)
+    }
+
+    /// Records in it are gone; `unknown` says that nobody knows of which keys.
+    pub fn set_lacking(&self, unknown: bool) {
+        self.lacks.store(true, Ordering::Relaxed);
+        self.lacks_unknown.fetch_or(unknown, Ordering::Relaxed);
+    }
+
     /// Ends appending.
     pub fn seal(&self) {
         static TURN: AtomicU64 = AtomicU64::new(1);
@@ -112,7 +140,9 @@ impl Segment {
         let mut tally = self.tally.lock();
         let end = location.offset() + header.record_bytes();
         tally.end = tally.end.max(end);
-        tally.max_sequence = tally.max_sequence.max(header.sequence);
+        if header.kind != Kind::Synced {
+            tally.max_sequence = tally.max_sequence.max(header.sequence);
+        }
         match header.kind {
             Kind::Value | Kind::Lost => {
                 tally.values += 1;
@@ -160,8 +190,14 @@ impl Segment {
         self.live_bytes.fetch_sub(location.bytes_max(), Ordering::Relaxed);
     }
 
-    /// No keydir entry points here any more.
+    /// Every key that it may have had is deleted: what is not known to be gone is not missed.
+    pub fn forget_unknown(&self) {
+        self.lacks_unknown.store(false, Ordering::Relaxed);
+    }
+
+    /// All keys are deleted: no keydir entry points here any more.
     pub fn clear_live(&self) {
+        self.forget_unknown();
         self.live.store(0, Ordering::Relaxed);
         self.live_bytes.store(0, Ordering::Relaxed);
     }
@@ -197,7 +233,8 @@ pub fn file_name(id: u64) -> String {
 /// The id of the segment of that name, if it is one.
 pub fn file_id(name: &str) -> Option<u64> {
     let id = name.strip_suffix(".seg")?.parse().ok()?;
-    (file_name(id) == name).then_some(id)
+    let is_ours = (1..=SEGMENT_ID_MAX).contains(&id) && file_name(id) == name;
+    is_ours.then_some(id)
 }
 
 /// All segments, by slot.
@@ -222,6 +259,24 @@ impl Segments {
     /// # Errors
     /// `Unsupported` when all slots are taken.
     pub fn add(&self, header: SegmentHeader, file: SegmentFile) -> Result<Arc<Segment>> {
+        self.add_as(header, file, false)
+    }
+
+    /// Adds a segment whose file is gone from the directory.
+    ///
+    /// # Errors
+    /// As [`Segments::add`].
+    pub fn add_gone(&self, header: SegmentHeader, directory: &Path) -> Result<Arc<Segment>> {
+        let file = SegmentFile::gone(directory.join(file_name(header.id)));
+        self.add_as(header, file, true)
+    }
+
+    fn add_as(
+        &self,
+        header: SegmentHeader,
+        file: SegmentFile,
+        is_gone: bool,
+    ) -> Result<Arc<Segment>> {
         self.spend_id(header.id);
         let mut slots = self.slots.write();
         let free = self.free_slots.lock().pop();
@@ -237,6 +292,9 @@ impl Segments {
             live: AtomicU64::new(0),
             live_bytes: AtomicU64::new(0),
             sealed: AtomicU64::new(0),
+            is_gone,
+            lacks: AtomicBool::new(false),
+            lacks_unknown: AtomicBool::new(false),
             free_slots: self.free_slots.clone(),
         });
         let index = slot as usize;
@@ -250,9 +308,9 @@ impl Segments {
     /// Makes a new segment's file and adds it.
     ///
     /// # Errors
-    /// As [`Disk::create`] and [`File::write_at`].
+    /// As [`Disk::create`] and [`File::write_at`]; `Unsupported` when there are no more ids.
     pub fn create(&self, disk: &dyn Disk, mut header: SegmentHeader) -> Result<Arc<Segment>> {
-        header.id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        header.id = self.take_id()?;
         let name = file_name(header.id);
         let file = disk.create(&name)?;
         if let Err(error) = file.write_at(&[&header.encode()], 0) {
@@ -264,6 +322,15 @@ impl Segments {
             return Err(error);
         }
         self.add(header, SegmentFile::new(file))
+    }
+
+    fn take_id(&self) -> Result<u64> {
+        let more = |id: u64| (id <= SEGMENT_ID_MAX).then_some(id + 1);
+        self.next_id.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| {
+            let sentence = "the store has used up the numbers of its segments; store what it has \
+                            in a new one";
+            Error::new(ErrorKind::Unsupported, sentence)
+        })
     }
 
     /// Keeps the id, and those below, from being given out: something still refers to it.

@@ -7,12 +7,13 @@
 //! 1. Pending bytes stand right behind the file's last byte that counts, at `flushed`.
 //! 2. What lies before `flushed` is in the file and does not change.
 
-use crate::error::Result;
+use crate::codec::segment::SEGMENT_HEADER_BYTES;
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::File;
 use crate::memory;
 use crate::sync::Mutex;
 use smallvec::SmallVec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +36,11 @@ impl SegmentFile {
     /// The file up to `end`, and behind that `pending`.
     pub fn with_pending(file: Arc<dyn File>, end: u64, pending: Vec<u8>) -> Self {
         Self { file, flushed: AtomicU64::new(end), pending: Mutex::new(pending), joint: end }
+    }
+
+    /// A file that is not there: it has no bytes.
+    pub fn gone(path: PathBuf) -> Self {
+        Self::new(Arc::new(Nothing(path)))
     }
 
     /// Where the file ended when it was opened, if something was pending behind that.
@@ -158,12 +164,47 @@ impl SegmentFile {
         }
     }
 
+    /// As [`File::data_from`].
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn data_from(&self, offset: u64) -> Result<u64> {
+        let flushed = self.flushed.load(Ordering::Acquire);
+        // What is pending is data.
+        Ok(if offset < flushed { self.file.data_from(offset)?.min(flushed) } else { offset })
+    }
+
     /// As [`File::write_at`], for files that nothing is appended to.
     ///
     /// # Errors
     /// Those of [`File::write_at`].
     pub fn write_at(&self, parts: &[&[u8]], offset: u64) -> Result<()> {
         self.file.write_at(parts, offset)
+    }
+
+    /// Writes bytes of a segment again that are not known to have reached the disk. After a failed
+    /// sync the system may hold them as clean although they are not there, and a sync alone would
+    /// prove nothing. Long runs of zeros are left as they are: they may have never been written.
+    ///
+    /// # Errors
+    /// Those of [`File::write_at`].
+    pub fn rewrite(&self, from: u64, end: u64) -> Result<()> {
+        let mut at = from.max(SEGMENT_HEADER_BYTES as u64);
+        let mut buffer = vec![0; 1 << 20];
+        while at < end {
+            let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+            let count = self.read_at(&mut buffer[..want], at)?;
+            if count == 0 {
+                break;
+            }
+            if count == buffer.len() && buffer.iter().all(|byte| *byte == 0) {
+                at = self.data_from(at + count as u64)?;
+                continue;
+            }
+            self.write_at(&[&buffer[..count]], at)?;
+            at += count as u64;
+        }
+        Ok(())
     }
 
     /// As [`File::reserve`].
@@ -196,5 +237,53 @@ impl SegmentFile {
     /// Those of [`File::set_len`].
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         self.file.set_len(bytes)
+    }
+}
+
+/// A file that is not there. Nothing is ever written to it.
+struct Nothing(PathBuf);
+
+impl Nothing {
+    fn refuse(&self) -> Result<()> {
+        let sentence = format!("{} is gone", self.0.display());
+        Err(Error::new(ErrorKind::Io, sentence))
+    }
+}
+
+impl File for Nothing {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn read_at(&self, _: &mut [u8], _: u64) -> Result<usize> {
+        Ok(0)
+    }
+
+    fn write_at(&self, _: &[&[u8]], _: u64) -> Result<()> {
+        self.refuse()
+    }
+
+    fn reserve(&self, _: u64, _: u64) -> Result<()> {
+        self.refuse()
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn keep(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn data_from(&self, offset: u64) -> Result<u64> {
+        Ok(offset)
+    }
+
+    fn set_len(&self, _: u64) -> Result<()> {
+        self.refuse()
     }
 }

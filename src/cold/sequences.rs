@@ -7,7 +7,7 @@
 //! go on from where this one stands, also when the system's clock does not tell.
 
 use crate::codec::manifest::Manifest;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::sync::Mutex;
 use crate::time::{Clock, Moment, SAME_MS};
@@ -42,7 +42,7 @@ impl Sequences {
     /// Takes the first range from `floor` on.
     ///
     /// # Errors
-    /// Those of writing the manifest.
+    /// As [`Sequences::extend`].
     pub fn claim(disk: &dyn Disk, seed: u64, floor: u64, clock: &dyn Clock) -> Result<Self> {
         let sequences = Self {
             next: AtomicU64::new(floor),
@@ -59,14 +59,21 @@ impl Sequences {
     /// Takes another range once half of the current one is used up.
     ///
     /// # Errors
-    /// Those of writing the manifest.
+    /// Those of writing the manifest; `Unsupported` when there are no more.
     pub fn extend(&self, disk: &dyn Disk, clock: &dyn Clock) -> Result<()> {
         let mut end = self.end.lock();
         let next = self.next();
-        if next + RANGE / 2 < *end {
+        if next.saturating_add(RANGE / 2) < *end {
             return Ok(());
         }
-        let next_sequence = next.max(*end) + RANGE;
+        let Some(next_sequence) = next.max(*end).checked_add(RANGE) else {
+            let sentence = format!(
+                "the store in {} has used up its versions; open it read-only, and store what it has \
+                 in a new one",
+                disk.path().display()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, sentence));
+        };
         self.write(disk, next_sequence, clock.moment())?;
         *end = next_sequence;
         Ok(())
@@ -106,7 +113,8 @@ impl Sequences {
 
     fn write(&self, disk: &dyn Disk, next_sequence: u64, moment: Moment) -> Result<()> {
         let Moment { wall, lead_ms, offset_ms } = moment;
-        let manifest = Manifest { seed: self.seed, next_sequence, time_ms: wall.0, lead_ms };
+        let (seed, time_ms, keeps_notes) = (self.seed, wall.0, true);
+        let manifest = Manifest { seed, next_sequence, time_ms, lead_ms, keeps_notes };
         replace_file(disk, MANIFEST_NEW, MANIFEST, &manifest.encode())?;
         self.note_time(wall.0);
         self.lead_ms.store(lead_ms, Ordering::Release);

@@ -56,19 +56,16 @@ fn walk(
     let mut scanner = Scanner::new(segment, 0, end)?;
     let mut count = 0;
     while let Some(step) = scanner.next()? {
-        let Step::Record { offset, header, .. } = step else { continue };
+        let Step::Record { offset, header, expires_at, .. } = step else { continue };
         count += 1;
         if count % PAUSE_RECORDS == 0 && !host.go_on() {
             return Ok(false);
         }
         let location = Location::new(segment.slot(), offset, header.record_bytes());
-        if header.kind != Kind::Value || !header.expires || !lives(header.hash, location) {
+        // Of a damaged record nobody knows when it expires: its key goes on answering so.
+        if header.kind != Kind::Value || expires_at == 0 || !lives(header.hash, location) {
             continue;
         }
-        // All but the value; of a long record the scanner holds nothing.
-        let mut lead = vec![0; header.value_start()];
-        segment.file().read_at(&mut lead, offset)?;
-        let expires_at = header.expires_at(&lead);
         if expires_at > now.0 {
             segment.note_expiry(expires_at);
             continue;
@@ -76,7 +73,7 @@ fn walk(
         let why = Departure::Expired;
         segment.note_swept();
         let departed = Departed { why, version: header.sequence, expires_at };
-        host.departed(&lead[header.key_start()..], location, departed);
+        host.departed(scanner.key(&header), location, departed);
     }
     Ok(true)
 }

@@ -8,6 +8,7 @@ mod damage;
 mod files;
 mod full;
 mod kill;
+mod loss;
 mod power;
 mod script;
 mod stories;

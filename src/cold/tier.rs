@@ -55,6 +55,8 @@ pub struct Cold {
     pub(super) sequence_floor: u64,
     /// What recovery met and background work has done.
     pub tallies: Tallies,
+    /// What is damaged, as recovery found it and nobody was told yet.
+    findings: Mutex<Vec<Error>>,
 }
 
 /// Counters that the cold tier keeps itself.
@@ -126,6 +128,7 @@ impl Cold {
             unsaved_bytes: AtomicU64::new(found.scanned_bytes),
             sequence_floor: found.sequence_floor,
             tallies,
+            findings: Mutex::new(found.findings),
         })
     }
 
@@ -142,6 +145,11 @@ impl Cold {
     /// Makes keys of this store.
     pub fn hasher(&self) -> KeyHasher {
         self.hasher
+    }
+
+    /// Takes away what recovery found to be damaged, a sentence for each segment: to be told once.
+    pub fn take_findings(&self) -> Vec<Error> {
+        std::mem::take(&mut self.findings.lock())
     }
 
     /// Whether, and why, writing has ended.

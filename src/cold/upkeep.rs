@@ -4,9 +4,9 @@ use super::backup;
 use super::checkpoint;
 use super::compaction::{Compactor, Host, Mode, Rewritten};
 use super::draft::Draft;
+use super::gone;
 use super::log::{Log, Position};
 use super::output::Parts;
-use super::scan::{Scanner, Step};
 use super::segment::Segment;
 use super::sweep;
 use super::tier::{Cold, ColdOptions};
@@ -15,7 +15,7 @@ use crate::codec::compress::Compression;
 use crate::codec::manifest::Manifest;
 use crate::codec::record::Kind;
 use crate::codec::segment::SegmentKind;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::time::{Moment, SAME_MS};
 use std::sync::Arc;
@@ -141,7 +141,8 @@ impl Cold {
 
     /// Bytes of the segments' files and of two checkpoints.
     pub fn disk_bytes(&self) -> u64 {
-        let segments: u64 = self.segments.all().iter().map(|segment| segment.end()).sum();
+        let all = self.segments.all();
+        let segments: u64 = all.iter().filter(|s| !s.is_gone()).map(|s| s.end()).sum();
         segments + 32 * self.keydir.len()
     }
 
@@ -243,6 +244,7 @@ impl Cold {
         };
         checkpoint::write(&*self.disk, &self.keydir, &segments, head, &mut || log.sync())
             .inspect(|()| log.sequences().note_time(time_ms))
+            .and_then(|()| gone::forget(&*self.disk, &self.segments))
             .inspect_err(|_| self.changed.store(true, Ordering::Relaxed))
     }
 
@@ -318,13 +320,14 @@ impl Cold {
                 + self.tallies.working_bytes.load(Ordering::Relaxed),
             ..Gauges::default()
         };
-        for segment in self.segments.all() {
+        for segment in self.segments.all().iter().filter(|segment| !segment.is_gone()) {
             let bytes = segment.file().len().unwrap_or(0);
             let is_log = segment.header().kind == SegmentKind::Log;
             gauges.segments += 1;
-            gauges.bytes_disk += bytes;
+            gauges.bytes_disk = gauges.bytes_disk.saturating_add(bytes);
             gauges.bytes_live += segment.live_bytes_in_file();
-            gauges.unfrozen_bytes += if freezes && is_log { bytes } else { 0 };
+            let unfrozen = if freezes && is_log { bytes } else { 0 };
+            gauges.unfrozen_bytes = gauges.unfrozen_bytes.saturating_add(unfrozen);
         }
         gauges
     }
@@ -341,8 +344,14 @@ impl Cold {
             None => (Position { segment: 0, offset: 0, sequence: 0 }, self.segments.all()),
         };
         quiesce();
+        // What the keydir alone knows to be lost would be absent in the copy.
+        if let Some(segment) = segments.iter().find(|s| s.lacks() && s.live().0 > 0) {
+            let name = segment.name();
+            let sentence = format!("{name} has lost records; compact the store first");
+            return Err(Error::new(ErrorKind::Corrupt, sentence));
+        }
         let mut ends = Vec::new();
-        for segment in segments {
+        for segment in segments.into_iter().filter(|segment| !segment.is_gone()) {
             let end = match segment.header().kind {
                 _ if position.segment == segment.id() => position.offset,
                 // Its successor says how long it is, to the last byte.
@@ -356,7 +365,9 @@ impl Cold {
             None => self.sequence_floor,
         };
         let (seed, Moment { wall, lead_ms, .. }) = (self.hasher.seed(), self.clock.moment());
-        let manifest = Manifest { seed, next_sequence, time_ms: wall.0, lead_ms };
+        // The notes that there are stay here.
+        let keeps_notes = false;
+        let manifest = Manifest { seed, next_sequence, time_ms: wall.0, lead_ms, keeps_notes };
         backup::copy(&*dest, &ends, &manifest)?;
         drop(compactor);
         // Opening it proves the copy, and leaves it with a checkpoint.
@@ -364,26 +375,5 @@ impl Cold {
         let copy = Self::open(dest, self.clock.clone(), options)?;
         copy.checkpoint(&|| ())?;
         copy.end()
-    }
-
-    /// Reads every record; returns how many there are and how many are damaged.
-    ///
-    /// # Errors
-    /// `Io`, `OutOfMemory`.
-    pub fn verify(&self) -> Result<(u64, u64)> {
-        let (mut records, mut damaged) = (0, 0);
-        let all: Vec<_> = self.segments.all().iter().map(|s| (s.slot(), s.id())).collect();
-        for (slot, id) in all {
-            // Of one that is gone by now, rewriting has read every record; it is not held until then,
-            // because a file without a name takes a descriptor.
-            let segment = self.segments.get(slot).filter(|segment| segment.id() == id);
-            let Some(segment) = segment else { continue };
-            let mut scanner = Scanner::new(&segment, 0, segment.end())?;
-            while let Some(step) = scanner.next()? {
-                records += u64::from(matches!(step, Step::Record { .. }));
-                damaged += u64::from(!matches!(step, Step::Record { intact: true, .. }));
-            }
-        }
-        Ok((records, damaged))
     }
 }

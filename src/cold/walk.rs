@@ -12,7 +12,7 @@
 //! the log ends there, and later segments are dropped: what is left is a prefix.
 
 use super::checkpoint::Loaded;
-use super::location::Location;
+use super::location::{Location, OFFSET_LIMIT};
 use super::scan::{Scanner, Step, has_lost_sector};
 use super::segment::Segment;
 use crate::codec::record::{Header, Kind};
@@ -45,6 +45,8 @@ pub struct Walked {
     pub end: u64,
     /// Damaged records among them.
     pub damaged: u64,
+    /// Where the first of them stands.
+    pub damaged_from: Option<u64>,
     /// Sequence of the last clear; 0 if there was none.
     pub clear_sequence: u64,
     /// Greatest sequence.
@@ -114,25 +116,37 @@ pub fn known_end(segment: &Segment, loaded: Option<&Loaded>) -> u64 {
     }
 }
 
+/// Walks a segment from `known` on, and keeps what is met.
 pub fn meet(segment: &Segment, known: u64) -> Result<Met> {
     let mut scanner = Scanner::new(segment, known, u64::MAX)?;
     let length = segment.file().len()?;
     let mut steps = Vec::new();
     while let Some(step) = scanner.next()? {
-        let step = match step {
-            Step::Gap { offset } => MetStep { offset, header: None, intact: false, expires_at: 0 },
-            Step::Record { offset, header, intact } => {
-                let expires_at = scanner.record(&header).map_or(0, |r| header.expires_at(r));
-                MetStep { offset, header: Some(header), intact, expires_at }
-            }
-        };
-        memory::push(&mut steps, step, "the records to recover")?;
+        memory::push(&mut steps, MetStep::of(step), "the records to recover")?;
     }
     Ok(Met { length, steps })
 }
 
-/// Takes up what was met before `end`: into the segment's tally and the candidates. The checkpoint
-/// has seen deletions with a sequence below `accounted`, and what came after them.
+/// Walks a segment from `known` to `end`, and takes up all of it: nothing is kept but the candidates.
+/// The checkpoint has seen deletions with a sequence below `accounted`, and what came after them.
+pub fn walk_all(
+    segment: &Segment,
+    (known, end): (u64, u64),
+    accounted: u64,
+    candidates: &mut Vec<Candidate>,
+) -> Result<Walked> {
+    let mut scanner = Scanner::new(segment, known, end)?;
+    let length = segment.file().len()?;
+    let mut walked = Walked::of(length, end);
+    while let Some(step) = scanner.next()? {
+        take(segment, &MetStep::of(step), accounted, &mut walked, candidates)?;
+    }
+    set_end(segment, end);
+    Ok(walked)
+}
+
+/// Takes up what was met before `end`: into the segment's tally and the candidates; `accounted` as
+/// for [`walk_all`].
 pub fn take_up(
     segment: &Segment,
     met: &Met,
@@ -140,36 +154,60 @@ pub fn take_up(
     accounted: u64,
     candidates: &mut Vec<Candidate>,
 ) -> Result<Walked> {
-    let is_frozen = segment.header().kind == SegmentKind::Frozen;
-    let mut walked =
-        Walked { length: met.length, end, damaged: 0, clear_sequence: 0, max_sequence: 0 };
+    let mut walked = Walked::of(met.length, end);
     for step in met.steps.iter().filter(|step| step.offset < end) {
-        walked.damaged += u64::from(!step.intact);
-        let Some(header) = &step.header else { continue };
-        let location = Location::new(segment.slot(), step.offset, header.record_bytes());
-        segment.note(header, location, step.expires_at);
-        walked.max_sequence = walked.max_sequence.max(header.sequence);
-        let is_old = is_frozen && header.sequence < accounted;
-        match header.kind {
-            Kind::Synced => continue,
-            Kind::Clear | Kind::Tombstone if is_old => continue,
-            Kind::Clear => walked.clear_sequence = walked.clear_sequence.max(header.sequence),
-            Kind::Value | Kind::Tombstone | Kind::Lost => {}
-        }
-        let candidate = Candidate {
-            hash: header.hash,
-            sequence: header.sequence,
-            location,
-            kind: header.kind,
-            collides: header.collides,
-            intact: step.intact,
-        };
-        memory::push(candidates, candidate, "the records to recover")?;
+        take(segment, step, accounted, &mut walked, candidates)?;
     }
-    let mut tally = segment.tally();
-    tally.end = end.max(SEGMENT_HEADER_BYTES as u64);
-    segment.set_tally(tally);
+    set_end(segment, end);
     Ok(walked)
+}
+
+fn take(
+    segment: &Segment,
+    step: &MetStep,
+    accounted: u64,
+    walked: &mut Walked,
+    candidates: &mut Vec<Candidate>,
+) -> Result<()> {
+    if !step.intact {
+        walked.damaged += 1;
+        walked.damaged_from = walked.damaged_from.or(Some(step.offset));
+    }
+    let Some(header) = &step.header else { return Ok(()) };
+    let location = Location::new(segment.slot(), step.offset, header.record_bytes());
+    segment.note(header, location, step.expires_at);
+    if header.kind != Kind::Synced {
+        walked.max_sequence = walked.max_sequence.max(header.sequence);
+    }
+    let is_frozen = segment.header().kind == SegmentKind::Frozen;
+    let is_old = is_frozen && header.sequence < accounted;
+    match header.kind {
+        Kind::Synced => return Ok(()),
+        Kind::Clear | Kind::Tombstone if is_old => return Ok(()),
+        Kind::Clear => walked.clear_sequence = walked.clear_sequence.max(header.sequence),
+        Kind::Value | Kind::Tombstone | Kind::Lost => {}
+    }
+    let candidate = Candidate {
+        hash: header.hash,
+        sequence: header.sequence,
+        location,
+        kind: header.kind,
+        collides: header.collides,
+        intact: step.intact,
+    };
+    memory::push(candidates, candidate, "the records to recover")
+}
+
+fn set_end(segment: &Segment, end: u64) {
+    let mut tally = segment.tally();
+    tally.end = end.clamp(SEGMENT_HEADER_BYTES as u64, OFFSET_LIMIT);
+    segment.set_tally(tally);
+}
+
+impl Walked {
+    fn of(length: u64, end: u64) -> Self {
+        Self { length, end, damaged: 0, damaged_from: None, clear_sequence: 0, max_sequence: 0 }
+    }
 }
 
 /// Where the records of the last log segment end, and the torn tail begins.
@@ -223,6 +261,15 @@ fn lost_from(segment: &Segment, met: &Met, vouched: u64, end: u64) -> Result<Opt
 }
 
 impl MetStep {
+    fn of(step: Step) -> Self {
+        match step {
+            Step::Gap { offset } => Self { offset, header: None, intact: false, expires_at: 0 },
+            Step::Record { offset, header, intact, expires_at } => {
+                Self { offset, header: Some(header), intact, expires_at }
+            }
+        }
+    }
+
     /// True if it says that the segment had been synced before it.
     fn vouches_for(&self, segment: &Segment) -> bool {
         let is_mark = |mark: Header| mark.kind == Kind::Synced && mark.sequence == segment.id();

@@ -12,6 +12,16 @@ const WARM_NEW: &str = "WARM.new";
 /// A list longer than this is not read: no store has written it.
 const WARM_BYTES_MAX: u64 = 64 << 20;
 
+/// A list of keys as it was saved.
+pub struct Warm(Vec<u8>);
+
+impl Warm {
+    /// The keys, the most recently used first.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        warm::decode(&self.0)
+    }
+}
+
 impl Cold {
     /// Saves keys, the most recently used first.
     ///
@@ -25,20 +35,15 @@ impl Cold {
     ///
     /// # Errors
     /// `Io`, `OutOfMemory`.
-    pub fn load_warm(&self) -> Result<Vec<Vec<u8>>> {
+    pub fn load_warm(&self) -> Result<Warm> {
         if !self.disk.list()?.iter().any(|name| name == WARM) {
-            return Ok(Vec::new());
+            return Ok(Warm(Vec::new()));
         }
         let file = self.disk.open(WARM, false)?;
         let length = usize::try_from(file.len()?.min(WARM_BYTES_MAX)).unwrap_or(0);
         let mut bytes = memory::zeros(length, "the list of keys that were hot")?;
         let count = file.read_at(&mut bytes, 0)?;
-        let keys = warm::decode(&bytes[..count]).unwrap_or_default();
-        let mut all = Vec::new();
-        for key in keys {
-            memory::check()?;
-            memory::push(&mut all, memory::copy(key, "a key that was hot")?, "the hot keys")?;
-        }
-        Ok(all)
+        bytes.truncate(count);
+        Ok(Warm(bytes))
     }
 }

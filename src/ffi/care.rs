@@ -57,12 +57,21 @@ pub unsafe extern "C" fn hotcold_backup(
     }
 }
 
-/// Reads every record of cold and checks it.
+/// Reads every record of cold and checks it, and looks for those that should be there.
 ///
 /// in    s            a store
 /// out   records_out  NULL, or how many records were read; 0 after a failure
-///       damaged_out  NULL, or how many of them are damaged; 0 after a failure
-///       error        NULL, or where a failure is described
+///       damaged_out  NULL, or how many are damaged or missing, every key that answers
+///                    HOTCOLD_CORRUPT among them; 0 after a failure
+///       error        NULL, or where a failure is described; if anything is damaged, its status is
+///                    HOTCOLD_CORRUPT although the call returns HOTCOLD_OK, and it says what and where
+///
+/// What is damaged is told as HOTCOLD_EVENT_ERROR too: once for each file, and once for each damaged
+/// record whose key can still be read. What opening the store has found is told in the same way, a
+/// moment after the first subscription to it, and is counted in cold_corrupt_records. Of a file that is
+/// gone or too short the keys are counted that the last checkpoint knows; where nothing tells which
+/// keys a file had, it counts as one until the store is cleared.
+///
 /// cost  reads the whole store; other calls go on
 /// safe  from any thread, at the same time as any other call
 ///
@@ -86,10 +95,11 @@ pub unsafe extern "C" fn hotcold_verify(
         empty(records_out);
         empty(damaged_out);
         on_store(s, error, |store| {
-            let (records, damaged) = store.verify()?;
+            let answer = store.verify()?;
+            let (records, damaged) = answer.value;
             put(records_out, records);
             put(damaged_out, damaged);
-            done()
+            done().map(|outcome| outcome.despite(answer.survived))
         })
     }
 }

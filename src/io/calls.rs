@@ -355,6 +355,28 @@ pub fn read_all(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<u
     Ok(done)
 }
 
+/// Where the next data of the file stands, from `offset` on. It moves the descriptor's position, which
+/// nothing here goes by.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn data_from(file: &fs::File, offset: u64) -> io::Result<u64> {
+    let start = offset_of(offset)?;
+    let seek = || {
+        // SAFETY: the descriptor is open.
+        let found = unsafe { libc::lseek(file.as_raw_fd(), start, libc::SEEK_DATA) };
+        u64::try_from(found).map_err(|_| io::Error::last_os_error())
+    };
+    match retried(seek) {
+        Ok(found) => Ok(found),
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
+            Ok(status_of(file)?.len.max(offset))
+        }
+        // Many file systems have no such call.
+        Err(_) => Ok(offset),
+    }
+}
+
 /// All bytes of the file of that path.
 ///
 /// # Errors

@@ -314,6 +314,12 @@ impl File for LocalFile {
         self.handle.len().map_err(|error| self.failed("look at", &error))
     }
 
+    fn data_from(&self, offset: u64) -> Result<u64> {
+        self.handle
+            .read(&|writable| self.reopen(writable), |file| calls::data_from(file, offset))
+            .map_err(|error| self.failed("look for data in", &error))
+    }
+
     fn set_len(&self, bytes: u64) -> Result<()> {
         self.write("set the length of", |file| calls::set_len(file, bytes))
     }

@@ -123,6 +123,14 @@ pub trait File: Send + Sync {
     /// `Io`.
     fn len(&self) -> Result<u64>;
 
+    /// The first offset, from `offset` on, at which something may have been written; the length if
+    /// there is none. What lies before it was never written and reads as zeros. Where the file system
+    /// cannot tell it is `offset` itself.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn data_from(&self, offset: u64) -> Result<u64>;
+
     /// Cuts or extends (with zeros) the file.
     ///
     /// # Errors

@@ -27,6 +27,9 @@ mod tests;
 
 pub use state::Op;
 
+/// What a file system keeps as a whole, or leaves out where nothing was written.
+const BLOCK_BYTES: u64 = 4096;
+
 /// The disk. Clones are the same disk, so that a test keeps one and gives one away.
 #[derive(Clone)]
 pub struct SimDisk {
@@ -396,6 +399,16 @@ impl File for SimFile {
     fn len(&self) -> Result<u64> {
         // Remembered, so that it needs no name.
         Ok(self.disk.enter(Op::Len, &self.name())?.inode(self.id).bytes.len() as u64)
+    }
+
+    fn data_from(&self, offset: u64) -> Result<u64> {
+        let mut state = self.enter(Op::Read)?;
+        let bytes = &state.inode(self.id).bytes;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        // A file system may leave out every block that holds nothing but zeros.
+        let behind = bytes.get(start..).unwrap_or_default();
+        let data = behind.iter().position(|byte| *byte != 0).map(|at| (start + at) as u64);
+        Ok(data.map_or(bytes.len() as u64, |at| at - at % BLOCK_BYTES).max(offset))
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {

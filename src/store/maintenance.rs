@@ -87,6 +87,7 @@ impl<'a> Maintenance<'a> {
         }
         self.sweep_hot();
         self.trim();
+        self.state.tell_findings();
         let Some(cold) = self.state.cold.as_ref().filter(|_| !self.state.is_read_only()) else {
             return;
         };

@@ -129,10 +129,9 @@ impl State {
         room.map_err(|_| memory::exhausted(places.len() * size_of::<Vec<u8>>(), WHAT))?;
         for place in places {
             let wanted = cold.read_key(&place, |known| {
-                let is_wanted = known.key.starts_with(&cursor.prefix)
-                    && !met.contains(known.key)
-                    && !self.has_expired(known.expires_at);
-                is_wanted.then(|| memory::copy(known.key, WHAT))
+                let is_wanted = known.key.starts_with(&cursor.prefix) && !met.contains(known.key);
+                let lives = is_wanted && !self.has_expired(known.expires_at()?);
+                Ok(lives.then(|| memory::copy(known.key, WHAT)))
             });
             match wanted {
                 Ok(Some(key)) => cursor.waiting.push_back(Ok(key?)),

@@ -6,6 +6,9 @@ use crate::error::Result;
 /// Bytes of keys that are remembered.
 const KEYS_BYTES_MAX: usize = 16 << 20;
 
+/// Keys of which the order is kept when they are loaded: each takes 16 bytes meanwhile.
+const KEYS_MAX: usize = 1 << 20;
+
 /// Keys that are loaded between two questions whether the store is being closed.
 const PAUSE_KEYS: usize = 64;
 
@@ -32,12 +35,14 @@ impl State {
         let Some(cold) = self.cold.as_ref().filter(|_| self.options.warm_start) else {
             return Ok(());
         };
-        let keys = cold.load_warm()?;
-        for (index, bytes) in keys.iter().enumerate() {
+        let warm = cold.load_warm()?;
+        let mut loaded_count = 0;
+        for (index, bytes) in warm.keys().enumerate() {
             let is_full = self.hot.used_bytes() + 2 * self.mean_charge() > self.hot.capacity();
             if is_full || (index % PAUSE_KEYS == 0 && !go_on()) {
                 break;
             }
+            loaded_count += 1;
             let Ok(key) = self.key(bytes) else { continue };
             let mut effects = Effects::default();
             let loaded = self.warm_up_one(&key, &mut effects);
@@ -47,7 +52,8 @@ impl State {
             }
         }
         // Used once more from the coldest to the hottest, so that the hottest stays longest.
-        for key in keys.iter().rev().filter_map(|bytes| self.key(bytes).ok()) {
+        let keys: Vec<&[u8]> = warm.keys().take(loaded_count.min(KEYS_MAX)).collect();
+        for key in keys.into_iter().rev().filter_map(|bytes| self.key(bytes).ok()) {
             drop(self.hot.get(&key, &*self.clock));
         }
         Ok(())

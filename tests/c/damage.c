@@ -84,7 +84,79 @@ static void lenient_reads_it_as_absent(void) {
     OK(hotcold_close(s, &error));
 }
 
+/* What opening found is told to the first who subscribes; verify tells it again, and by keys. */
+static void verify_tells_what_is_damaged(void) {
+    const char *directory = fresh("told");
+    hotcold_event_queue_t *q = NULL;
+    const hotcold_event_t *event;
+    uint64_t records = 0, bad = 0;
+    fill(directory);
+    hotcold_t *s = OPEN(directory, "compression", "none");
+    OK(hotcold_event_queue_open(s, HOTCOLD_EVENT_ERROR, 100, &q, &error));
+    CHECK(hotcold_verify(s, &records, &bad, &error) == HOTCOLD_OK);
+    CHECK(records >= 3 && bad == 1 && error.status == HOTCOLD_CORRUPT && strstr(error.message, ".seg"));
+    OK(hotcold_event_queue_next(q, 0, &event, &error));
+    CHECK(event->key_len == 6 && memcmp(event->key, "second", 6) == 0);
+    OK(hotcold_event_queue_next(q, 0, &event, &error));
+    CHECK(event->key_len == 0 && strstr(event->message, ".seg"));
+    put(s, "second", "mended");
+    OK(hotcold_compact(s, &error));
+    OK(hotcold_verify(s, &records, &bad, &error));
+    CHECK(bad == 0);
+    hotcold_event_queue_close(q);
+    OK(hotcold_close(s, &error));
+}
+
+static int remove_segment(const char *path, const struct stat *info, int type, struct FTW *walk) {
+    (void)info, (void)walk;
+    if (type == FTW_F && strstr(path, ".seg")) {
+        CHECK(remove(path) == 0);
+        damaged++;
+    }
+    return 0;
+}
+
+static void a_segment_that_is_gone_is_missed(void) {
+    const char *directory = fresh("gone");
+    hotcold_event_queue_t *q = NULL;
+    const hotcold_event_t *event;
+    hotcold_value_t value;
+    uint64_t records = 9, bad = 0;
+    fill(directory);
+    damaged = 0;
+    CHECK(nftw(directory, remove_segment, 16, FTW_PHYS) == 0);
+    CHECK(damaged > 0);
+    hotcold_t *s = OPEN(directory, "compression", "none");
+    CHECK(stats_of(s).cold_corrupt_records == 3);
+    OK(hotcold_event_queue_open(s, HOTCOLD_EVENT_ERROR, 100, &q, &error));
+    OK(hotcold_event_queue_next(q, 10000, &event, &error)); /* of what was found at opening */
+    CHECK(event->status == HOTCOLD_CORRUPT && strstr(event->message, "3 keys"));
+    for (int round = 0; round < 3; round++) {
+        CHECK(hotcold_verify(s, &records, &bad, &error) == HOTCOLD_OK);
+        CHECK(bad == 3 && error.status == HOTCOLD_CORRUPT);
+        GIVES(HOTCOLD_CORRUPT, hotcold_retrieve(s, "first", 5, &value, &error));
+        GIVES(HOTCOLD_CORRUPT, hotcold_contains(s, "third", 5, &error));
+        OK(hotcold_compact(s, &error));
+        if (round == 1) {
+            hotcold_event_queue_close(q);
+            OK(hotcold_close(s, &error));
+            s = OPEN(directory, "compression", "none");
+        }
+    }
+    put(s, "first", "mended");
+    OK(hotcold_delete(s, "second", 6, &error));
+    CHECK(hotcold_verify(s, &records, &bad, &error) == HOTCOLD_OK);
+    CHECK(bad == 1);
+    OK(hotcold_clear(s, &error));
+    OK(hotcold_compact(s, &error));
+    OK(hotcold_verify(s, &records, &bad, &error));
+    CHECK(bad == 0);
+    OK(hotcold_close(s, &error));
+}
+
 int main(void) {
+    verify_tells_what_is_damaged();
+    a_segment_that_is_gone_is_missed();
     strict_names_it();
     deleting_works();
     lenient_reads_it_as_absent();

@@ -72,7 +72,7 @@ fn stores_of_every_version_are_read_and_gone_on_with() {
             let store = copy.open(false);
             assert_eq!(dump(&store), expected, "{name}, opened");
             let verified = store.verify().unwrap();
-            assert_eq!(verified.1, 0, "{name}: damaged records");
+            assert_eq!(verified.value.1, 0, "{name}: damaged records");
             store.compact().unwrap();
             assert_eq!(dump(&store), expected, "{name}, compacted");
             store.close().unwrap();

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
 fn manifest() -> [u8; MANIFEST_BYTES] {
-    Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 0 }.encode()
+    Manifest { seed: 1, next_sequence: 2, time_ms: 3, lead_ms: 0, keeps_notes: false }.encode()
 }
 
 fn header() -> Vec<u8> {

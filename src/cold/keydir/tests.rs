@@ -119,6 +119,6 @@ fn a_removed_or_missing_entry_is_not_found() {
     shard.mark_read(5, location(1));
     assert!(shard.group(5).iter().all(Location::is_read));
     assert_eq!(shard.index_of(5, location(1)), Some(0));
-    assert_eq!(shard.take().len(), 1);
-    assert_eq!(shard.len(), 0);
+    assert_eq!(shard.take().len, 1);
+    assert_eq!(shard.len, 0);
 }

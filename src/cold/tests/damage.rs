@@ -104,6 +104,62 @@ fn a_flipped_byte_costs_one_key_also_when_the_keydir_is_made_anew() {
     }
 }
 
+/// It said that the key is gone, the sweep believed it, and then the key was.
+#[test]
+fn a_damaged_expiry_is_believed_by_nobody() {
+    for len in [20, 700, 200_000] {
+        for at in 0..8 {
+            let world = World::new(SETUPS[0]);
+            let (key, until) = (super::world::key(1), 0x0100_0000);
+            world.write(&[(key.clone(), Some((super::world::value(1, len), until)))]).unwrap();
+            world.put(b"other", b"value").unwrap();
+            world.cold.seal_active().unwrap();
+            world.sync(false).unwrap();
+            world.disk.flip("000001.seg", 64 + 32 + at, 0xff);
+            let story = format!("{len} bytes, byte {at}");
+            is_corrupt(&world, &key, &story);
+            while world.sweep_next().unwrap() {}
+            is_corrupt(&world, &key, &story);
+            let (disk, clock) = (without(&world.disk.kill(), "CHECKPOINT"), world.clock.clone());
+            let world = World::open(&disk, &clock, SETUPS[0]).unwrap();
+            clock.set(i64::try_from(until).unwrap() + 1);
+            while world.sweep_next().unwrap() {}
+            is_corrupt(&world, &key, &story);
+            world.compact_all().unwrap();
+            is_corrupt(&world, &key, &story);
+            let world = world.reopen(SETUPS[0]);
+            is_corrupt(&world, &key, &story);
+            assert_eq!(world.get(b"other").unwrap().unwrap().0, b"value");
+            world.delete(&key).unwrap();
+            assert!(world.get(&key).unwrap().is_none());
+        }
+    }
+}
+
+/// Whoever asks for the key is told that it is damaged.
+fn is_corrupt(world: &World, key: &[u8], story: &str) {
+    let hashed = world.cold.hasher().key(key).unwrap();
+    let read = world.cold.read(&hashed).err().map(|error| error.kind());
+    let expiry = world.cold.read_expiry(&hashed).err().map(|error| error.kind());
+    assert_eq!((read, expiry), (Some(ErrorKind::Corrupt), Some(ErrorKind::Corrupt)), "{story}");
+    assert!(world.cold.locate(&hashed, false).is_damaged(), "{story}");
+}
+
+/// It has not expired for anybody but those who read it: the record of a long value was not swept
+/// once it had been met without a checkpoint.
+#[test]
+fn a_long_value_that_expires_is_swept_after_the_keydir_was_made_anew() {
+    let world = World::new(SETUPS[0]);
+    let long = super::world::value(1, (65 << 20) - 100);
+    world.write(&[(b"long".to_vec(), Some((long, 2_000)))]).unwrap();
+    world.write(&[(b"short".to_vec(), Some((b"value".to_vec(), 2_000)))]).unwrap();
+    let world = world.reopen(SETUPS[0]);
+    assert_eq!(world.cold.gauges().entries, 2);
+    world.clock.set(2_000);
+    while world.sweep_next().unwrap() {}
+    assert_eq!(world.cold.gauges().entries, 0);
+}
+
 #[test]
 fn a_flipped_byte_of_the_stage_costs_one_key_at_most() {
     let setup = SETUPS[0];

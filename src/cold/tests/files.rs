@@ -18,7 +18,7 @@ fn who_holds_a_segment_reads_it_after_compaction_has_removed_it() {
         assert!(!names(&world).iter().any(|name| name.ends_with(".seg") && before.contains(name)));
         let mut keys: Vec<_> = places
             .iter()
-            .map(|held| world.cold.read_key(held, |known| known.key.to_vec()).unwrap())
+            .map(|held| world.cold.read_key(held, |known| Ok(known.key.to_vec())).unwrap())
             .collect();
         keys.sort();
         let mut expected: Vec<_> = (0..20).map(key).collect();

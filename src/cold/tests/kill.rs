@@ -41,6 +41,7 @@ fn kill_everywhere(setup: Setup, seed: u64) {
         let disk = disk.kill();
         let reader = World::open_with(&disk, &clock, setup, true).unwrap();
         let found = find(&reader, &models, &story);
+        assert_eq!(reader.damaged(), 0, "{}", story());
         let model = &models[found..=found];
         // Then it is killed while it recovers, at every operation; once in a while, for time's sake.
         for again in (0..).take_while(|_| at % 8 == seed % 8) {
@@ -49,13 +50,17 @@ fn kill_everywhere(setup: Setup, seed: u64) {
             let stopped = World::open(&disk, &clock, setup).is_err();
             let world = World::open(&disk.kill(), &clock, setup).unwrap();
             find(&world, model, &|| format!("recovery stopped after {again}, {}", story()));
+            assert_eq!(world.damaged(), 0, "recovery stopped after {again}, {}", story());
             if !stopped {
                 break;
             }
         }
         let world = World::open(&disk, &clock, setup).unwrap();
         find(&world, model, &story);
-        find(&world.reopen(setup), model, &story);
+        assert_eq!(world.damaged(), 0, "{}", story());
+        let world = world.reopen(setup);
+        find(&world, model, &story);
+        assert_eq!(world.damaged(), 0, "{}", story());
     }
 }
 

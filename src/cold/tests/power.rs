@@ -48,10 +48,12 @@ fn crash_everywhere(setup: Setup, seed: u64) {
             });
             let world = World::open(&crashed, &clock, setup).unwrap();
             let found = find(&world, &models, &story);
+            assert_eq!(world.damaged(), 0, "{}", story());
             // What it shows after a power loss has to survive the next one.
             let again = crashed.crash(coin(at));
             let world = World::open(&again, &clock, setup).unwrap();
             find(&world, &models[found..=found], &story);
+            assert_eq!(world.damaged(), 0, "again, {}", story());
         }
     }
 }

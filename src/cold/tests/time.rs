@@ -186,7 +186,13 @@ fn a_time_that_no_clock_has_given_is_not_believed_in_whichever_file_it_stands() 
         let long = put_for(&world, 1, DAY);
         let (disk, clock) = close(world);
         let mut files = disk.files();
-        let told = Manifest { seed: SEED, next_sequence: 9, time_ms: wrong, lead_ms: wrong };
+        let told = Manifest {
+            seed: SEED,
+            next_sequence: 9,
+            time_ms: wrong,
+            lead_ms: wrong,
+            keeps_notes: false,
+        };
         files.insert("MANIFEST".to_owned(), told.encode().to_vec());
         let again = open_again(&SimDisk::from_files(files), &clock, 5);
         assert_eq!(again.clock.wall(), Timestamp(NOW + 5));

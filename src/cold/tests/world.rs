@@ -61,7 +61,8 @@ pub struct World {
 
 /// A disk with a store that has no keys.
 pub fn new_disk() -> SimDisk {
-    let manifest = Manifest { seed: SEED, next_sequence: 1, time_ms: 0, lead_ms: 0 };
+    let (next_sequence, time_ms, lead_ms) = (1, 0, 0);
+    let manifest = Manifest { seed: SEED, next_sequence, time_ms, lead_ms, keeps_notes: false };
     SimDisk::from_files([("MANIFEST".to_owned(), manifest.encode().to_vec())].into())
 }
 
@@ -212,6 +213,10 @@ impl World {
         self.cold.compact_next(self).map(drop)
     }
 
+    pub fn sweep_next(&self) -> Result<bool> {
+        self.cold.sweep_next(self)
+    }
+
     pub fn checkpoint(&self) -> Result<()> {
         self.cold.checkpoint(&|| self.quiesce())
     }
@@ -222,6 +227,11 @@ impl World {
         indexes.sort_unstable();
         indexes.dedup();
         indexes.into_iter().map(|index| self.stripes[index].lock()).collect()
+    }
+
+    /// How much verifying finds to be damaged.
+    pub fn damaged(&self) -> u64 {
+        self.cold.verify(&mut |_, _| ()).unwrap().damaged
     }
 
     /// The value of a key and its expiry, unless it has expired.
@@ -242,7 +252,7 @@ impl World {
         while let Some(hash) = from {
             let (places, next) = self.cold.keys_from(hash, 3);
             for held in places {
-                let key = self.cold.read_key(&held, |known| known.key.to_vec())?;
+                let key = self.cold.read_key(&held, |known| Ok(known.key.to_vec()))?;
                 if let Some(value) = self.get(&key)? {
                     model.insert(key.clone(), value);
                 }
