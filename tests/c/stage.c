@@ -75,6 +75,15 @@ static int has_stage(void) {
     return 0;
 }
 
+/* Waits until so many are acknowledged; no signal may end the writer meanwhile. */
+static void await_stores(pid_t writer, uint64_t count) {
+    int status;
+    while (shared->acknowledged < count) {
+        CHECK(waitpid(writer, &status, WNOHANG) == 0);
+        pause_ms(1);
+    }
+}
+
 /* Cuts, or reads, the file by one way; 0 if it was not there any more. */
 static int attack(int way) {
     static const int flags[WAYS] = {[1] = O_WRONLY | O_TRUNC,
@@ -149,7 +158,7 @@ static void cut_in_every_way(int is_idle) {
         /* Whoever reads the directory is not held up: the kernel would wait for 45 seconds. */
         CHECK(now_ms() - started < 10000);
         shared->is_asked = 0;
-        while (shared->acknowledged < before + 600) pause_ms(1);
+        await_stores(writer, before + 600);
     }
     end(writer);
     check_all();
@@ -172,7 +181,7 @@ static void fork_and_write(void) {
 static void killed_with_a_child(void) {
     fresh_store("child");
     pid_t writer = start(fork_and_write);
-    while (shared->acknowledged < 6000) pause_ms(1);
+    await_stores(writer, 6000);
     end(writer);
     uint64_t started = now_ms();
     check_all();
@@ -196,7 +205,7 @@ static void stopped_for_long(void) {
     CHECK(truncate(stage, 0) == 0);
     uint64_t before = shared->acknowledged;
     CHECK(kill(writer, SIGCONT) == 0);
-    while (shared->acknowledged < before + 5000) pause_ms(1);
+    await_stores(writer, before + 5000);
     end(writer);
     check_all();
 }
