@@ -23,7 +23,7 @@ use crate::io::disk::Directory;
 use crate::io::failure::{failed, is_missing};
 use crate::io::files::Disk;
 use crate::io::fork;
-use crate::io::retry::retried;
+use crate::io::retry::{pause, retried};
 use crate::io::unshared::Unshared;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
@@ -34,6 +34,9 @@ pub const LOCK_FILE: &str = "LOCK";
 
 /// How often the file is locked anew because it has lost its name meanwhile.
 const TRIES: u32 = 10;
+
+/// How often a lock is tried that a process which has died may have left, 5 milliseconds apart.
+const GRACE_TRIES: u32 = 40;
 
 /// The file systems that no other machine has mounted, of those that hold stores mostly. One that is
 /// missing here costs an empty file.
@@ -123,17 +126,39 @@ fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<Held>>
         LockMode::Exclusive => libc::LOCK_EX,
         LockMode::Shared => libc::LOCK_SH,
     };
-    let locked = descriptor.with(|fd| flock(fd, operation | libc::LOCK_NB));
-    match locked.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::EBADF))) {
-        Ok(()) => Ok(Some(Held { descriptor, unlock: |fd| flock(fd, libc::LOCK_UN) })),
+    let is_held = || holder(id).is_some_and(is_alive);
+    match take(&descriptor, &|fd| flock(fd, operation | libc::LOCK_NB), &is_held) {
+        Ok(true) => Ok(Some(Held { descriptor, unlock: |fd| flock(fd, libc::LOCK_UN) })),
+        Ok(false) => Err(is_locked(directory.path(), holder(id))),
         Err(error) => match error.raw_os_error() {
-            Some(libc::EWOULDBLOCK) => Err(is_locked(directory.path(), &holder(id))),
             Some(libc::EBADF | libc::EINVAL | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => {
                 Ok(None)
             }
             _ => Err(explained(error)),
         },
     }
+}
+
+/// Calls `lock`; false if somebody has the lock. One who has died may leave it for a moment with a
+/// child that was just forked and has not closed its copy yet: unless `is_held` tells that the holder
+/// lives, that is waited for.
+fn take(
+    descriptor: &Unshared,
+    lock: &dyn Fn(RawFd) -> io::Result<()>,
+    is_held: &dyn Fn() -> bool,
+) -> io::Result<bool> {
+    for _ in 0..GRACE_TRIES {
+        let gone = || Err(io::Error::from_raw_os_error(libc::EBADF));
+        match descriptor.with(lock).unwrap_or_else(gone) {
+            Ok(()) => return Ok(true),
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+                return Err(error);
+            }
+            Err(_) if is_held() => break,
+            Err(_) => pause(u32::MAX),
+        }
+    }
+    Ok(false)
 }
 
 /// Locks the file; `None` for a reader where it is missing and the file system is read-only: nobody
@@ -154,12 +179,10 @@ fn lock_file(
             }
             opened => opened?,
         };
-        let locked = descriptor.with(|fd| set_lock(fd, kind));
-        match locked.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::EBADF))) {
-            Ok(()) => {}
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
-                return Err(is_locked(directory.path(), "another process"));
-            }
+        // The kernel does not tell whose such a lock is.
+        match take(&descriptor, &|fd| set_lock(fd, kind), &|| false) {
+            Ok(true) => {}
+            Ok(false) => return Err(is_locked(directory.path(), None)),
             Err(error) => {
                 let advice = "use a file system that has locks";
                 return Err(failed(doing(directory, LOCK_FILE), &error, advice));
@@ -219,14 +242,19 @@ fn set_lock(fd: RawFd, kind: libc::c_int) -> io::Result<()> {
     retried(|| check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) })).map(|_| ())
 }
 
-/// Who has a lock of `flock` on that file, as far as the kernel tells. By now it may be gone.
-fn holder(id: FileId) -> String {
+/// The process that has taken a lock of `flock` on that file, as far as the kernel tells.
+fn holder(id: FileId) -> Option<u32> {
     let locks = calls::read_path(Path::new("/proc/locks")).unwrap_or_default();
-    match String::from_utf8_lossy(&locks).lines().find_map(|line| process_of(line, id)) {
-        Some(process_id) if process_id == process::id() => "this process".to_owned(),
-        Some(process_id) => format!("process {process_id}"),
-        None => "another process".to_owned(),
-    }
+    String::from_utf8_lossy(&locks).lines().find_map(|line| process_of(line, id))
+}
+
+/// True unless the process has ended. One that has ended and was not waited for is a zombie (`Z`).
+fn is_alive(process_id: u32) -> bool {
+    let stat = calls::read_path(Path::new(&format!("/proc/{process_id}/stat")));
+    let stat = stat.unwrap_or_default();
+    // The name stands in parentheses before the state, and may have some of its own.
+    let state = stat.rsplit(|byte| *byte == b')').next().and_then(|rest| rest.get(1));
+    state.is_some_and(|state| !matches!(state, b'Z' | b'X'))
 }
 
 /// The process of a line like `1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF`, if it is about that
@@ -246,8 +274,12 @@ fn doing(directory: &Directory, name: &str) -> String {
     format!("lock {name} in {}", directory.path().display())
 }
 
-fn is_locked(path: &Path, holder: &str) -> Error {
-    let path = path.display();
+fn is_locked(path: &Path, holder: Option<u32>) -> Error {
+    let (path, holder) = match holder {
+        Some(id) if id == process::id() => (path.display(), "this process".to_owned()),
+        Some(id) => (path.display(), format!("process {id}")),
+        None => (path.display(), "another process".to_owned()),
+    };
     Error::new(
         ErrorKind::Locked,
         format!("open {path}: {holder} has it open; close it there first"),

@@ -49,8 +49,9 @@ fn again<T>(call: &mut dyn FnMut() -> io::Result<T>, mut error: io::Error) -> io
     Err(error)
 }
 
-/// Twice as long each time. A signal may cut it short, so that the whole has an end.
-fn pause(turn: u32) {
+/// Waits, twice as long each turn, 5 milliseconds at most. A signal may cut it short, so that what is
+/// tried so many times has an end.
+pub fn pause(turn: u32) {
     let tv_nsec = ((PAUSE_NS_MAX / 1_000) << turn.min(10)).min(PAUSE_NS_MAX);
     let wait = libc::timespec { tv_sec: 0, tv_nsec };
     // SAFETY: `wait` is a time below a second; what is left of it is not asked for.

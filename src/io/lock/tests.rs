@@ -127,7 +127,8 @@ fn the_lock_dies_with_its_process_though_a_child_lives_on() {
     // SAFETY: `ends` takes two descriptors.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
     assert!(in_child(|| {
-        let _held = acquire(&directory(&scratch), Exclusive).unwrap();
+        // Not dropped: the process ends with it.
+        std::mem::forget(acquire(&directory(&scratch), Exclusive).unwrap());
         // SAFETY: the grandchild only waits on the pipe and leaves.
         unsafe {
             if libc::fork() == 0 {
@@ -302,8 +303,8 @@ fn a_line_of_the_kernel_tells_the_process() {
     }
 }
 
-/// A process that opens and closes while another of its threads forks, and is then killed: none of
-/// its children has the lock.
+/// A process takes the lock while another of its threads forks, and ends with it: none of its
+/// children has it.
 #[test]
 fn a_fork_at_any_moment_leaves_no_lock_with_the_child() {
     let scratch = Scratch::new();
@@ -313,9 +314,11 @@ fn a_fork_at_any_moment_leaves_no_lock_with_the_child() {
     for round in 0..20 {
         assert!(in_child(|| {
             let path = scratch.path().to_owned();
-            std::thread::spawn(move || {
+            let taken = std::thread::spawn(move || {
                 let disk = Directory::open(&path, false).unwrap();
-                while acquire(&disk, Exclusive).is_ok() {}
+                // Given back some times first, to meet the forks at all steps.
+                (0..round * 3).for_each(|_| drop(acquire(&disk, Exclusive).unwrap()));
+                std::mem::forget(acquire(&disk, Exclusive).unwrap());
             });
             for _ in 0..20 {
                 // SAFETY: the grandchild only waits on the pipe and leaves.
@@ -327,7 +330,7 @@ fn a_fork_at_any_moment_leaves_no_lock_with_the_child() {
                     }
                 }
             }
-            true
+            taken.join().is_ok()
         }));
         assert!(free_elsewhere(&scratch, Exclusive), "in round {round}");
     }
