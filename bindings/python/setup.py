@@ -60,7 +60,7 @@ class SdistWithLibrary(sdist):
 
 
 NATIVE = Path("native")
-NAMES = ["module", "value", "store", "many", "events"]
+NAMES = ["module", "latch", "python", "job", "value", "store", "loads", "many", "events"]
 
 setup(
     version=version(),

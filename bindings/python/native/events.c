@@ -1,5 +1,5 @@
 /* Events: as calls of a Python callable, and as a queue to pull from. */
-#include <time.h>
+#include <stdlib.h>
 
 #include "native.h"
 
@@ -26,8 +26,6 @@ int events_ready(PyObject *module) {
   Py_INCREF(event_type);
   return PyModule_AddObject(module, "Event", (PyObject *)event_type);
 }
-
-static PyObject *none(void) { Py_RETURN_NONE; }
 
 static PyObject *text_or_none(const char *text) {
   if (!text) return none();
@@ -67,20 +65,37 @@ static PyObject *event_new(const hotcold_event_t *event) {
 
 /* ---- subscriptions ----------------------------------------------------------------------- */
 
-static void on_event(void *callback, const hotcold_event_t *event) {
-  PyGILState_STATE state = PyGILState_Ensure();
-  PyObject *argument = event_new(event);
-  PyObject *result = argument ? PyObject_CallOneArg(callback, argument) : NULL;
-  Py_XDECREF(argument);
-  if (!result) PyErr_WriteUnraisable(callback);
-  Py_XDECREF(result);
-  PyGILState_Release(state);
+/* Who is called, and for which store. */
+typedef struct subscription {
+  PyObject *callback;
+  hotcold_t *store;
+} subscription;
+
+static void on_event(void *user_data, const hotcold_event_t *event) {
+  subscription *self = user_data;
+  visit visit;
+  python_guard_push();
+  if (python_enter(&visit, self->store)) {
+    PyObject *argument = event_new(event);
+    PyObject *result = argument ? PyObject_CallOneArg(self->callback, argument) : NULL;
+    Py_XDECREF(argument);
+    if (!result) callback_failed(self->callback);
+    Py_XDECREF(result);
+    python_leave(&visit);
+  }
+  python_guard_pop();
 }
 
-static void on_drop(void *callback) {
-  PyGILState_STATE state = PyGILState_Ensure();
-  Py_DECREF((PyObject *)callback);
-  PyGILState_Release(state);
+static void on_drop(void *user_data) {
+  subscription *self = user_data;
+  visit visit;
+  python_guard_push();
+  if (python_enter(&visit, self->store)) {
+    Py_DECREF(self->callback);
+    python_leave(&visit);
+  }
+  python_guard_pop();
+  free(self);
 }
 
 PyObject *store_subscribe(StoreObject *self, PyObject *args) {
@@ -91,24 +106,38 @@ PyObject *store_subscribe(StoreObject *self, PyObject *args) {
     PyErr_SetString(PyExc_TypeError, "callback must be callable");
     return NULL;
   }
+  subscription *given = malloc(sizeof *given);
+  if (!given) return PyErr_NoMemory();
+  *given = (subscription){callback, self->store};
+  Py_INCREF(callback); /* on_drop gives it back, also if subscribing fails */
+  self->wanted |= mask;
   hotcold_error_t error;
   hotcold_status_t status;
   uint64_t number;
-  Py_INCREF(callback); /* on_drop gives it back, also if subscribing fails */
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_subscribe(self->store, mask, on_event, callback, on_drop, &number, &error);
-  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
+  CALL(status,
+       hotcold_subscribe(self->store, mask, on_event, given, on_drop, &number, &error));
+  if (status < 0) return raise_status(status, &error);
   return PyLong_FromUnsignedLongLong(number);
 }
 
+static void run_unsubscribe(job *self) {
+  self->status = hotcold_unsubscribe(self->store, self->number, &self->error);
+}
+
+/* It waits for the callback, where that runs. */
 PyObject *store_unsubscribe(StoreObject *self, PyObject *given) {
   uint64_t number = PyLong_AsUnsignedLongLong(given);
   if (PyErr_Occurred()) return NULL;
-  hotcold_error_t error;
-  hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_unsubscribe(self->store, number, &error);
-  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
-  return PyBool_FromLong(status == HOTCOLD_OK);
+  job *job = job_new(run_unsubscribe, self->store);
+  if (!job) return NULL;
+  job->number = number;
+  /* Nobody is inside: then it does not wait, and the callback goes here. */
+  if (!python_is_visited(self->store)) job->tells = self->wanted;
+  int done = job_do(job, self);
+  if (done == 0 && job->status < 0) raise_status(job->status, &job->error);
+  int was_there = job->status == HOTCOLD_OK;
+  job_release(job);
+  return PyErr_Occurred() ? NULL : PyBool_FromLong(was_there);
 }
 
 /* ---- queue ------------------------------------------------------------------------------- */
@@ -118,15 +147,6 @@ typedef struct EventQueueObject {
   int busy;
 } EventQueueObject;
 
-/* How long to wait at once: after that signals are looked at, so that Ctrl-C works. */
-enum { WAIT_MS = 100 };
-
-static uint64_t monotonic_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 PyObject *store_event_queue(StoreObject *store, PyObject *args) {
   unsigned int mask = HOTCOLD_EVENT_ALL;
   Py_ssize_t capacity = 1024;
@@ -134,9 +154,8 @@ PyObject *store_event_queue(StoreObject *store, PyObject *args) {
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_event_queue_t *queue;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_event_queue_open(
-      store->store, mask, capacity > 0 ? (size_t)capacity : 0, &queue, &error);
-  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
+  CALL(status, hotcold_event_queue_open( store->store, mask, capacity > 0 ? (size_t)capacity : 0, &queue, &error));
+  if (status < 0) return raise_status(status, &error);
   EventQueueObject *self = PyObject_New(EventQueueObject, &EventQueueType);
   if (!self) {
     hotcold_event_queue_close(queue);
@@ -149,22 +168,25 @@ PyObject *store_event_queue(StoreObject *store, PyObject *args) {
 
 static PyObject *queue_next(EventQueueObject *self, PyObject *args) {
   PyObject *timeout = Py_None;
-  uint64_t left = 0;
+  uint64_t left = UINT64_MAX;
   if (!PyArg_ParseTuple(args, "|O:next", &timeout)) return NULL;
-  int is_zero = timeout == Py_None ? 1 : PyObject_Not(timeout);
-  if (is_zero < 0 || (!is_zero && milliseconds(timeout, "timeout", &left) < 0)) return NULL;
+  if (timeout != Py_None) {
+    int is_zero = PyObject_Not(timeout);
+    if (is_zero < 0 || (!is_zero && milliseconds(timeout, "timeout", &left) < 0)) return NULL;
+    if (is_zero) left = 0;
+  }
   if (self->busy) return raise_busy();
   for (;;) {
     hotcold_error_t error;
     hotcold_status_t status;
     const hotcold_event_t *event;
-    uint64_t wait = left < WAIT_MS ? left : WAIT_MS, begun = monotonic_ms();
+    uint64_t wait = left < SLICE_MS ? left : SLICE_MS, begun = monotonic_ms();
     self->busy = 1;
-    Py_BEGIN_ALLOW_THREADS status = hotcold_event_queue_next(self->queue, wait, &event, &error);
-    Py_END_ALLOW_THREADS self->busy = 0; /* with the GIL held until the event is copied */
+    CALL(status, hotcold_event_queue_next(self->queue, wait, &event, &error));
+    self->busy = 0; /* with the GIL held until the event is copied */
     if (status < 0) return raise_status(status, &error);
     if (status == HOTCOLD_OK) return event_new(event);
-    left -= wait;
+    if (left != UINT64_MAX) left -= wait;
     /* An end that comes early is that of the store. */
     if (left == 0 || monotonic_ms() - begun < wait / 2) Py_RETURN_NONE;
     if (PyErr_CheckSignals() < 0) return NULL;
@@ -199,8 +221,8 @@ static PyObject *queue_get_dropped(EventQueueObject *self, void *Py_UNUSED(closu
 
 static PyMethodDef queue_methods[] = {
     METHOD(queue, next, METH_VARARGS, "timeout=None, /",
-           "The oldest event, or None if none comes in so many seconds.\n\nWithout a timeout it "
-           "does not wait."),
+           "The oldest event, or None if none comes in so many seconds, or the store is "
+           "closed.\n\nWithout a timeout it waits as long as the store is open; 0 does not wait."),
     METHOD(queue, close, METH_NOARGS, "/", "Ends the queue and forgets what it holds."),
     {"__enter__", queue_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)queue_exit, METH_VARARGS, NULL},

@@ -119,6 +119,7 @@ PyObject *error_new(hotcold_status_t status, const hotcold_error_t *error) {
 }
 
 PyObject *raise_status(hotcold_status_t status, const hotcold_error_t *error) {
+  if (status == RAISED) return NULL;
   PyObject *instance = error_new(status, error);
   if (instance) {
     PyErr_SetObject((PyObject *)Py_TYPE(instance), instance);
@@ -152,6 +153,7 @@ PyMODINIT_FUNC PyInit__native(void) {
   if (add_type(module, "Value", &ValueType) < 0 || add_type(module, "Store", &StoreType) < 0 ||
       add_type(module, "Batch", &BatchType) < 0 || add_type(module, "Cursor", &CursorType) < 0 ||
       add_type(module, "EventQueue", &EventQueueType) < 0 || events_ready(module) < 0 ||
+      python_ready(module) < 0 || job_ready(module) < 0 ||
       PyModule_AddStringConstant(module, "library_version", hotcold_version_string()) < 0) {
     Py_DECREF(module);
     return NULL;

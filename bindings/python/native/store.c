@@ -1,4 +1,6 @@
 /* Store: opening and closing, the calls on one key, many keys, and the care of a store. */
+#include <stdlib.h>
+
 #include "native.h"
 
 /* ---- lifecycle --------------------------------------------------------------------------- */
@@ -36,6 +38,10 @@ failed:
   return NULL;
 }
 
+static void run_open(job *self) {
+  self->status = hotcold_open(self->path, self->options, &self->opened, &self->error);
+}
+
 static int store_init(StoreObject *self, PyObject *args, PyObject *kwargs) {
   static char *names[] = {"path", "options", NULL};
   PyObject *path = Py_None, *pairs = NULL, *encoded = NULL;
@@ -52,50 +58,99 @@ static int store_init(StoreObject *self, PyObject *args, PyObject *kwargs) {
     Py_XDECREF(encoded);
     return -1;
   }
-  hotcold_error_t error;
-  hotcold_status_t status;
-  hotcold_t *store = NULL;
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_open(encoded ? PyBytes_AS_STRING(encoded) : NULL, options, &store, &error);
-  hotcold_options_free(options);
-  Py_END_ALLOW_THREADS Py_XDECREF(encoded);
-  if (status != HOTCOLD_OK) {
-    raise_status(status, &error);
-    return -1;
+  job *job = job_new(run_open, NULL);
+  if (!job || (encoded && !(job->path = strdup(PyBytes_AS_STRING(encoded))))) {
+    if (job) PyErr_NoMemory();
+    hotcold_options_free(options);
+    options = NULL;
   }
-  self->store = store;
-  return 0;
+  Py_XDECREF(encoded);
+  int done = -1;
+  if (!PyErr_Occurred()) {
+    job->options = options;
+    done = job_do(job, self);
+  }
+  if (done == 0 && job->status != HOTCOLD_OK) {
+    raise_status(job->status, &job->error);
+    done = -1;
+  }
+  if (done == 0) {
+    self->store = job->opened;
+    job->opened = NULL;
+  }
+  job_release(job);
+  return done;
 }
 
 static PyObject *store_close(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
   if (!self->store || self->is_closed) Py_RETURN_NONE;
-  hotcold_error_t error;
-  hotcold_status_t status;
+  job *job = job_new(job_call, self->store);
+  if (!job) return NULL;
+  job->call = hotcold_close;
   self->is_closed = 1; /* before others can run, so that one thread closes */
-  Py_BEGIN_ALLOW_THREADS status = hotcold_close(self->store, &error);
-  Py_END_ALLOW_THREADS if (status == HOTCOLD_MISUSE) self->is_closed =
-      0; /* from a callback: it stays open */
-  if (status < 0) return raise_status(status, &error);
-  Py_RETURN_NONE;
+  int done = job_do(job, self);
+  hotcold_status_t status = done == 0 ? job->status : job_is_given_up(job) ? HOTCOLD_OK : RAISED;
+  /* From a callback it stays open. */
+  if (status == HOTCOLD_MISUSE || (done < 0 && !job_is_given_up(job))) self->is_closed = 0;
+  if (done == 0 && status < 0) raise_status(status, &job->error);
+  job_release(job);
+  return PyErr_Occurred() ? NULL : none();
+}
+
+/* Has the store closed behind the program's back if a call of it still runs. */
+static int close_behind(StoreObject *self) {
+  if (!self->store || self->is_closed || !job_runs(self->store)) return 0;
+  job *job = job_new(job_call, self->store);
+  if (!job) return -1;
+  job->call = hotcold_close;
+  int started = job_start(job) == 0;
+  if (started) self->is_closed = 1;
+  job_release(job);
+  return started;
+}
+
+static PyObject *store_close_behind(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
+  int done = close_behind(self);
+  return done < 0 ? NULL : PyBool_FromLong(done);
+}
+
+/* The interpreter ends, and a daemon thread will not let go: what is unwritten is written, and the
+   rest is left as it would be if the process died. */
+static PyObject *store_leave(StoreObject *self, PyObject *args) {
+  unsigned long long ms;
+  if (!PyArg_ParseTuple(args, "K:leave", &ms)) return NULL;
+  self->is_left = 1;
+  if (!self->store || self->is_closed || ms == 0) Py_RETURN_NONE;
+  job *job = job_new(job_call, self->store);
+  if (!job) return NULL;
+  job->call = hotcold_sync;
+  int done = job_start(job) == 0 ? job_wait(job, ms) : 1;
+  if (done == 0 && job->status < 0) raise_status(job->status, &job->error);
+  job_release(job);
+  return PyErr_Occurred() ? NULL : none();
+}
+
+static PyObject *store_get_busy(StoreObject *self, void *Py_UNUSED(closure)) {
+  return PyBool_FromLong(self->store && !self->is_closed &&
+                         (python_is_visited(self->store) || job_runs(self->store)));
 }
 
 static void store_dealloc(StoreObject *self) {
-  if (self->store && !self->is_closed) {
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  if (self->store && !self->is_closed && !self->is_left && close_behind(self) <= 0) {
     hotcold_error_t error;
     hotcold_status_t status;
-    Py_BEGIN_ALLOW_THREADS status = hotcold_close(self->store, &error);
-    Py_END_ALLOW_THREADS
-        /* MISUSE is a forked child's, where the store is the parent's. And what was removed
-           together with its directory is not missed. */
-        int is_removed = status == HOTCOLD_IO && error.os_code == ENOENT;
+    CALL(status, hotcold_close(self->store, &error));
+    /* MISUSE is a forked child's, where the store is the parent's. And what was removed together
+       with its directory is not missed. */
+    int is_removed = status == HOTCOLD_IO && error.os_code == ENOENT;
     if (status < 0 && status != HOTCOLD_MISUSE && !is_removed) {
       raise_status(status, &error);
-      PyErr_WriteUnraisable(NULL);
     }
-    PyErr_Restore(type, value, trace);
   }
+  if (PyErr_Occurred()) PyErr_WriteUnraisable(NULL);
+  PyErr_Restore(type, value, trace);
   Py_TYPE(self)->tp_free(self);
 }
 
@@ -119,10 +174,9 @@ static PyObject *store_store(StoreObject *self, PyObject *const *args, Py_ssize_
   hotcold_error_t error;
   hotcold_status_t status;
   uint64_t version;
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_store_with(self->store, key.data, key.len, value.data, value.len,
-                         names ? &options : NULL, sizeof options, &version, &error);
-  Py_END_ALLOW_THREADS bytes_done(&key);
+  CALL(status, hotcold_store_with(self->store, key.data, key.len, value.data, value.len, names ? &options : NULL, sizeof options, &version, &error));
+  if (status == HOTCOLD_OK) loads_changed(self->store, &key);
+  bytes_done(&key);
   bytes_done(&value);
   if (status == HOTCOLD_OK) return PyLong_FromUnsignedLongLong(version);
   if (status != HOTCOLD_CONFLICT) return raise_status(status, &error);
@@ -146,30 +200,36 @@ static int store_assign(StoreObject *self, PyObject *name, PyObject *data) {
   }
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS if (data) {
-    status = hotcold_store(self->store, key.data, key.len, value.data, value.len, &error);
+  if (data) {
+    CALL(status,
+         hotcold_store(self->store, key.data, key.len, value.data, value.len, &error));
+  } else {
+    CALL(status, hotcold_delete(self->store, key.data, key.len, &error));
   }
-  else {
-    status = hotcold_delete(self->store, key.data, key.len, &error);
-  }
-  Py_END_ALLOW_THREADS bytes_done(&key);
+  if (status >= 0) loads_changed(self->store, &key);
+  bytes_done(&key);
   bytes_done(&value);
   if (status == HOTCOLD_NOT_FOUND) PyErr_SetObject(PyExc_KeyError, name);
   if (status < 0) raise_status(status, &error);
   return status == HOTCOLD_OK ? 0 : -1;
 }
 
-/* The value of a key in *value: 1. Absent: 0. Failed: -1 with an exception. */
+int store_find(StoreObject *self, const bytes_arg *key, uint32_t flags, hotcold_value_t *value) {
+  hotcold_error_t error;
+  hotcold_status_t status;
+  CALL(status, hotcold_retrieve_with(self->store, key->data, key->len, flags, value, &error));
+  if (status == RAISED) hotcold_value_release(value);
+  if (status < 0) raise_status(status, &error);
+  return status == HOTCOLD_OK ? 1 : status < 0 ? -1 : 0;
+}
+
+/* The same for a key as Python gives it. */
 static int find(StoreObject *self, PyObject *name, uint32_t flags, hotcold_value_t *value) {
   bytes_arg key;
   if (bytes_take(name, &key) < 0) return -1;
-  hotcold_error_t error;
-  hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_retrieve_with(self->store, key.data, key.len, flags, value, &error);
-  Py_END_ALLOW_THREADS bytes_done(&key);
-  if (status < 0) raise_status(status, &error);
-  return status == HOTCOLD_OK ? 1 : status < 0 ? -1 : 0;
+  int found = store_find(self, &key, flags, value);
+  bytes_done(&key);
+  return found;
 }
 
 static PyObject *store_subscript(StoreObject *self, PyObject *name) {
@@ -241,9 +301,8 @@ static PyObject *store_retrieve_into(StoreObject *self, PyObject *args) {
   hotcold_error_t error;
   hotcold_status_t status;
   size_t len;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_retrieve_into(self->store, key.data, key.len, buffer.buf,
-                                                        (size_t)buffer.len, &len, &error);
-  Py_END_ALLOW_THREADS bytes_done(&key);
+  CALL(status, hotcold_retrieve_into(self->store, key.data, key.len, buffer.buf, (size_t)buffer.len, &len, &error));
+  bytes_done(&key);
   PyBuffer_Release(&buffer);
   if (status == HOTCOLD_OK) return PyLong_FromSize_t(len);
   if (status < 0) return raise_status(status, &error);
@@ -255,8 +314,8 @@ static int store_contains(StoreObject *self, PyObject *name) {
   if (bytes_take(name, &key) < 0) return -1;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_contains(self->store, key.data, key.len, &error);
-  Py_END_ALLOW_THREADS bytes_done(&key);
+  CALL(status, hotcold_contains(self->store, key.data, key.len, &error));
+  bytes_done(&key);
   if (status < 0) raise_status(status, &error);
   return status == HOTCOLD_OK ? 1 : status < 0 ? -1 : 0;
 }
@@ -266,68 +325,26 @@ static PyObject *store_delete(StoreObject *self, PyObject *name) {
   if (bytes_take(name, &key) < 0) return NULL;
   hotcold_error_t error;
   hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_delete(self->store, key.data, key.len, &error);
-  Py_END_ALLOW_THREADS bytes_done(&key);
+  CALL(status, hotcold_delete(self->store, key.data, key.len, &error));
+  if (status >= 0) loads_changed(self->store, &key);
+  bytes_done(&key);
   if (status < 0) return raise_status(status, &error);
   return PyBool_FromLong(status == HOTCOLD_OK);
 }
 
-/* A load in progress: what to call, and what it raised. */
-typedef struct load {
-  PyObject *function;
-  PyObject *type, *value, *trace;
-} load;
-
-/* Hands over what the function returned: bytes, (bytes, seconds), or None for no value. */
-static int hand_over(PyObject *result, hotcold_loaded_t *out) {
-  PyObject *data = result, *ttl = Py_None;
-  if (result == Py_None) return 0;
-  if (PyTuple_Check(result) && !PyArg_ParseTuple(result, "OO", &data, &ttl)) return -1;
-  uint64_t ms;
-  bytes_arg bytes;
-  if (milliseconds(ttl, "ttl", &ms) < 0 || bytes_take(data, &bytes) < 0) return -1;
-  hotcold_error_t error;
-  hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_loaded_set(out, bytes.data, bytes.len, ms, &error);
-  Py_END_ALLOW_THREADS bytes_done(&bytes);
-  if (status == HOTCOLD_OK) return 0;
-  raise_status(status, &error);
-  return -1;
-}
-
-static int32_t run_load(void *user_data, const void *key, size_t len, hotcold_loaded_t *out) {
-  load *self = user_data;
-  PyGILState_STATE state = PyGILState_Ensure();
-  PyObject *result = PyObject_CallFunction(self->function, "y#", key, (Py_ssize_t)len);
-  int done = result ? hand_over(result, out) : -1;
-  Py_XDECREF(result);
-  if (done < 0) PyErr_Fetch(&self->type, &self->value, &self->trace);
-  PyGILState_Release(state);
-  return done < 0;
-}
-
-static PyObject *store_retrieve_or_load(StoreObject *self, PyObject *const *args,
-                                        Py_ssize_t count) {
-  bytes_arg key;
-  if (expect("retrieve_or_load", count, 2) < 0 || bytes_take(args[0], &key) < 0) return NULL;
-  load call = {args[1], NULL, NULL, NULL};
-  hotcold_error_t error;
-  hotcold_status_t status;
-  hotcold_value_t value;
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_retrieve_or_load(self->store, key.data, key.len, run_load, &call, &value, &error);
-  Py_END_ALLOW_THREADS bytes_done(&key);
-  if (call.type) { /* this thread's own load raised: its exception says more */
-    hotcold_value_release(&value);
-    PyErr_Restore(call.type, call.value, call.trace);
-    return NULL;
-  }
-  if (status == HOTCOLD_OK) return value_view(&value);
-  if (status < 0) return raise_status(status, &error);
-  Py_RETURN_NONE;
-}
-
 /* ---- many keys --------------------------------------------------------------------------- */
+
+/* From so many keys or bytes on a call may take long: it is a job then. */
+enum { MANY = 64, MANY_BYTES = 1 << 20 };
+
+/* Kinds of events that a call itself causes, and whose callbacks therefore run in its thread. */
+enum { CALLERS_EVENTS = HOTCOLD_EVENT_ALL & ~(HOTCOLD_EVENT_COMPACTED | HOTCOLD_EVENT_ERROR) };
+
+/* Does a job, and returns what it has counted. */
+static PyObject *counted(job *job, StoreObject *store) {
+  if (job_do(job, store) < 0) return NULL;
+  return job->status < 0 ? raise_status(job->status, &job->error) : PyLong_FromSize_t(job->count);
+}
 
 static PyObject *many_result(hotcold_value_t *values, const int32_t *statuses, size_t len,
                              const hotcold_error_t *first) {
@@ -352,39 +369,69 @@ static PyObject *many_result(hotcold_value_t *values, const int32_t *statuses, s
   return list;
 }
 
+static void run_retrieve_many(job *self) {
+  self->status = hotcold_retrieve_many(self->store, self->keys, self->len, self->values,
+                                       self->statuses, &self->error);
+}
+
 static PyObject *store_retrieve_many(StoreObject *self, PyObject *iterable) {
   keys_arg keys;
   if (keys_take(iterable, &keys) < 0) return NULL;
-  hotcold_value_t *values = PyMem_Calloc(keys.len + 1, sizeof *values);
-  int32_t *statuses = PyMem_Calloc(keys.len + 1, sizeof *statuses);
-  PyObject *result = NULL;
-  if (values && statuses) {
+  if (keys.len < MANY) {
+    hotcold_value_t values[MANY];
+    int32_t statuses[MANY];
     hotcold_error_t error;
+    memset(values, 0, keys.len * sizeof *values);
     hotcold_status_t status;
-    Py_BEGIN_ALLOW_THREADS status =
-        hotcold_retrieve_many(self->store, keys.slices, keys.len, values, statuses, &error);
-    Py_END_ALLOW_THREADS result = status == HOTCOLD_OK
-                                      ? many_result(values, statuses, keys.len, &error)
-                                      : raise_status(status, &error);
-  } else {
-    PyErr_NoMemory();
+    CALL(status, hotcold_retrieve_many(self->store, keys.slices, keys.len, values, statuses,
+                                       &error));
+    PyObject *result = status == HOTCOLD_OK ? many_result(values, statuses, keys.len, &error)
+                                            : raise_status(status, &error);
+    if (status == RAISED) {
+      for (size_t i = 0; i < keys.len; i++) hotcold_value_release(&values[i]);
+    }
+    keys_done(&keys);
+    return result;
   }
-  PyMem_Free(values);
-  PyMem_Free(statuses);
+  PyObject *result = NULL;
+  job *job = job_new(run_retrieve_many, self->store);
+  if (job && job_take_keys(job, &keys) == 0) {
+    job->tells = CALLERS_EVENTS;
+    job->values = calloc(keys.len, sizeof *job->values);
+    job->statuses = calloc(keys.len, sizeof *job->statuses);
+    if (!job->values || !job->statuses) {
+      PyErr_NoMemory();
+    } else if (job_do(job, self) == 0) {
+      result = job->status == HOTCOLD_OK
+                   ? many_result(job->values, job->statuses, job->len, &job->error)
+                   : raise_status(job->status, &job->error);
+    }
+  }
+  job_release(job);
   keys_done(&keys);
   return result;
+}
+
+static void run_warm_up(job *self) {
+  self->status = hotcold_warm_up(self->store, self->keys, self->len, &self->count, &self->error);
 }
 
 static PyObject *store_warm_up(StoreObject *self, PyObject *iterable) {
   keys_arg keys;
   if (keys_take(iterable, &keys) < 0) return NULL;
-  hotcold_error_t error;
-  hotcold_status_t status;
-  size_t loaded;
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_warm_up(self->store, keys.slices, keys.len, &loaded, &error);
-  Py_END_ALLOW_THREADS keys_done(&keys);
-  return status < 0 ? raise_status(status, &error) : PyLong_FromSize_t(loaded);
+  PyObject *result = NULL;
+  job *job = job_new(run_warm_up, self->store);
+  if (job && job_take_keys(job, &keys) == 0) {
+    job->tells = CALLERS_EVENTS;
+    result = counted(job, self);
+  }
+  job_release(job);
+  keys_done(&keys);
+  return result;
+}
+
+static void run_write(job *self) {
+  self->status = hotcold_write(self->store, self->batch, self->flags, &self->error);
 }
 
 static PyObject *store_write(StoreObject *self, PyObject *args, PyObject *kwargs) {
@@ -396,55 +443,92 @@ static PyObject *store_write(StoreObject *self, PyObject *args, PyObject *kwargs
     return NULL;
   }
   if (batch->busy) return raise_busy();
-  hotcold_error_t error;
-  hotcold_status_t status;
+  uint32_t flags = is_sync ? HOTCOLD_WRITE_SYNC : 0;
   batch->busy = 1;
-  Py_BEGIN_ALLOW_THREADS status =
-      hotcold_write(self->store, batch->batch, is_sync ? HOTCOLD_WRITE_SYNC : 0, &error);
-  Py_END_ALLOW_THREADS batch->busy = 0;
-  if (status != HOTCOLD_OK) return raise_status(status, &error);
-  Py_RETURN_NONE;
+  if (batch->len < MANY && batch->bytes < MANY_BYTES) {
+    hotcold_error_t error;
+    hotcold_status_t status;
+    CALL(status, hotcold_write(self->store, batch->batch, flags, &error));
+    batch->busy = 0;
+    loads_changed(self->store, NULL);
+    if (status != HOTCOLD_OK) return raise_status(status, &error);
+    Py_RETURN_NONE;
+  }
+  job *job = job_new(run_write, self->store);
+  int done = -1;
+  if (job) {
+    job->tells = CALLERS_EVENTS;
+    job->flags = flags;
+    job->batch = batch->batch;
+    batch->batch = NULL;
+    done = job_do(job, self);
+    loads_changed(self->store, NULL);
+    if (done == 0 && job->status != HOTCOLD_OK) raise_status(job->status, &job->error);
+  }
+  /* A batch whose write was given up stays the job's, and busy. */
+  if (!job || !job_is_given_up(job)) {
+    if (job) batch->batch = job->batch;
+    if (job) job->batch = NULL;
+    batch->busy = 0;
+  }
+  job_release(job);
+  return PyErr_Occurred() ? NULL : none();
+}
+
+static void run_length(job *self) {
+  hotcold_slice_t key;
+  self->status = hotcold_cursor_open(self->store, NULL, 0, &self->cursor, &self->error);
+  while (self->status == HOTCOLD_OK && !job_is_given_up(self)) {
+    self->status = hotcold_cursor_next(self->cursor, &key, &self->error);
+    if (self->status == HOTCOLD_OK) self->count++;
+  }
 }
 
 /* How many keys there are: a walk, because expired ones do not count. */
 static Py_ssize_t store_length(StoreObject *self) {
-  hotcold_error_t error;
-  hotcold_status_t status;
-  Py_ssize_t count = 0;
-  Py_BEGIN_ALLOW_THREADS hotcold_cursor_t *cursor;
-  hotcold_slice_t key;
-  status = hotcold_cursor_open(self->store, NULL, 0, &cursor, &error);
-  while (status == HOTCOLD_OK) {
-    status = hotcold_cursor_next(cursor, &key, &error);
-    if (status == HOTCOLD_OK) count++;
+  Py_ssize_t count = -1;
+  job *job = job_new(run_length, self->store);
+  if (job && job_do(job, self) == 0) {
+    if (job->status >= 0) {
+      count = (Py_ssize_t)job->count;
+    } else {
+      raise_status(job->status, &job->error);
+    }
   }
-  hotcold_cursor_close(cursor);
-  Py_END_ALLOW_THREADS if (status >= 0) return count;
-  raise_status(status, &error);
-  return -1;
+  job_release(job);
+  return count;
 }
 
 /* ---- the whole store --------------------------------------------------------------------- */
 
-static PyObject *whole(StoreObject *self,
+static PyObject *whole(StoreObject *self, unsigned int tells,
                        hotcold_status_t (*call)(hotcold_t *, hotcold_error_t *)) {
-  hotcold_error_t error;
-  hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status = call(self->store, &error);
-  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
-  Py_RETURN_NONE;
+  job *job = job_new(job_call, self->store);
+  if (!job) return NULL;
+  job->call = call;
+  job->tells = tells;
+  int done = job_do(job, self);
+  if (done == 0 && job->status < 0) raise_status(job->status, &job->error);
+  job_release(job);
+  return PyErr_Occurred() ? NULL : none();
 }
 
 static PyObject *store_clear(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
-  return whole(self, hotcold_clear);
+  PyObject *result = whole(self, CALLERS_EVENTS, hotcold_clear);
+  loads_changed(self->store, NULL);
+  return result;
 }
 
 static PyObject *store_sync(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
-  return whole(self, hotcold_sync);
+  return whole(self, 0, hotcold_sync);
 }
 
 static PyObject *store_compact(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
-  return whole(self, hotcold_compact);
+  return whole(self, 0, hotcold_compact);
+}
+
+static void run_optimize_hot(job *self) {
+  self->status = hotcold_optimize_hot(self->store, self->number, &self->count, &self->error);
 }
 
 static PyObject *store_optimize_hot(StoreObject *self, PyObject *args, PyObject *kwargs) {
@@ -453,32 +537,47 @@ static PyObject *store_optimize_hot(StoreObject *self, PyObject *args, PyObject 
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:optimize_hot", names, &given)) return NULL;
   uint64_t target = given ? PyLong_AsUnsignedLongLong(given) : 0;
   if (PyErr_Occurred()) return NULL;
-  hotcold_error_t error;
-  hotcold_status_t status;
-  size_t demoted;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_optimize_hot(self->store, target, &demoted, &error);
-  Py_END_ALLOW_THREADS return status < 0 ? raise_status(status, &error)
-                                         : PyLong_FromSize_t(demoted);
+  job *job = job_new(run_optimize_hot, self->store);
+  if (!job) return NULL;
+  job->number = target;
+  job->tells = CALLERS_EVENTS;
+  PyObject *result = counted(job, self);
+  job_release(job);
+  return result;
+}
+
+static void run_backup(job *self) {
+  self->status = hotcold_backup(self->store, self->path, &self->error);
 }
 
 static PyObject *store_backup(StoreObject *self, PyObject *path) {
   PyObject *encoded;
   if (!PyUnicode_FSConverter(path, &encoded)) return NULL;
-  hotcold_error_t error;
-  hotcold_status_t status;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_backup(self->store, PyBytes_AS_STRING(encoded), &error);
-  Py_END_ALLOW_THREADS Py_DECREF(encoded);
-  if (status < 0) return raise_status(status, &error);
-  Py_RETURN_NONE;
+  job *job = job_new(run_backup, self->store);
+  if (job && (job->path = strdup(PyBytes_AS_STRING(encoded)))) {
+    if (job_do(job, self) == 0 && job->status < 0) raise_status(job->status, &job->error);
+  } else {
+    PyErr_NoMemory();
+  }
+  Py_DECREF(encoded);
+  job_release(job);
+  return PyErr_Occurred() ? NULL : none();
+}
+
+static void run_verify(job *self) {
+  self->status = hotcold_verify(self->store, &self->number, &self->other, &self->error);
 }
 
 static PyObject *store_verify(StoreObject *self, PyObject *Py_UNUSED(ignored)) {
-  hotcold_error_t error;
-  hotcold_status_t status;
-  uint64_t records, damaged;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_verify(self->store, &records, &damaged, &error);
-  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
-  return Py_BuildValue("KK", (unsigned long long)records, (unsigned long long)damaged);
+  PyObject *result = NULL;
+  job *job = job_new(run_verify, self->store);
+  if (job && job_do(job, self) == 0) {
+    result = job->status < 0 ? raise_status(job->status, &job->error)
+                             : Py_BuildValue("KK", (unsigned long long)job->number,
+                                             (unsigned long long)job->other);
+  }
+  job_release(job);
+  return result;
 }
 
 static PyObject *store_stats_text(StoreObject *self, PyObject *args) {
@@ -490,8 +589,9 @@ static PyObject *store_stats_text(StoreObject *self, PyObject *args) {
   hotcold_error_t error;
   hotcold_status_t status;
   hotcold_value_t text;
-  Py_BEGIN_ALLOW_THREADS status = hotcold_stats_text(self->store, format, &text, &error);
-  Py_END_ALLOW_THREADS if (status < 0) return raise_status(status, &error);
+  CALL(status, hotcold_stats_text(self->store, format, &text, &error));
+  if (status == RAISED) hotcold_value_release(&text);
+  if (status < 0) return raise_status(status, &error);
   PyObject *result = PyUnicode_DecodeUTF8((const char *)text.data, (Py_ssize_t)text.len, "replace");
   hotcold_value_release(&text);
   return result;
@@ -500,6 +600,10 @@ static PyObject *store_stats_text(StoreObject *self, PyObject *args) {
 static PyMethodDef store_methods[] = {
     METHOD(store, close, METH_NOARGS, "/",
            "Writes back, syncs and closes. Closing again does nothing."),
+    {"_close_behind", (PyCFunction)store_close_behind, METH_NOARGS,
+     "Closes without waiting, if a call that was given up still runs; tells whether."},
+    {"_leave", (PyCFunction)store_leave, METH_VARARGS,
+     "Syncs, for so many milliseconds at most; from then on the store is not closed."},
     METHOD(store, store, FAST,
            "key, value, /, *, ttl=None, if_version=None, cold_only=False, sync=False",
            "Stores a value and returns its version; ttl is in seconds.\n\nWith if_version the key "
@@ -546,6 +650,7 @@ static PyMethodDef store_methods[] = {
 
 static PyGetSetDef store_getset[] = {
     {"closed", (getter)store_get_closed, NULL, "Whether the store was closed.", NULL},
+    {"_busy", (getter)store_get_busy, NULL, "Whether closing would wait for another thread.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static PyMappingMethods store_as_mapping = {

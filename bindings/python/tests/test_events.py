@@ -121,14 +121,14 @@ def test_a_queue_is_pulled_and_counts_what_it_drops(store):
         for i in range(3):
             store[b"%d" % i] = b"v"
         assert [queue.next().key, queue.next(1).key] == [b"0", b"1"]
-        assert queue.next() is None and queue.next(0) is None and queue.dropped == 1
+        assert queue.next(0) is None and queue.next(0.001) is None and queue.dropped == 1
         begun = time.monotonic()
         assert queue.next(0.3) is None
         assert 0.25 < time.monotonic() - begun < 5
         threading.Timer(0.05, store.store, (b"late", b"v")).start()
         assert queue.next(10.0).key == b"late"
     with pytest.raises(hotcold.Error):
-        queue.next()
+        queue.next(0)
     with pytest.raises(hotcold.InvalidArgumentError):
         store.event_queue(EventKind.ALL, 0)
 
@@ -150,5 +150,5 @@ def test_a_queue_is_for_one_thread_at_a_time(store):
     waiting.start()
     time.sleep(0.1)
     with pytest.raises(hotcold.MisuseError, match="thread"):
-        queue.next()
+        queue.next(0)
     waiting.join()

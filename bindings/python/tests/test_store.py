@@ -137,6 +137,23 @@ def test_options_are_checked():
     assert missing.value.os_code == 2
 
 
+def test_what_is_no_directory_is_told(tmp_path):
+    """In the library's words, and as what Python calls such a failure."""
+    for bad in ("", b""):
+        with pytest.raises(hotcold.Error) as failure:
+            hotcold.Store(bad)
+        assert str(failure.value) and failure.value.status < 0
+        assert isinstance(failure.value, (ValueError, hotcold.IoError))
+    with pytest.raises(ValueError):
+        hotcold.Store("a\0b")
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    with pytest.raises(hotcold.Error, match="dangling"):
+        hotcold.Store(tmp_path / "dangling")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(hotcold.Error, match="file"):
+        hotcold.Store(tmp_path / "file")
+
+
 def test_times_are_seconds(tmp_path):
     with hotcold.Store(tmp_path, hot_ttl=0.05, sync_interval="2s") as store:
         store.store(b"short", b"v", ttl=0.05)

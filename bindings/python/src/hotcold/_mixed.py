@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Optional, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Type, Union
 
 from ._errors import Error
 from ._serializers import Serializer, serializer_from
@@ -236,20 +236,23 @@ class MixedStorage:
     def close(self) -> None:
         """Ends the use of the directory; the last storage on it closes it. Closing again does
         nothing. What was forgotten is closed when the storage goes, and at the program's end."""
+        self._end_use(None)
+
+    def _end_use(self, raised: Optional[Type[BaseException]]) -> None:
         with _shared_lock:
             self._store.users.discard(self)
             is_last = not self._store.users
         if is_last:
             try:
-                self._store.close()
+                self._store.__exit__(raised)
             except Error as error:
                 self._failed("close storage", error)
 
     def __enter__(self) -> "MixedStorage":
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, raised: Optional[Type[BaseException]], *_: object) -> None:
+        self._end_use(raised)
 
     # ---- events ------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import atexit
 import enum
 import errno
 import json
+import os
+import time
 import traceback
 import weakref
 from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
@@ -38,17 +40,48 @@ _TIMES = ("hot_ttl", "sync_interval")
 # Closed when the interpreter ends: after that no thread of a store may call Python.
 _open_stores = weakref.WeakSet()
 
+# Daemon threads that are inside a load, a callback or a long call when the interpreter ends have so
+# many seconds to leave. A store that one stays in is synced, for so many milliseconds at most, and
+# left as it is: what was acknowledged survives the process.
+_GRACE_S = 1.0
+_SYNC_MS = 5000
+
 
 @atexit.register
 def _close_all():
-    for store in list(_open_stores):
-        try:
+    _native.end(1)
+    try:
+        until = time.monotonic() + _GRACE_S
+        for store in list(_open_stores):
+            _close_or_leave(store, until)
+        # What Ctrl-C has put into the background: as long as it gets on by itself.
+        while True:
+            working, waiting = _native.closing()
+            if not working and (not waiting or time.monotonic() > until):
+                break
+            time.sleep(0.01)
+    finally:
+        for store in list(_open_stores):
+            store._leave(0)
+        _native.end(2)
+
+
+def _close_or_leave(store, until):
+    try:
+        while store._busy and time.monotonic() < until:
+            time.sleep(0.01)
+        if store._busy:
+            store._leave(_SYNC_MS)
+        else:
             store.close()
-        except MisuseError:
-            pass  # a forked child closes nothing of its parent's
-        except Error as error:
-            if error.os_code != errno.ENOENT:  # removed together with its directory
-                traceback.print_exc()
+    except MisuseError:
+        pass  # a forked child closes nothing of its parent's
+    except Error as error:
+        if error.os_code != errno.ENOENT:  # removed together with its directory
+            traceback.print_exc()
+
+
+os.register_at_fork(after_in_child=_native.forked)
 
 
 def _option(name, value):
@@ -116,8 +149,11 @@ class Store(_native.Store, MutableMapping):
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
-        self.close()
+    def __exit__(self, kind=None, *_):
+        # Ctrl-C is not to wait for the call that it has just come out of.
+        is_interrupted = kind is not None and not issubclass(kind, Exception)
+        if not (is_interrupted and self._close_behind()):
+            self.close()
 
     def __repr__(self):
         state = "closed" if self.closed else "open"
