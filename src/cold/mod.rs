@@ -14,6 +14,7 @@ pub mod segment_file;
 pub mod segment;
 pub mod poison;
 pub mod sequences;
+pub mod reserve;
 pub mod draft;
 pub mod read;
 pub mod scan;
@@ -34,6 +35,7 @@ pub mod tier;
 pub mod lookup;
 pub mod change;
 pub mod upkeep;
+pub mod room;
 pub mod warm;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use self::draft::{Draft, Few};
 pub use self::location::Location;
 pub use self::lookup::Held;
 pub use self::read::Found;
+pub use self::room::Want;
 pub use self::tier::{Cold, ColdOptions};
 pub use crate::codec::compress::Compression;
 pub use crate::codec::record::Kind;

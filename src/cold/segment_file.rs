@@ -63,6 +63,11 @@ impl SegmentFile {
         self.flushed.load(Ordering::Acquire)
     }
 
+    /// How many there are.
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending.lock().len() as u64
+    }
+
     /// Memory that is kept for them.
     pub fn memory_bytes(&self) -> u64 {
         self.pending.lock().capacity() as u64

@@ -74,10 +74,15 @@ fn write_manifest(disk: &dyn Disk, manifest: &Manifest) -> Result<()> {
 pub fn replace_file(disk: &dyn Disk, temporary: &str, name: &str, bytes: &[u8]) -> Result<()> {
     // One that a crash or an error left behind; that there is none is the rule.
     let _ = disk.remove(temporary);
-    let file = disk.create(temporary)?;
-    file.write_at(&[bytes], 0)?;
-    // After the bytes, because otherwise the new name could survive a power loss without them.
-    file.sync()?;
-    disk.rename(temporary, name)?;
+    let made = disk.create(temporary).and_then(|file| {
+        file.write_at(&[bytes], 0)?;
+        // After the bytes, because otherwise the new name could survive a power loss without them.
+        file.sync()
+    });
+    if let Err(error) = made.and_then(|()| disk.rename(temporary, name)) {
+        // On a full disk it takes room; it may not be there.
+        let _ = disk.remove(temporary);
+        return Err(error);
+    }
     disk.sync_names()
 }

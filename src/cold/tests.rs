@@ -9,6 +9,7 @@ mod files;
 mod full;
 mod kill;
 mod power;
+mod scarce;
 mod script;
 mod stories;
 mod world;

@@ -15,7 +15,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::failure::failed;
-use crate::io::files::{Disk, File, Mapped};
+use crate::io::files::{Disk, File, Mapped, Space};
 use crate::io::handles::{FileId, Handle, PoolRef, id_of, opened, pool_of_this_process};
 use crate::io::map::FileMap;
 use std::ffi::{CStr, CString};
@@ -196,6 +196,28 @@ impl Disk for Directory {
         Ok(())
     }
 
+    fn space(&self) -> Space {
+        // SAFETY: all bytes zero is a valid `statvfs`.
+        let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: the descriptor is open, and `found` is ours to write.
+        let is_known = check(unsafe { libc::fstatvfs(self.fd(), &raw mut found) }).is_ok();
+        let bytes = |blocks: u64| match is_known && found.f_blocks != 0 {
+            true => blocks.saturating_mul(found.f_frsize),
+            false => u64::MAX,
+        };
+        // Some of the free room may be for root alone.
+        // SAFETY: always sound.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` is ours to write.
+        let has_limit = check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) });
+        Space {
+            total: bytes(found.f_blocks),
+            available: bytes(if is_root { found.f_bfree } else { found.f_bavail }),
+            file_bytes_max: has_limit.map_or(u64::MAX, |_| limit.rlim_cur),
+        }
+    }
+
     fn sync_names(&self) -> Result<()> {
         sync_directory(&self.file)
             .map_err(|error| failed(format!("sync directory {}", self.path.display()), &error, ""))
@@ -274,6 +296,14 @@ impl File for LocalFile {
         })
     }
 
+    fn allocate(&self, bytes: u64) -> Result<()> {
+        self.write("take room for", |file| {
+            let before = file.metadata()?.len();
+            // What a failure has taken goes; that it failed is what counts.
+            take_room(file, before, bytes).inspect_err(|_| drop(file.set_len(before)))
+        })
+    }
+
     fn sync(&self) -> Result<()> {
         let synced = self.handle.sync(&|writable| self.reopen(writable));
         synced.map_err(|error| self.failed("sync", &error))
@@ -291,6 +321,28 @@ impl File for LocalFile {
     fn set_len(&self, bytes: u64) -> Result<()> {
         self.write("set the length of", |file| file.set_len(bytes))
     }
+}
+
+/// Makes the file longer, in such a way that every byte has its room.
+fn take_room(file: &fs::File, from: u64, to: u64) -> io::Result<()> {
+    let too_far = |_| from_code(libc::EFBIG);
+    let bytes = to.saturating_sub(from);
+    let (at, length) =
+        (i64::try_from(from).map_err(too_far)?, i64::try_from(bytes).map_err(too_far)?);
+    // SAFETY: the descriptor is open.
+    match check(unsafe { libc::fallocate(file.as_raw_fd(), 0, at, length) }) {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+        result => return result.map(drop),
+    }
+    // The file system has no such call: what is written has its room as well.
+    let zeros = [0; 4096];
+    let mut at = from;
+    while at < to {
+        let count = usize::try_from(to - at).unwrap_or(zeros.len()).min(zeros.len());
+        file.write_all_at(&zeros[..count], at)?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// Reads until the buffer is full or the file ends; returns how many bytes.
