@@ -939,7 +939,7 @@ hotcold_status_t hotcold_open(const char *path,
  * HOTCOLD_OK             closed; or s is NULL
  * HOTCOLD_MISUSE         not open, called from a callback or a load, or after a fork by the child
  * HOTCOLD_IO             closed, but the last writes or the sync failed
- * HOTCOLD_NO_SPACE       closed, but the disk was full
+ * HOTCOLD_NO_SPACE       closed, but the disk is full and did not take what was unwritten
  * HOTCOLD_READ_ONLY      closed, but an earlier sync had failed
  * HOTCOLD_OUT_OF_MEMORY  closed, but there was no memory to write back
  * HOTCOLD_INTERNAL       closed, after a defect of this library
@@ -1094,7 +1094,7 @@ hotcold_status_t hotcold_retrieve(hotcold_t *s,
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
  * HOTCOLD_IO                the system refused
- * HOTCOLD_NO_SPACE          the disk is full
+ * HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for a buffer
  * HOTCOLD_INTERNAL          a defect of this library
@@ -1120,7 +1120,7 @@ hotcold_status_t hotcold_delete(hotcold_t *s,
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_IO                the system refused
- * HOTCOLD_NO_SPACE          the disk is full
+ * HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for the call
  * HOTCOLD_INTERNAL          a defect of this library

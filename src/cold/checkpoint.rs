@@ -97,6 +97,12 @@ pub fn write(
     disk.sync_names()
 }
 
+/// Removes what a failed [`write`] has made; on a full disk it takes room.
+pub fn discard(disk: &dyn Disk) {
+    // It may not be there; and what stays is overwritten by the next.
+    let _ = disk.remove(CHECKPOINT_NEW);
+}
+
 /// Removes what an interrupted [`write`] left behind.
 ///
 /// # Errors

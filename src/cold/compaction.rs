@@ -18,9 +18,10 @@
 //!
 //! # Tombstones
 //! A tombstone (and a clear) may go when no other segment holds a dead value that is older: there
-//! is nothing left that it keeps from coming back.
+//! is nothing left that it keeps from coming back. One that is older than the last clear may go at
+//! once: the clear keeps the same from coming back.
 
-use super::choice::{Field, can_drop};
+use super::choice::{Field, can_drop, keeps_nothing};
 use super::gone;
 use super::keydir::SHARDS;
 use super::location::Location;
@@ -119,14 +120,15 @@ impl Compactor {
     }
 
     /// What there is to choose from.
-    pub fn field(&self, segments: &Segments) -> Field {
+    /// There is room to write `room` bytes. Records up to `cleared` were cleared.
+    pub fn field(&self, segments: &Segments, room: u64, cleared: u64) -> Field {
         let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
         // One that is gone, and had nobody knows what, tells so as long as it is not cleared.
         let tells = |s: &Segment| s.is_gone() && s.lacks_unknown();
         let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output && !tells(s);
         let rewritable = all.iter().filter(may_go).cloned().collect();
-        Field { rewritable, all, freezes: self.compressor.is_some() }
+        Field { rewritable, all, freezes: self.compressor.is_some(), room, cleared }
     }
 
     /// About how much memory rewriting takes: what is read, what is written, the moves between, and
@@ -155,7 +157,7 @@ impl Compactor {
         let all = parts.segments.all();
         let bytes_before = input.end();
         let mut bytes_after = 0;
-        if input.live().0 > 0 || input.tally().tombstones > 0 {
+        if !keeps_nothing(input, &all, parts.cleared) {
             match self.copy_live(parts, host, (input, mode), &all) {
                 Ok(Some(bytes)) => bytes_after = bytes,
                 Ok(None) => {
@@ -190,6 +192,11 @@ impl Compactor {
         Ok(Some(Rewritten { segment: input.name(), bytes_before, bytes_after }))
     }
 
+    /// The segment that is written to, if one is.
+    pub fn output(&self) -> Option<Arc<Segment>> {
+        self.output.as_ref().map(|output| output.segment.clone())
+    }
+
     /// Ends the current output, so that the next rewriting begins a new one.
     pub fn seal_output(&mut self) {
         if let Some(output) = self.output.take() {
@@ -221,7 +228,8 @@ impl Compactor {
                     parts.keydir.lock_for(header.hash).at(header.hash, from)
                 }
                 Kind::Tombstone | Kind::Clear => {
-                    Some(from).filter(|_| !can_drop(input, all, header.sequence))
+                    let is_over = header.sequence < parts.cleared;
+                    Some(from).filter(|_| !is_over && !can_drop(input, all, header.sequence))
                 }
                 Kind::Synced => None,
             };
@@ -333,7 +341,7 @@ impl Compactor {
             let count = input.file().read_at(&mut piece[..want], offset + at)?;
             // Padding may be missing at the end of a file; it is zeros in any case.
             piece[count..want].fill(0);
-            output.segment.file().write_at(&[&piece[..want]], to.offset() + at)?;
+            parts.write(&output.segment, &piece[..want], to.offset() + at)?;
             at += want as u64;
         }
         output.offset = to.offset() + end;

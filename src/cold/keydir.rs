@@ -9,7 +9,8 @@
 //! 1. Within a shard the hashes never descend; entries of one hash stand together, in the order in
 //!    which they were added.
 //! 2. Between an entry's home and the entry there is no empty place.
-//! 3. A table is at most `FULL` full, and grows by a fifth: 16 / 0.85 * 1.2 = 22.6 bytes a key.
+//! 3. A table is at most `FULL` full, and grows by a fifth: 16 / 0.85 * 1.2 = 22.6 bytes a key. Below
+//!    a quarter full it shrinks.
 //! 4. For each entry that is promised a table has an empty place, and memory to become longer by one.
 
 use super::location::Location;
@@ -27,6 +28,8 @@ const HOMES_MIN: usize = 8;
 
 /// By so many places a new table can become longer without being moved.
 const SPARE: usize = 8;
+/// A table of this many places is not worth making smaller.
+const SHRINK_HOMES_MIN: usize = 64;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -219,6 +222,7 @@ impl Shard {
         }
         self.places[hole] = EMPTY;
         self.len -= 1;
+        self.shrink();
         Some(Location::from_word(removed.location))
     }
 
@@ -265,6 +269,19 @@ impl Shard {
     /// Takes everything out, at a cost that does not depend on how much it is.
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::new())
+    }
+
+    /// Gives memory back once a table is mostly empty; half full it neither grows nor shrinks soon.
+    fn shrink(&mut self) {
+        if self.promised > 0 {
+            return;
+        }
+        if self.len == 0 {
+            *self = Self::new();
+        } else if self.homes > SHRINK_HOMES_MIN && self.len * 4 < self.homes {
+            // Without memory for a smaller table this one stays.
+            let _kept = self.resize(self.len * 2);
+        }
     }
 
     fn memory_bytes(&self) -> usize {

@@ -8,9 +8,9 @@
 //!
 //! # Invariants
 //! 1. Locks are taken in the order tail, pending bytes; neither is held while a sync waits for the disk.
-//! 2. Whatever is appended has its room on the disk before, and values leave a little of it to
-//!    tombstones and clears, where the file system can tell. So a full disk refuses an append and not
-//!    the write of what was acknowledged, and something can still be deleted.
+//! 2. Whatever is appended has its room on the disk before, where the file system can tell, and values
+//!    leave the reserve alone. So a full disk refuses an append and not the write of what was
+//!    acknowledged, and something can still be deleted.
 //! 3. Of a failed append nothing stays in the file or the stage; where it cannot be cut off the log
 //!    is poisoned. What was staged before it stays, and is written with the next that works.
 //! 4. A segment names the one before it and that one's length, unless that was synced before. So
@@ -20,6 +20,7 @@
 use super::draft::{Appended, Draft, Few, encode};
 use super::location::Location;
 use super::poison::Poison;
+use super::reserve::{Need, Reserve, segment_bytes};
 use super::segment::{Segment, Segments};
 use super::sequences::Sequences;
 use super::stage::{STAGED_BYTES_MAX, Stage};
@@ -29,7 +30,7 @@ use super::unsynced::Unsynced;
 use crate::codec::record::{HEADER_BYTES, Header, Kind};
 use crate::codec::segment::{SegmentHeader, SegmentKind};
 use crate::codec::stage::RING_BYTES;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::files::Disk;
 use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
@@ -58,6 +59,8 @@ pub struct Log {
     unsynced_ms_max: u64,
     stage_after: u64,
     seed: u64,
+    segment_bytes_max: u64,
+    reserve: Arc<Reserve>,
     tail: Mutex<Tail>,
     syncer: Syncer,
 }
@@ -72,6 +75,8 @@ pub struct LogOptions {
     pub sync_on_roll: bool,
     /// How long what was appended may wait for a sync, in milliseconds; `u64::MAX`: for ever.
     pub unsynced_ms_max: u64,
+    /// Room for what deletes.
+    pub reserve: Arc<Reserve>,
     /// The segment to go on with, sealed otherwise.
     pub active: Option<Arc<Segment>>,
     /// How many appends have to follow each other closely before they are staged; `u64::MAX`: no
@@ -89,6 +94,7 @@ impl Log {
         poison: Arc<Poison>,
         options: LogOptions,
     ) -> Self {
+        let segment_bytes_max = segment_bytes(&*disk, options.segment_bytes_max);
         Self {
             disk,
             clock,
@@ -99,7 +105,9 @@ impl Log {
             unsynced_ms_max: options.unsynced_ms_max,
             stage_after: options.stage_after,
             seed: options.seed,
-            tail: Mutex::new(Tail::new(options.active, options.segment_bytes_max)),
+            segment_bytes_max: options.segment_bytes_max,
+            reserve: options.reserve,
+            tail: Mutex::new(Tail::new(options.active, segment_bytes_max)),
             syncer: Syncer::default(),
         }
     }
@@ -111,14 +119,37 @@ impl Log {
     /// # Errors
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
     pub fn append(&self, drafts: &[Draft<'_>], through: bool) -> Result<Appended> {
+        let deletes = |draft: &Draft<'_>| matches!(draft.kind, Kind::Tombstone | Kind::Clear);
+        let needs_reserve = drafts.iter().all(deletes);
+        loop {
+            match self.append_once(drafts, through, needs_reserve) {
+                Err(error) if needs_reserve && self.may_retry(&error, drafts) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// True if the reserve has given room for what deletes.
+    fn may_retry(&self, error: &Error, drafts: &[Draft<'_>]) -> bool {
+        let bytes: u64 = drafts.iter().map(|draft| draft.header().record_bytes()).sum();
+        let pending = self.active().map_or(0, |active| active.file().pending_bytes());
+        self.reserve.may_help(error, bytes + pending, Need::Deletion)
+    }
+
+    fn append_once(
+        &self,
+        drafts: &[Draft<'_>],
+        through: bool,
+        needs_reserve: bool,
+    ) -> Result<Appended> {
         // The checksums of the bodies, which cost most, are made before any lock is taken.
         let mut headers = list_for::<Header>(drafts)?;
         headers.extend(drafts.iter().map(Draft::header));
         let records = list_for(drafts)?;
         let bytes = headers.iter().map(Header::record_bytes).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
-        let reserved = tail.reserve(bytes);
-        if drafts.iter().any(|draft| draft.kind == Kind::Value) {
+        let reserved = tail.reserve(bytes, !needs_reserve, &self.reserve);
+        if !needs_reserve {
             reserved?;
         }
         let start = tail.offset;
@@ -290,9 +321,13 @@ impl Log {
             kind: SegmentKind::Log,
             created_ms: self.clock.wall().0,
             sequence_floor: self.sequences.next(),
-            previous: tail.previous.take(),
+            previous: tail.previous,
         };
         let segment = self.segments.create(&*self.disk, header)?;
+        // Only now: until there is a successor, this one still has to be named by it.
+        tail.previous = None;
+        // The file system may have become smaller, or larger.
+        tail.set_segment_bytes_max(segment_bytes(&*self.disk, self.segment_bytes_max));
         tail.unsynced.names = true;
         tail.begin(segment);
         Ok(())

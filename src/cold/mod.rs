@@ -14,6 +14,7 @@ pub mod segment_file;
 pub mod segment;
 pub mod poison;
 pub mod sequences;
+pub mod reserve;
 pub mod draft;
 pub mod read;
 pub mod scan;
@@ -39,6 +40,7 @@ pub mod lookup;
 pub mod change;
 pub mod upkeep;
 pub mod verify;
+pub mod room;
 pub mod warm;
 
 #[cfg(test)]
@@ -52,6 +54,7 @@ pub use self::keydir::Promised;
 pub use self::location::Location;
 pub use self::lookup::Held;
 pub use self::read::Found;
+pub use self::room::Want;
 pub use self::tier::{Cold, ColdOptions};
 pub use crate::codec::compress::Compression;
 pub use crate::codec::record::Kind;

@@ -5,6 +5,7 @@ use super::keydir::Keydir;
 use super::location::Location;
 use super::log::Log;
 use super::poison::Poison;
+use super::reserve::Reserve;
 use super::segment::{Segment, Segments};
 use crate::codec::record::Header;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
@@ -24,6 +25,8 @@ pub struct Parts<'a> {
     pub keydir: &'a Keydir,
     /// The log.
     pub log: &'a Log,
+    /// Room that there is for what it writes.
+    pub reserve: &'a Reserve,
     /// Whether writing has ended.
     pub poison: &'a Poison,
     /// Where the time comes from.
@@ -32,8 +35,20 @@ pub struct Parts<'a> {
     pub seed: u64,
     /// Length of a segment in bytes.
     pub segment_bytes_max: u64,
+    /// Records up to this sequence were cleared.
+    pub cleared: u64,
     /// Whether files are synced before others are removed.
     pub sync: bool,
+}
+
+impl Parts<'_> {
+    /// Writes to a segment of compaction's, with the reserve's room if there is no other.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub fn write(&self, to: &Segment, bytes: &[u8], offset: u64) -> Result<()> {
+        self.reserve.lend(bytes.len() as u64, || to.file().write_at(&[bytes], offset))
+    }
 }
 
 /// The segment that is written, with what is not yet in the file and not yet published.
@@ -74,7 +89,7 @@ impl Output {
             sequence_floor: parts.log.sequences().next(),
             previous: None,
         };
-        let segment = parts.segments.create(parts.disk, header)?;
+        let segment = parts.reserve.lend(0, || parts.segments.create(parts.disk, header))?;
         Ok(Self { offset: segment.end(), segment, buffer: Vec::new(), moves: Vec::new() })
     }
 
@@ -113,7 +128,7 @@ impl Output {
     /// `NoSpace`, `Io`: nothing of it is published.
     pub fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
         if !self.buffer.is_empty() {
-            self.segment.file().write_at(&[&self.buffer], self.offset)?;
+            parts.write(&self.segment, &self.buffer, self.offset)?;
             self.offset += self.buffer.len() as u64;
             self.buffer.clear();
         }

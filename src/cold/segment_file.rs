@@ -70,6 +70,11 @@ impl SegmentFile {
         self.flushed.load(Ordering::Acquire)
     }
 
+    /// How many there are.
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending.lock().len() as u64
+    }
+
     /// Memory that is kept for them.
     pub fn memory_bytes(&self) -> u64 {
         self.pending.lock().capacity() as u64
@@ -264,6 +269,10 @@ impl File for Nothing {
     }
 
     fn reserve(&self, _: u64, _: u64) -> Result<()> {
+        self.refuse()
+    }
+
+    fn allocate(&self, _: u64) -> Result<()> {
         self.refuse()
     }
 

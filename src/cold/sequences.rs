@@ -138,10 +138,15 @@ impl Sequences {
 /// # Errors
 /// `Io`, `NoSpace`.
 pub fn replace_file(disk: &dyn Disk, temporary: &str, name: &str, bytes: &[u8]) -> Result<()> {
-    let file = disk.create_anew(temporary)?;
-    file.write_at(&[bytes], 0)?;
-    // After the bytes, because otherwise the new name could survive a power loss without them.
-    file.sync()?;
-    disk.rename(temporary, name)?;
+    let made = disk.create_anew(temporary).and_then(|file| {
+        file.write_at(&[bytes], 0)?;
+        // After the bytes, because otherwise the new name could survive a power loss without them.
+        file.sync()
+    });
+    if let Err(error) = made.and_then(|()| disk.rename(temporary, name)) {
+        // On a full disk it takes room; it may not be there.
+        let _ = disk.remove(temporary);
+        return Err(error);
+    }
     disk.sync_names()
 }

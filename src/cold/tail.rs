@@ -1,6 +1,7 @@
 //! Where the log ends: what one lock protects, and the room on the disk behind it.
 
 use super::location::OFFSET_LIMIT;
+use super::reserve::{Reserve, STEP_BYTES};
 use super::segment::Segment;
 use super::stage::Stage;
 use super::unsynced::Unsynced;
@@ -12,11 +13,6 @@ use std::sync::Arc;
 
 /// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
 const RESERVED_BYTES: u64 = 1 << 20;
-
-/// Values leave this much room for what deletes, or as much of a small segment as this is of one of
-/// 16 MiB: a clear, or a thousand tombstones.
-const SPARE_BYTES: u64 = 64 << 10;
-const SPARE_SHARE: u64 = 256;
 
 /// Appends follow each other closely if no more than this is between them, in milliseconds: two
 /// ticks of a slow coarse clock.
@@ -34,6 +30,8 @@ pub struct Tail {
     pub offset: u64,
     /// Up to here it has its room on the disk.
     reserved: u64,
+    /// Up to here values may go; behind it is room that was taken for what deletes.
+    reserved_for_values: u64,
     /// Id and length of the last segment that was sealed and may not be synced.
     pub previous: Option<(u32, u64)>,
     /// Number of appends, and of other changes that a sync has to cover.
@@ -60,6 +58,7 @@ impl Tail {
             active: None,
             offset: 0,
             reserved: 0,
+            reserved_for_values: 0,
             previous: None,
             // The names that recovery may have changed.
             ticket: 1,
@@ -80,7 +79,7 @@ impl Tail {
     /// Goes on behind the end of a segment.
     pub fn begin(&mut self, segment: Arc<Segment>) {
         self.offset = segment.end();
-        self.reserved = 0;
+        self.forget_room();
         segment.file().begin(self.offset);
         self.active = Some(segment);
     }
@@ -93,20 +92,35 @@ impl Tail {
         self.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
     }
 
-    /// Takes room on the disk for `bytes` bytes, and some to spare.
+    /// The next segment is to have this many bytes at most.
+    pub fn set_segment_bytes_max(&mut self, bytes: u64) {
+        self.segment_bytes_max = bytes;
+    }
+
+    /// Takes room on the disk for `bytes` bytes; values leave the reserve its own.
     ///
     /// # Errors
     /// `NoSpace`.
-    pub fn reserve(&mut self, bytes: u64) -> Result<()> {
-        let least = bytes + SPARE_BYTES.min(self.segment_bytes_max / SPARE_SHARE);
-        let Some(active) = self.active.as_ref().filter(|_| self.offset + least > self.reserved)
-        else {
+    pub fn reserve(&mut self, bytes: u64, is_value: bool, reserve: &Reserve) -> Result<()> {
+        let taken = if is_value { self.reserved_for_values } else { self.reserved };
+        let Some(active) = self.active.as_ref().filter(|_| self.offset + bytes > taken) else {
             return Ok(());
         };
-        let whole = RESERVED_BYTES.min(self.segment_bytes_max).max(least);
-        let take = |bytes| active.file().reserve(self.offset, bytes).map(|()| bytes);
-        let taken = take(whole).or_else(|_| take(least))?;
-        self.reserved = self.offset + taken;
+        let rest = self.segment_bytes_max.saturating_sub(self.offset);
+        let whole = RESERVED_BYTES.min(rest).max(bytes);
+        if is_value {
+            reserve.keep(self.offset + whole, whole)?;
+        }
+        // What is pending may have lost its room, and goes before.
+        let has_lost = self.reserved < self.offset;
+        let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
+        let take = |bytes| active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
+        let some = whole.min(STEP_BYTES.max(bytes));
+        let taken = take(whole).or_else(|_| take(some)).or_else(|_| take(bytes))?;
+        self.reserved = self.reserved.max(self.offset + taken);
+        if is_value {
+            self.reserved_for_values = self.reserved;
+        }
         Ok(())
     }
 
@@ -116,13 +130,23 @@ impl Tail {
     }
 
     /// Takes away what a failed write may have left behind the last byte that counts, and with it
-    /// the room that was taken.
+    /// the room that was taken, but for what is pending.
     ///
     /// # Errors
     /// `Io`.
     pub fn cut(&mut self, segment: &Segment) -> Result<()> {
+        self.forget_room();
+        segment.file().cut()?;
+        let (flushed, pending) = (segment.file().flushed(), segment.file().pending_bytes());
+        if pending > 0 && segment.file().reserve(flushed, pending).is_ok() {
+            self.reserved = flushed + pending;
+        }
+        Ok(())
+    }
+
+    fn forget_room(&mut self) {
         self.reserved = 0;
-        segment.file().cut()
+        self.reserved_for_values = 0;
     }
 
     /// Gives room back that was taken behind the end; everything is in the file.

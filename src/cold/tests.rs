@@ -10,6 +10,7 @@ mod full;
 mod kill;
 mod loss;
 mod power;
+mod scarce;
 mod script;
 mod stories;
 mod threads;

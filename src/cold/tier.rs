@@ -6,6 +6,7 @@ use super::keydir::Keydir;
 use super::log::{Log, LogOptions};
 use super::poison::Poison;
 use super::recovery;
+use super::reserve::{Need, Reserve};
 use super::segment::Segments;
 use super::sequences::Sequences;
 use crate::codec::compress::Compression;
@@ -16,6 +17,9 @@ use crate::sync::Mutex;
 use crate::time::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What opening may need on a full disk: what the stage has, and the manifest.
+const OPEN_BYTES: u64 = 320 << 10;
 
 /// How a cold tier is set up.
 #[derive(Clone, Debug)]
@@ -46,6 +50,7 @@ pub struct Cold {
     pub(super) keydir: Keydir,
     pub(super) hasher: KeyHasher,
     pub(super) poison: Arc<Poison>,
+    pub(super) reserve: Arc<Reserve>,
     pub(super) log: Option<Log>,
     pub(super) compactor: Mutex<Compactor>,
     pub(super) options: ColdOptions,
@@ -85,19 +90,38 @@ impl Cold {
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: ColdOptions) -> Result<Self> {
         let writable = !options.read_only;
         contents::check(&*disk, options.create)?;
-        let found = recovery::recover(&*disk, writable)?;
+        let reserve = Arc::new(Reserve::open(disk.clone())?);
+        loop {
+            match Self::open_with(&disk, &clock, &options, &reserve) {
+                // Nothing has changed that a crash could not have left; on a full disk the manifest
+                // and what the stage has need some room.
+                Err(error) if writable && reserve.may_help(&error, OPEN_BYTES, Need::Deletion) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_with(
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+        options: &ColdOptions,
+        reserve: &Arc<Reserve>,
+    ) -> Result<Self> {
+        let writable = !options.read_only;
+        let found = recovery::recover(&**disk, writable)?;
         clock.raise(found.time.start(clock.moment().system()));
         let seed = found.seed.unwrap_or_else(|| KeyHasher::random().seed());
         let segments = Arc::new(found.segments);
         let poison = Arc::new(Poison::default());
         let log = match writable {
             true => {
-                let sequences = Sequences::claim(&*disk, seed, found.sequence_floor, &*clock)?;
+                let sequences = Sequences::claim(&**disk, seed, found.sequence_floor, &**clock)?;
                 let options = LogOptions {
                     seed,
                     segment_bytes_max: options.segment_bytes_max,
                     sync_on_roll: options.sync_each,
                     unsynced_ms_max: options.unsynced_ms_max,
+                    reserve: reserve.clone(),
                     active: found.active,
                     // What is synced each time goes to the file each time.
                     stage_after: if options.sync_each { u64::MAX } else { options.stage_after },
@@ -115,14 +139,15 @@ impl Cold {
         };
         Ok(Self {
             compactor: Mutex::new(Compactor::new(options.compression)?),
-            disk,
-            clock,
+            disk: disk.clone(),
+            clock: clock.clone(),
             segments,
             keydir: found.keydir,
             hasher: KeyHasher::new(seed),
             poison,
+            reserve: reserve.clone(),
             log,
-            options,
+            options: options.clone(),
             clear_sequence: AtomicU64::new(found.clear_sequence),
             changed: AtomicBool::new(found.scanned_bytes > 0 || found.rebuilt_files > 0),
             unsaved_bytes: AtomicU64::new(found.scanned_bytes),

@@ -2,11 +2,13 @@
 
 use super::backup;
 use super::checkpoint;
+use super::choice::Field;
 use super::compaction::{Compactor, Host, Mode, Rewritten};
 use super::draft::Draft;
 use super::gone;
 use super::log::{Log, Position};
 use super::output::Parts;
+use super::reserve::segment_bytes;
 use super::segment::Segment;
 use super::sweep;
 use super::tier::{Cold, ColdOptions};
@@ -36,7 +38,7 @@ pub struct Gauges {
     pub entries: u64,
     /// Bytes of the records that live: of a segment the share that locations tell.
     pub bytes_live: u64,
-    /// Bytes of all segments.
+    /// Bytes of all segments, and of the reserve for a full disk.
     pub bytes_disk: u64,
     /// Number of segments.
     pub segments: u64,
@@ -77,7 +79,8 @@ impl Cold {
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing was lost; `ReadOnly`.
     pub fn compact_next(&self, host: &dyn Host) -> Result<Option<Rewritten>> {
         let mut compactor = self.compactor.lock();
-        match compactor.field(&self.segments).best() {
+        let best = self.field(&compactor).best().cloned();
+        match best {
             Some(segment) => self.rewrite(&mut compactor, host, segment),
             None => Ok(None),
         }
@@ -98,18 +101,19 @@ impl Cold {
         Ok(true)
     }
 
-    /// Ends the active segment if nothing in it lives, so that its space can be reclaimed.
+    /// Ends the segments that are written to, the log's and compaction's, if nothing in them lives,
+    /// so that their space can be reclaimed.
     ///
     /// # Errors
     /// `ReadOnly`.
-    pub fn retire_active(&self) -> Result<()> {
-        let log = self.log()?;
-        match log.active() {
-            Some(active) if active.live().0 == 0 && active.end() >= RETIRE_BYTES => {
-                log.seal_active()
-            }
-            _ => Ok(()),
+    pub fn retire(&self) -> Result<()> {
+        let is_dead = |s: Arc<Segment>| s.live().0 == 0 && s.end() >= RETIRE_BYTES;
+        let mut compactor = self.compactor.lock();
+        if compactor.output().is_some_and(is_dead) {
+            compactor.seal_output();
         }
+        let log = self.log()?;
+        if log.active().is_some_and(is_dead) { log.seal_active() } else { Ok(()) }
     }
 
     /// Drops the oldest values until the files take less than `capacity`, but for those that were
@@ -125,11 +129,13 @@ impl Cold {
     ) -> Result<()> {
         let mut compactor = self.compactor.lock();
         while self.disk_bytes() > capacity / 16 * 15 && host.go_on() {
-            if compactor.field(&self.segments).rewritable.is_empty() {
+            if self.field(&compactor).rewritable.is_empty() {
                 compactor.seal_output();
             }
-            let field = compactor.field(&self.segments);
+            let field = self.field(&compactor);
             let oldest = field.rewritable.iter().min_by_key(|segment| segment.sealed_turn());
+            let oldest = oldest.cloned();
+            drop(field);
             let Some(oldest) = oldest else { return Ok(()) };
             match self.rewrite_as(&mut compactor, host, oldest, Mode::Evict)? {
                 Some(rewritten) => report(&rewritten),
@@ -139,11 +145,11 @@ impl Cold {
         Ok(())
     }
 
-    /// Bytes of the segments' files and of two checkpoints.
+    /// Bytes of the segments' files, of two checkpoints, and of the reserve.
     pub fn disk_bytes(&self) -> u64 {
         let all = self.segments.all();
         let segments: u64 = all.iter().filter(|s| !s.is_gone()).map(|s| s.end()).sum();
-        segments + 32 * self.keydir.len()
+        segments + 32 * self.keydir.len() + self.reserve.bytes()
     }
 
     /// Rewrites all sealed segments that are not compressed or hold anything dead, and gives each
@@ -157,24 +163,49 @@ impl Cold {
         // the tombstones; a third finds what died meanwhile.
         for _ in 0..3 {
             compactor.seal_output();
-            let segments = compactor.field(&self.segments).everything();
+            let segments = self.field(&compactor).everything();
             if segments.is_empty() {
                 return Ok(());
             }
             for segment in segments {
-                if let Some(rewritten) = self.rewrite(&mut compactor, host, &segment)? {
+                // Asked each time: each that goes makes room for the next.
+                if !self.field(&compactor).fits(&segment) {
+                    continue;
+                }
+                if let Some(rewritten) = self.rewrite(&mut compactor, host, segment)? {
                     report(&rewritten);
                 }
             }
         }
-        Ok(())
+        let field = self.field(&compactor);
+        let left = field.everything().into_iter().find(|segment| !field.fits(segment));
+        left.map_or(Ok(()), |segment| {
+            let sentence = format!(
+                "no room to rewrite {}, which has {} bytes; delete something or free some room",
+                segment.file().path().display(),
+                segment.end()
+            );
+            Err(Error::new(ErrorKind::NoSpace, sentence))
+        })
     }
 
-    fn rewrite(
+    /// What there is to choose from.
+    pub(super) fn field(&self, compactor: &Compactor) -> Field {
+        let cleared = self.clear_sequence.load(Ordering::Acquire);
+        compactor.field(&self.segments, self.reserve.room(), cleared)
+    }
+
+    /// Makes the reserve what it should be; true if it is whole.
+    pub fn settle_reserve(&self) -> bool {
+        let longest = self.segments.all().iter().map(|segment| segment.end()).max();
+        self.reserve.settle(longest.unwrap_or(0))
+    }
+
+    pub(super) fn rewrite(
         &self,
         compactor: &mut Compactor,
         host: &dyn Host,
-        segment: &Arc<Segment>,
+        segment: Arc<Segment>,
     ) -> Result<Option<Rewritten>> {
         self.rewrite_as(compactor, host, segment, Mode::Keep)
     }
@@ -183,7 +214,7 @@ impl Cold {
         &self,
         compactor: &mut Compactor,
         host: &dyn Host,
-        segment: &Arc<Segment>,
+        segment: Arc<Segment>,
         mode: Mode,
     ) -> Result<Option<Rewritten>> {
         self.poison.check()?;
@@ -194,13 +225,19 @@ impl Cold {
             log: self.log()?,
             poison: &self.poison,
             clock: &*self.clock,
+            reserve: &self.reserve,
             seed: self.hasher.seed(),
-            segment_bytes_max: self.options.segment_bytes_max,
+            segment_bytes_max: segment_bytes(&*self.disk, self.options.segment_bytes_max),
+            cleared: self.clear_sequence.load(Ordering::Acquire),
             sync: self.options.sync,
         };
         self.tallies.working_bytes.store(compactor.working_bytes(), Ordering::Relaxed);
-        let rewritten = compactor.rewrite(&parts, host, segment, mode);
+        let rewritten = compactor.rewrite(&parts, host, &segment, mode);
         self.tallies.working_bytes.store(0, Ordering::Relaxed);
+        // Its file is closed with this, unless somebody reads it: only then its room is free.
+        drop(segment);
+        self.reserve.end_lending();
+        self.settle_reserve();
         let rewritten = rewritten?;
         if let Some(rewritten) = &rewritten {
             self.wrote(rewritten.bytes_after);
@@ -245,7 +282,10 @@ impl Cold {
         checkpoint::write(&*self.disk, &self.keydir, &segments, head, &mut || log.sync())
             .inspect(|()| log.sequences().note_time(time_ms))
             .and_then(|()| gone::forget(&*self.disk, &self.segments))
-            .inspect_err(|_| self.changed.store(true, Ordering::Relaxed))
+            .inspect_err(|_| {
+                self.changed.store(true, Ordering::Relaxed);
+                checkpoint::discard(&*self.disk);
+            })
     }
 
     /// True if the files tell the time well enough for a value to expire by `moment`.
@@ -329,6 +369,7 @@ impl Cold {
             let unfrozen = if freezes && is_log { bytes } else { 0 };
             gauges.unfrozen_bytes = gauges.unfrozen_bytes.saturating_add(unfrozen);
         }
+        gauges.bytes_disk += self.reserve.bytes();
         gauges
     }
 

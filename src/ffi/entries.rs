@@ -111,7 +111,7 @@ pub unsafe extern "C" fn hotcold_retrieve(
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
 /// HOTCOLD_IO                the system refused
-/// HOTCOLD_NO_SPACE          the disk is full
+/// HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
 /// HOTCOLD_OUT_OF_MEMORY     no memory for a buffer
 /// HOTCOLD_INTERNAL          a defect of this library
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn hotcold_delete(
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_IO                the system refused
-/// HOTCOLD_NO_SPACE          the disk is full
+/// HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
 /// HOTCOLD_OUT_OF_MEMORY     no memory for the call
 /// HOTCOLD_INTERNAL          a defect of this library

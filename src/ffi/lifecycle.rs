@@ -153,7 +153,7 @@ fn handle(store: Store) -> Result<*mut hotcold_t> {
 /// HOTCOLD_OK             closed; or s is NULL
 /// HOTCOLD_MISUSE         not open, called from a callback or a load, or after a fork by the child
 /// HOTCOLD_IO             closed, but the last writes or the sync failed
-/// HOTCOLD_NO_SPACE       closed, but the disk was full
+/// HOTCOLD_NO_SPACE       closed, but the disk is full and did not take what was unwritten
 /// HOTCOLD_READ_ONLY      closed, but an earlier sync had failed
 /// HOTCOLD_OUT_OF_MEMORY  closed, but there was no memory to write back
 /// HOTCOLD_INTERNAL       closed, after a defect of this library

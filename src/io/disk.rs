@@ -11,10 +11,11 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::calls::{self, FileId, NEW, Status};
 use crate::io::failure::failed;
-use crate::io::files::{Disk, File, Mapped};
+use crate::io::files::{Disk, File, Mapped, Space};
 use crate::io::handles::{Handle, PoolRef, opened, pool_of_this_process};
 use crate::io::lease::Lease;
 use crate::io::map::FileMap;
+use crate::io::space;
 use crate::memory;
 use std::ffi::CString;
 use std::io::IoSlice;
@@ -228,6 +229,10 @@ impl Disk for Directory {
             .map_err(|error| failed(self.doing("remove", name), &error, ""))
     }
 
+    fn space(&self) -> Space {
+        space::of(self.fd())
+    }
+
     fn sync_names(&self) -> Result<()> {
         calls::sync_directory(&self.file)
             .map_err(|error| failed(format!("sync directory {}", self.path.display()), &error, ""))
@@ -297,6 +302,14 @@ impl File for LocalFile {
                 // Whatever else is wrong, a write tells better; many file systems have no such call.
                 _ => Ok(()),
             }
+        })
+    }
+
+    fn allocate(&self, bytes: u64) -> Result<()> {
+        self.write("take room for", |file| {
+            let before = calls::status_of(file)?.len;
+            // What a failure has taken goes; that it failed is what counts.
+            space::take(file, before, bytes).inspect_err(|_| drop(calls::set_len(file, before)))
         })
     }
 

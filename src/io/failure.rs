@@ -12,6 +12,7 @@ pub fn failed(doing: String, error: &io::Error, advice: &str) -> Error {
         libc::ENOSPC => (ErrorKind::NoSpace, "free some room and retry"),
         libc::EDQUOT => (ErrorKind::NoSpace, "raise the quota or free some room, and retry"),
         libc::ENOMEM => (ErrorKind::OutOfMemory, "free some memory, or raise the process's limit"),
+        libc::EFBIG => (ErrorKind::NoSpace, "raise the limit of a file's length (ulimit -f)"),
         libc::EACCES | libc::EPERM => (ErrorKind::Io, "give this user the right to it"),
         libc::EROFS => (ErrorKind::Io, "make it writable, or open the store read_only"),
         libc::EMFILE | libc::ENFILE => (ErrorKind::Io, "raise the limit of open files"),

@@ -4,6 +4,17 @@ use crate::error::Result;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The room that a file system has, in bytes; `u64::MAX` where nobody can tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// All of it, taken or free.
+    pub total: u64,
+    /// What this process may still take.
+    pub available: u64,
+    /// The longest file that this process may make (`RLIMIT_FSIZE`).
+    pub file_bytes_max: u64,
+}
+
 /// One directory: the only place where a store has files. Names have no slash in them.
 pub trait Disk: Send + Sync {
     /// The directory, for messages only.
@@ -69,6 +80,9 @@ pub trait Disk: Send + Sync {
     /// `Io`; a missing name is one too.
     fn remove(&self, name: &str) -> Result<()>;
 
+    /// The room of the file system at this moment.
+    fn space(&self) -> Space;
+
     /// Makes names that were created, renamed and removed survive power loss.
     ///
     /// # Errors
@@ -104,6 +118,12 @@ pub trait File: Send + Sync {
     /// # Errors
     /// `NoSpace`.
     fn reserve(&self, offset: u64, bytes: u64) -> Result<()>;
+
+    /// Makes the file `bytes` long, longer than it is, with zeros that have their room on the disk.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`: the file is as long as before.
+    fn allocate(&self, bytes: u64) -> Result<()>;
 
     /// Makes the bytes written so far survive power loss.
     ///

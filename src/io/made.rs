@@ -1,7 +1,7 @@
 //! A directory that knows which files were made through it, so that they can be taken back.
 
 use crate::error::Result;
-use crate::io::files::{Disk, File, Mapped};
+use crate::io::files::{Disk, File, Mapped, Space};
 use crate::sync::Mutex;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -75,6 +75,10 @@ impl<D: Disk> Disk for Made<D> {
         self.disk.remove(name)?;
         self.names.lock().remove(name);
         Ok(())
+    }
+
+    fn space(&self) -> Space {
+        self.disk.space()
     }
 
     fn sync_names(&self) -> Result<()> {

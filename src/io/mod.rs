@@ -11,6 +11,7 @@ pub mod failure;
 pub mod retry;
 pub mod calls;
 pub mod lease;
+pub mod space;
 pub mod thread;
 pub mod map;
 pub mod handles;

@@ -11,9 +11,9 @@
 
 use crate::error::{Error, Result};
 use crate::io::failure::failed;
-use crate::io::files::{Disk, File, Mapped};
+use crate::io::files::{Disk, File, Mapped, Space};
 use crate::sync::{Mutex, MutexGuard};
-use inode::{FILE_BYTES_MAX, Inode, What};
+use inode::{FILE_BYTES_MAX, Inode, What, index};
 use state::{Fault, NameChange, State};
 use std::collections::BTreeMap;
 use std::io;
@@ -88,7 +88,7 @@ impl SimDisk {
         state.stopped = false;
         state.is_wanted = false;
         state.mapped = 0;
-        state.inodes.values_mut().for_each(|inode| inode.open_count = 0);
+        state.close_all();
         Self::from_state(state)
     }
 
@@ -228,10 +228,12 @@ impl Disk for SimDisk {
             return Err(self.error(Op::Map, name, libc::EEXIST));
         }
         let id = state.add_file(Inode::default());
+        let room = state.room;
         let mut bytes = head.to_vec();
         bytes.resize(len, 0);
         state.take_room(id, 0, &mut bytes);
         if bytes.len() < len {
+            state.room = room;
             return Err(self.error(Op::Map, name, libc::ENOSPC));
         }
         state.inode(id).change(What::Write { offset: 0, bytes });
@@ -264,6 +266,16 @@ impl Disk for SimDisk {
         let id = state.id(name).ok_or_else(|| self.error(Op::Remove, name, libc::ENOENT))?;
         state.rename(NameChange { from: Some(name.to_owned()), to: None, id });
         Ok(())
+    }
+
+    fn space(&self) -> Space {
+        let state = self.state.lock();
+        let taken: u64 = state.names.values().map(|id| state.inodes[id].room_bytes()).sum();
+        Space {
+            total: state.room.map_or(u64::MAX, |room| room + taken),
+            available: state.room.unwrap_or(u64::MAX),
+            file_bytes_max: FILE_BYTES_MAX,
+        }
     }
 
     fn sync_names(&self) -> Result<()> {
@@ -371,6 +383,19 @@ impl File for SimFile {
         Err(self.error(Op::Reserve, libc::ENOSPC))
     }
 
+    fn allocate(&self, bytes: u64) -> Result<()> {
+        let mut state = self.enter(Op::SetLen)?;
+        let from = state.inode(self.id).bytes.len() as u64;
+        if !state.reserve(self.id, bytes) {
+            drop(state);
+            return Err(self.error(Op::SetLen, libc::ENOSPC));
+        }
+        self.is_unsynced.store(true, Ordering::Relaxed);
+        let zeros = vec![0; index(bytes.saturating_sub(from))];
+        state.inode(self.id).change(What::Write { offset: from, bytes: zeros });
+        Ok(())
+    }
+
     fn sync(&self) -> Result<()> {
         let mut state = self.disk.state.lock();
         let outcome = state.enter(Op::Sync);
@@ -475,7 +500,7 @@ impl Drop for SimMap {
 impl Drop for SimFile {
     fn drop(&mut self) {
         let mut state = self.disk.state.lock();
-        state.inode(self.id).open_count -= 1;
+        state.close(self.id);
         state.forget_files();
     }
 }

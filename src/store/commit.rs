@@ -14,10 +14,11 @@
 
 use super::events::EventKind;
 use super::options::Durability;
+use super::rewriting::is_full;
 use super::state::{Effects, State};
 use super::stats::Tier;
 use crate::buffer::Buffer;
-use crate::cold::{Change, Cold, Draft, Few, Kind, Located, Promised};
+use crate::cold::{Change, Cold, Draft, Few, Kind, Located, Promised, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Guards, Reservation, Room};
 use crate::key::Key;
@@ -122,6 +123,23 @@ impl State {
     ) -> Result<Option<u64>> {
         let bytes = |op: &Op<'_>| (op.key.bytes().len() + op.value.map_or(0, <[u8]>::len)) as u64;
         self.wait_for_room(|| ops.iter().map(bytes).sum());
+        let first = self.commit_once(ops, sync, effects);
+        if !is_full(&first) {
+            return first;
+        }
+        let want = match ops.iter().any(|op| op.value.is_some()) {
+            true => Want::Value(ops.iter().map(bytes).sum()),
+            false => Want::Deletion,
+        };
+        self.with_room(want, first, || self.commit_once(ops, sync, effects))
+    }
+
+    fn commit_once(
+        &self,
+        ops: &mut [Op<'_>],
+        sync: bool,
+        effects: &mut Effects,
+    ) -> Result<Option<u64>> {
         let stripes = self.stripes(ops.iter().map(|op| op.key.hash()));
         for op in ops.iter_mut() {
             let current = self.look(op)?;

@@ -6,12 +6,13 @@
 //! Failures do not end the thread. They are told as ERROR events, and what failed is tried again
 //! after a pause.
 
-use super::events::{Event, EventKind};
+use super::events::EventKind;
 use super::options::Durability;
+use super::rewriting::{Rewriting, is_full};
 use super::state::{Effects, State};
 use super::stats::{Counter, Tier};
 use super::value::Answer;
-use crate::cold::{Cold, Departed, Departure, Host, Location, Rewritten};
+use crate::cold::Cold;
 use crate::error::{Error, Result};
 use crate::hot::Victims;
 use crate::memory;
@@ -43,12 +44,6 @@ pub(super) struct Maintenance<'a> {
     trimmed: Mutex<(Instant, u64)>,
     warm_saved: Mutex<Instant>,
     sweep_after: Mutex<Instant>,
-}
-
-/// A key that left both tiers in the background.
-struct Gone {
-    key: Vec<u8>,
-    departed: Departed,
 }
 
 impl<'a> Maintenance<'a> {
@@ -103,15 +98,21 @@ impl<'a> Maintenance<'a> {
     }
 
     fn work(&self, cold: &Cold) -> Result<()> {
-        self.state.flush_unwritten()?;
+        // On a full disk it may be the rest that makes room for it.
+        let flushed = self.state.flush_unwritten();
+        if flushed.is_err() && !is_full(&flushed) {
+            return flushed;
+        }
+        cold.settle_reserve();
+        let go_on = || self.go_on(cold);
         while !self.state.work.is_stopping() && !cold.is_rewriting() {
             self.look_around(cold);
             self.keep_within(cold)?;
             self.sweep_cold(cold)?;
             if cold.needs_checkpoint() {
-                cold.checkpoint(&|| self.state.quiesce())?;
+                without_room(cold.checkpoint(&|| self.state.quiesce()))?;
             }
-            let host = Rewriting::new(self.state, Some(self));
+            let host = Rewriting::new(self.state, &go_on);
             let rewritten = cold.compact_next(&host);
             host.tell();
             match rewritten? {
@@ -120,9 +121,15 @@ impl<'a> Maintenance<'a> {
             }
         }
         // Last, because on a full disk it fails until something else has made room.
-        cold.retire_active()?;
-        cold.keep_time()?;
-        self.save_warm_if_due()
+        cold.retire()?;
+        without_room(cold.keep_time())?;
+        flushed.and_then(|()| without_room(self.save_warm_if_due()))
+    }
+
+    /// Asked about every megabyte of long work: false to give up.
+    fn go_on(&self, cold: &Cold) -> bool {
+        self.look_around(cold);
+        !self.state.work.is_stopping()
     }
 
     /// Drops the oldest values if the disk is bounded and full.
@@ -131,7 +138,8 @@ impl<'a> Maintenance<'a> {
         if capacity == 0 {
             return Ok(());
         }
-        let host = Rewriting::new(self.state, Some(self));
+        let go_on = || self.go_on(cold);
+        let host = Rewriting::new(self.state, &go_on);
         let mut all = Vec::new();
         let kept = cold.keep_within(capacity, &host, &mut |rewritten| all.push(rewritten.clone()));
         self.state.made_room();
@@ -147,7 +155,8 @@ impl<'a> Maintenance<'a> {
         if started < *self.sweep_after.lock() {
             return Ok(());
         }
-        let host = Rewriting::new(self.state, Some(self));
+        let go_on = || self.go_on(cold);
+        let host = Rewriting::new(self.state, &go_on);
         let swept = cold.sweep_next(&host);
         host.tell();
         if swept? {
@@ -233,102 +242,15 @@ fn sync_and_vouch(cold: &Cold, vouch: bool) -> Result<()> {
     let position = cold.position()?;
     let has_news = cold.unsynced_bytes() > 64;
     cold.sync()?;
-    if vouch && has_news { cold.vouch(position) } else { Ok(()) }
+    if vouch && has_news { without_room(cold.vouch(position)) } else { Ok(()) }
 }
 
-/// What compaction asks of the store: one for each rewriting.
-pub(super) struct Rewriting<'a> {
-    state: &'a State,
-    background: Option<&'a Maintenance<'a>>,
-    gone: Mutex<Vec<Gone>>,
-}
-
-impl<'a> Rewriting<'a> {
-    pub(super) fn new(state: &'a State, background: Option<&'a Maintenance<'a>>) -> Self {
-        Self { state, background, gone: Mutex::new(Vec::new()) }
-    }
-
-    /// Tells what has left, when no lock is held any more.
-    pub(super) fn tell(self) {
-        for Gone { key, departed } in self.gone.into_inner() {
-            self.state.events.emit(&Event {
-                tier: Some(Tier::Cold),
-                key: &key,
-                version: departed.version,
-                expires_at: departed.expires_at,
-                ..Event::of(event_of(departed.why))
-            });
-        }
-    }
-}
-
-impl Host for Rewriting<'_> {
-    fn quiesce(&self) {
-        self.state.quiesce();
-    }
-
-    fn departed(&self, key: &[u8], location: Location, departed: Departed) {
-        if !self.state.forget(key, location) {
-            return;
-        }
-        let counter = match departed.why {
-            Departure::Expired => Counter::ColdExpirations,
-            Departure::Evicted => Counter::ColdEvictions,
-        };
-        self.state.counters.add(counter, 1);
-        if self.state.events.wants(event_of(departed.why)) {
-            // Without memory for it nobody is told.
-            let _untold = memory::copy(key, "a key that has left").and_then(|key| {
-                memory::push(&mut self.gone.lock(), Gone { key, departed }, "keys that have left")
-            });
-        }
-    }
-
-    fn go_on(&self) -> bool {
-        if let (Some(background), Some(cold)) = (self.background, &self.state.cold) {
-            background.look_around(cold);
-            return !self.state.work.is_stopping();
-        }
-        true
-    }
-}
-
-fn event_of(why: Departure) -> EventKind {
-    match why {
-        Departure::Expired => EventKind::Expired,
-        Departure::Evicted => EventKind::Evicted,
-    }
+/// What is only useful is left out where the disk has no room for it.
+fn without_room(result: Result<()>) -> Result<()> {
+    if is_full(&result) { Ok(()) } else { result }
 }
 
 impl State {
-    /// Takes a key out of both tiers whose record has ended, unless it has another by now.
-    fn forget(&self, key: &[u8], location: Location) -> bool {
-        let (Some(cold), Ok(key)) = (&self.cold, self.key(key)) else { return false };
-        let stripe = self.stripe(key.hash());
-        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
-        let forgotten = cold.forget(key.hash(), location);
-        // An unwritten entry is newer than any record.
-        let is_old = shard.peek(&key).is_some_and(|entry| !entry.is_unwritten());
-        let removed = if forgotten && is_old { shard.remove(&key) } else { None };
-        drop(shard);
-        drop(stripe);
-        drop(removed);
-        forgotten
-    }
-
-    pub(super) fn tell_compacted(&self, rewritten: &Rewritten) {
-        if !self.events.wants(EventKind::Compacted) {
-            return;
-        }
-        let Rewritten { segment, bytes_before, bytes_after } = rewritten;
-        let message = format!("{segment}: {bytes_before} bytes became {bytes_after}");
-        self.events.emit(&Event {
-            tier: Some(Tier::Cold),
-            message: Some(&message),
-            ..Event::of(EventKind::Compacted)
-        });
-    }
-
     /// Rewrites everything that is not compressed or holds dead records, on the calling thread,
     /// and saves a checkpoint.
     ///
@@ -337,16 +259,20 @@ impl State {
     pub fn compact(&self) -> Result<()> {
         self.check_writable()?;
         let Some(cold) = &self.cold else { return Ok(()) };
-        self.flush_unwritten()?;
+        let flushed = self.flush_unwritten();
+        if flushed.is_err() && !is_full(&flushed) {
+            return flushed;
+        }
         let sealed = cold.seal_active();
-        let host = Rewriting::new(self, None);
+        let host = Rewriting::new(self, &|| true);
         let mut all = Vec::new();
         let compacted = cold.compact_all(&host, &mut |rewritten| all.push(rewritten.clone()));
         host.tell();
         all.iter().for_each(|rewritten| self.tell_compacted(rewritten));
         // Told only now: on a full disk it is compaction that makes room.
         compacted.and(sealed)?;
-        cold.checkpoint(&|| self.quiesce())
+        without_room(cold.checkpoint(&|| self.quiesce()))?;
+        if flushed.is_ok() { Ok(()) } else { self.flush_unwritten() }
     }
 
     /// Makes everything acknowledged so far survive power loss.
@@ -393,9 +319,10 @@ impl State {
                 Ok(()) => {
                     keep(self.flush_unwritten());
                     keep(cold.sync());
-                    keep(self.save_warm());
-                    keep(cold.checkpoint(&|| self.quiesce()));
-                    keep(cold.end());
+                    // What was acknowledged is in the log; these only make the next open faster.
+                    keep(without_room(self.save_warm()));
+                    keep(without_room(cold.checkpoint(&|| self.quiesce())));
+                    keep(without_room(cold.end()));
                 }
                 Err(error) => keep(Err(error)),
             }

@@ -6,6 +6,7 @@
 //! | `stats`, `histogram`, `report` | what is counted, and how it is told |
 //! | `events`, `queue` | what is told to subscribers, called or pulled |
 //! | `state` | what all calls share; the order of locks |
+//! | `rewriting` | what compaction asks of the store; room on a full disk |
 //! | `read`, `write`, `batch`, `load`, `scan` | the calls |
 //! | `commit` | how every change is made |
 //! | `loads` | which keys are being loaded |
@@ -23,6 +24,7 @@ pub mod value;
 pub mod work;
 pub mod loads;
 pub mod state;
+pub mod rewriting;
 pub mod read;
 pub mod commit;
 pub mod unwritten;

@@ -5,7 +5,7 @@
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
 use super::state::{Effects, State};
-use crate::cold::{Change, Cold, Draft, Few, Kind, Promised};
+use crate::cold::{Change, Cold, Draft, Few, Kind, Promised, Want};
 use crate::error::Result;
 use crate::hot::Entry;
 
@@ -48,7 +48,9 @@ impl State {
         let Some(cold) = &self.cold else { return Ok(false) };
         let entries = self.hot.oldest_unwritten(FLUSH_BYTES);
         for entry in &entries {
-            self.flush_one(cold, entry)?;
+            let want = Want::Value((entry.key().len() + entry.value().len()) as u64);
+            let first = self.flush_one(cold, entry);
+            self.with_room(want, first, || self.flush_one(cold, entry))?;
         }
         Ok(!entries.is_empty())
     }

@@ -10,7 +10,7 @@ use super::options::{Policy, WriteMode};
 use super::state::{Effects, State};
 use super::stats::Operation;
 use super::value::Answer;
-use crate::cold::{Draft, Kind};
+use crate::cold::{Draft, Kind, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Entry;
 use crate::time::Expiry;
@@ -168,7 +168,9 @@ impl State {
     /// `NoSpace`, `Io`, `ReadOnly`: nothing was removed.
     pub fn clear(&self) -> Result<()> {
         let timer = self.counters.start(Operation::Clear);
-        let cleared = self.check_writable().and_then(|()| self.clear_both());
+        let cleared = self
+            .check_writable()
+            .and_then(|()| self.with_room(Want::Deletion, self.clear_both(), || self.clear_both()));
         timer.finish(cleared.is_ok());
         cleared?;
         self.work.wake();

@@ -67,6 +67,34 @@ static void bounded(const char *hot_capacity) {
     OK(hotcold_close(s, &error));
 }
 
+/* After all was deleted the disk and the memory of a key come back, though nobody asks for it. */
+static void emptied(const char *compression, uint64_t least) {
+    const char *const settings[] = {"compression",  compression, "cold_capacity", "64MiB",
+                                    "hot_capacity", "0",         NULL};
+    const int keys = light(60000, 20000);
+    hotcold_t *s = open_with(fresh("emptied"), settings);
+    static char value[1000];
+    uint64_t keydir = stats_of(s).memory_keydir;
+    /* Of each three the first is deleted while the others come, so that the tombstones are everywhere. */
+    for (int key = 0; key < keys; key++) {
+        OK(hotcold_store(s, &key, sizeof key, value, (size_t)key * 7919u % 300u, &error));
+        if (key % 3 == 2) {
+            int first = key - 2;
+            OK(hotcold_delete(s, &first, sizeof first, &error));
+        }
+    }
+    for (int key = 0; key < keys; key++) {
+        int32_t status = hotcold_delete(s, &key, sizeof key, &error);
+        CHECK(status == (key % 3 == 0 && key < keys - 2 ? HOTCOLD_NOT_FOUND : HOTCOLD_OK));
+    }
+    for (int i = 0; i < 200 && stats_of(s).cold_bytes_disk > least; i++) {
+        pause_ms(50);
+    }
+    CHECK(stats_of(s).cold_bytes_disk <= least);
+    CHECK(stats_of(s).memory_keydir <= keydir);
+    OK(hotcold_close(s, &error));
+}
+
 /* The keys that were hot are hot again after a restart, without a call. */
 static void warm(void) {
     const char *const settings[] = {"warm_start", "true", "hot_capacity", "1MiB", NULL};
@@ -94,6 +122,8 @@ int main(void) {
     sweep();
     bounded("64MiB");
     bounded("0");
+    emptied("none", 100000);
+    emptied("deflate:1", 100000);
     warm();
     return 0;
 }

@@ -122,3 +122,22 @@ fn a_removed_or_missing_entry_is_not_found() {
     assert_eq!(shard.take().len, 1);
     assert_eq!(shard.len, 0);
 }
+
+#[test]
+fn memory_comes_back_when_keys_go_with_no_table_ever_much_larger_than_it_was() {
+    let keydir = Keydir::new();
+    let mut random = Random(2);
+    let hashes: Vec<u64> = (0..300_000).map(|_| random.next()).collect();
+    hashes.iter().for_each(|hash| keydir.lock_for(*hash).insert(*hash, location(1)));
+    let mut most = keydir.memory_bytes();
+    for (gone, hash) in (1..).zip(&hashes) {
+        keydir.lock_for(*hash).remove(*hash, 0).unwrap();
+        if gone % 10_000 == 0 {
+            let (bytes, left) = (keydir.memory_bytes(), hashes.len() as u64 - gone);
+            assert!(bytes <= most && bytes <= 80 * left + 400_000, "{bytes} bytes for {left} keys");
+            most = bytes;
+        }
+    }
+    assert!(keydir.memory_bytes() < 20_000);
+    (0..SHARDS).for_each(|index| keydir.lock(index).check());
+}

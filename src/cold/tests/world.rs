@@ -3,8 +3,8 @@
 
 use crate::codec::manifest::Manifest;
 use crate::cold::{Change, Cold, ColdOptions, Compression, Departed, Draft, Found, Host, Kind};
-use crate::cold::{Few, Location};
-use crate::error::Result;
+use crate::cold::{Few, Location, Want};
+use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
 use crate::sync::{Mutex, MutexGuard};
@@ -197,6 +197,19 @@ impl World {
         let (header, at) = appended.records[0];
         drop(self.cold.publish_clear(&appended.segment, &header, at));
         Ok(vec![header.sequence])
+    }
+
+    /// Does it, and makes room and does it again when the disk is full, as the store does.
+    pub fn with_room<T>(&self, want: Want, call: impl Fn() -> Result<T>) -> Result<T> {
+        let mut result = call();
+        for tried in 0..8 {
+            let is_full = result.as_ref().is_err_and(|e| e.kind() == ErrorKind::NoSpace);
+            if !is_full || !self.cold.make_room(want, tried == 0, self, &mut |_| ())? {
+                break;
+            }
+            result = call();
+        }
+        result
     }
 
     pub fn sync(&self, vouch: bool) -> Result<()> {

@@ -16,6 +16,8 @@ pub struct Inode {
     pub bytes: Vec<u8>,
     /// How many descriptors there are.
     pub open_count: usize,
+    /// It has lost its name, and gives its room back once nobody has it open.
+    pub is_nameless: bool,
     /// Length up to which room on the disk was taken ahead.
     pub reserved_bytes: u64,
     base: Vec<u8>,
@@ -61,6 +63,11 @@ impl Inode {
     /// The room that it takes on the disk.
     pub fn room_bytes(&self) -> u64 {
         self.reserved_bytes.max(self.bytes.len() as u64)
+    }
+
+    /// The room that it gives back now, if it does.
+    pub fn freed(&self) -> u64 {
+        if self.is_nameless && self.open_count == 0 { self.room_bytes() } else { 0 }
     }
 
     /// Makes a change, which is not durable.
@@ -142,6 +149,7 @@ fn put(to: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     to[at..end].copy_from_slice(bytes);
 }
 
-fn index(offset: u64) -> usize {
+/// An offset as an index.
+pub fn index(offset: u64) -> usize {
     usize::try_from(offset).expect("at most FILE_BYTES_MAX")
 }

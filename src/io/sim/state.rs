@@ -114,10 +114,32 @@ impl State {
             (_, Some(to)) => self.id(to),
             (_, None) => Some(change.id),
         };
-        let freed = lost.map_or(0, |id| self.inode(id).room_bytes());
-        self.give_room(freed);
+        if let Some(inode) = lost.map(|id| self.inode(id)) {
+            inode.is_nameless = true;
+            let freed = inode.freed();
+            self.give_room(freed);
+        }
         change.apply(&mut self.names);
         self.name_changes.push(change);
+    }
+
+    /// One descriptor less.
+    pub fn close(&mut self, id: u64) {
+        let inode = self.inode(id);
+        inode.open_count -= 1;
+        let freed = inode.freed();
+        self.give_room(freed);
+    }
+
+    /// The process has died.
+    pub fn close_all(&mut self) {
+        let opened = self.inodes.values_mut().filter(|inode| inode.open_count > 0);
+        let freed = opened.map(|inode| {
+            inode.open_count = 0;
+            inode.freed()
+        });
+        let freed = freed.sum();
+        self.give_room(freed);
     }
 
     pub fn give_room(&mut self, bytes: u64) {

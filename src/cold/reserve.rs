@@ -1,0 +1,283 @@
+//! The reserve: room on the disk that values leave to what makes room.
+//!
+//! On a full disk a tombstone or a clear needs some room before it frees any, and so does the
+//! segment that compaction writes. Where room is scarce the file `RESERVE`, which is all zeros, holds
+//! it: values are refused before it gets smaller, and deletions and compaction make it smaller as
+//! they need. It stays across close and crash, so that a store which is opened on a full disk has it
+//! too. Where the disk has plenty of room there is no such file.
+//!
+//! # Invariants
+//! 1. A value takes new room only while the reserve is whole.
+//! 2. Deletions leave the half that the output of a compaction needs.
+//! 3. A file of that name that has anything but zeros is somebody else's, and is left alone.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::files::{Disk, Space};
+use crate::sync::Mutex;
+use std::sync::Arc;
+
+/// The name of the file.
+pub const RESERVE: &str = "RESERVE";
+
+/// With less room than this, beside what the reserve should have, room is scarce. More than other
+/// programs write between two looks of the background thread.
+const SCARCE_BYTES: u64 = 1 << 30;
+
+/// What deletions take of it at a time, at least: room for a thousand tombstones.
+pub const STEP_BYTES: u64 = 64 << 10;
+
+/// It takes this share of the file system at most.
+const SHARE_MAX: u64 = 8;
+
+/// A segment takes this share of the file system at most, so that rewriting one needs little room.
+const SEGMENT_SHARE: u64 = 32;
+
+/// But on the smallest file systems this much.
+const SEGMENT_BYTES_MIN: u64 = 16 << 10;
+
+/// And this share of what is free, where others have the rest; but no less than so many bytes for it.
+const FREE_SHARE: u64 = 8;
+const FREE_BYTES_MIN: u64 = 512 << 10;
+
+/// Of the room beyond what makes it scarce so much may go before the file system is asked again.
+const CREDIT_SHARE: u64 = 16;
+
+/// What the room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Tombstones and clears.
+    Deletion,
+    /// What compaction writes.
+    Rewriting,
+    /// Tombstones, when compaction has nothing to gain.
+    Last,
+}
+
+/// The reserve of one open store.
+pub struct Reserve {
+    disk: Arc<dyn Disk>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// There is a file of that name.
+    exists: bool,
+    /// And it is somebody else's.
+    is_foreign: bool,
+    /// Its length.
+    bytes: u64,
+    /// What it should have, by what was last known of the disk.
+    wanted: u64,
+    /// Length of the longest segment.
+    longest: u64,
+    /// What values may take before the file system is asked again.
+    credit: u64,
+    /// Some of it was given to the rewriting that is going on, and nobody else may have that.
+    is_lent: bool,
+}
+
+impl Reserve {
+    /// The reserve as it was left.
+    ///
+    /// # Errors
+    /// `Io`: the directory cannot be read.
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self> {
+        let mut state = State::default();
+        if disk.list()?.iter().any(|name| name == RESERVE) {
+            let found = length_if_ours(&*disk).ok().flatten();
+            state.exists = true;
+            state.is_foreign = found.is_none();
+            state.bytes = found.unwrap_or(0);
+            state.wanted = state.bytes;
+        }
+        Ok(Self { disk, state: Mutex::new(state) })
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> u64 {
+        self.state.lock().bytes
+    }
+
+    /// Bytes that compaction may write at this moment; `u64::MAX` if nobody knows.
+    pub fn room(&self) -> u64 {
+        self.disk.space().available.saturating_add(self.bytes())
+    }
+
+    /// Before a value takes `bytes` of the disk: makes the reserve whole, if room is scarce. The
+    /// longest segment will have `longest` bytes.
+    ///
+    /// # Errors
+    /// `NoSpace`: it cannot be whole; `Io`.
+    pub fn keep(&self, longest: u64, bytes: u64) -> Result<()> {
+        let mut state = self.state.lock();
+        state.longest = state.longest.max(longest);
+        if bytes <= state.credit {
+            state.credit -= bytes;
+            return Ok(());
+        }
+        let space = self.disk.space();
+        if !state.look(space) || state.is_foreign {
+            return Ok(());
+        }
+        if state.is_lent {
+            return Err(self.full());
+        }
+        let missing = state.wanted.saturating_sub(state.bytes);
+        if missing > space.available {
+            return Err(self.full());
+        }
+        let wanted = state.wanted;
+        match self.grow(&mut state, wanted) {
+            Err(error) if error.kind() != ErrorKind::NoSpace => {
+                // Whatever is in the way, it is no reason to refuse the value.
+                state.is_foreign = true;
+                Ok(())
+            }
+            grown => grown,
+        }
+    }
+
+    /// Makes it as large as it should be and as there is room for, or smaller; true if it is whole.
+    /// The longest segment has `longest` bytes.
+    pub fn settle(&self, longest: u64) -> bool {
+        let mut state = self.state.lock();
+        state.longest = longest;
+        if state.is_lent {
+            return false;
+        }
+        let space = self.disk.space();
+        let is_scarce = state.look(space);
+        if !state.exists && !is_scarce || state.is_foreign {
+            return true;
+        }
+        // Between scarce and plenty it stays as it is, so as not to come and go.
+        let is_plenty = space.available >= state.wanted.saturating_add(2 * SCARCE_BYTES);
+        if is_plenty && self.disk.remove(RESERVE).is_ok() {
+            (state.exists, state.bytes) = (false, 0);
+        } else if state.bytes > 2 * state.wanted {
+            let wanted = state.wanted;
+            self.cut(&mut state, wanted);
+        } else if is_scarce && state.bytes < state.wanted {
+            self.grow_some(&mut state);
+        }
+        !is_scarce || state.bytes >= state.wanted
+    }
+
+    /// A rewriting has ended, and needs nothing any more that was given to it.
+    pub fn end_lending(&self) {
+        self.state.lock().is_lent = false;
+    }
+
+    /// True if deletions can have some of it.
+    pub fn has_spare(&self) -> bool {
+        let state = self.state.lock();
+        state.bytes >= state.wanted.min(state.wanted / 2 + STEP_BYTES)
+    }
+
+    /// Gives up room for `bytes` or more; false if there is none left for this.
+    pub fn give(&self, bytes: u64, need: Need) -> bool {
+        let mut state = self.state.lock();
+        let floor = match need {
+            Need::Deletion => state.wanted / 2,
+            Need::Rewriting | Need::Last => 0,
+        };
+        let left = state.bytes.saturating_sub(bytes.max(STEP_BYTES)).max(floor);
+        state.is_lent |= need == Need::Rewriting && left < state.bytes;
+        left < state.bytes && self.cut(&mut state, left)
+    }
+
+    /// Does `write`, which takes about `bytes` of the disk for compaction, giving up what it needs.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn lend<T>(&self, bytes: u64, mut write: impl FnMut() -> Result<T>) -> Result<T> {
+        loop {
+            match write() {
+                Err(error) if self.may_help(&error, bytes, Need::Rewriting) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// True if what failed may be tried again, because room was given up for it.
+    pub fn may_help(&self, error: &Error, bytes: u64, need: Need) -> bool {
+        error.kind() == ErrorKind::NoSpace && self.give(bytes, need)
+    }
+
+    /// Takes what can be had. How much that is the file system tells best by giving it.
+    fn grow_some(&self, state: &mut State) {
+        let mut missing = state.wanted.saturating_sub(state.bytes);
+        while missing >= 4096 {
+            let bytes = state.bytes + missing;
+            if self.grow(state, bytes - bytes % 4096).is_err() {
+                missing /= 2;
+            } else {
+                missing = missing.min(state.wanted.saturating_sub(state.bytes));
+            }
+        }
+    }
+
+    fn grow(&self, state: &mut State, bytes: u64) -> Result<()> {
+        if bytes <= state.bytes {
+            return Ok(());
+        }
+        // It is not kept open: that is a descriptor, and it is seldom needed.
+        let file = match state.exists {
+            true => self.disk.open(RESERVE, true)?,
+            false => self.disk.create(RESERVE)?,
+        };
+        state.exists = true;
+        file.allocate(bytes)?;
+        state.bytes = bytes;
+        Ok(())
+    }
+
+    fn cut(&self, state: &mut State, bytes: u64) -> bool {
+        state.credit = 0;
+        let cut = self.disk.open(RESERVE, true).and_then(|file| file.set_len(bytes)).is_ok();
+        if cut {
+            state.bytes = bytes;
+        }
+        cut
+    }
+
+    fn full(&self) -> Error {
+        let sentence = format!(
+            "the disk of {} has no room left but what is kept for deleting and compacting; delete \
+             something or free some room, and retry",
+            self.disk.path().display()
+        );
+        Error::new(ErrorKind::NoSpace, sentence)
+    }
+}
+
+impl State {
+    /// Takes note of the disk's room; true if that is scarce.
+    fn look(&mut self, space: Space) -> bool {
+        let whole = self.longest.saturating_mul(2).saturating_add(STEP_BYTES);
+        let most = (space.total / SHARE_MAX).min(space.file_bytes_max);
+        let wanted = whole.min(most);
+        self.wanted = wanted - wanted % 4096;
+        let scarce = self.wanted.saturating_add(SCARCE_BYTES);
+        self.credit = space.available.saturating_sub(scarce) / CREDIT_SHARE;
+        space.available < scarce
+    }
+}
+
+/// The file's length, if it is the reserve: all zeros, as far as its first page tells.
+fn length_if_ours(disk: &dyn Disk) -> Result<Option<u64>> {
+    let file = disk.open(RESERVE, false)?;
+    let mut bytes = [0; 4096];
+    let count = file.read_at(&mut bytes, 0)?;
+    let length = file.len()?;
+    Ok(bytes[..count].iter().all(|byte| *byte == 0).then_some(length))
+}
+
+/// The length of a segment that is begun now, `longest` at most.
+pub fn segment_bytes(disk: &dyn Disk, longest: u64) -> u64 {
+    let space = disk.space();
+    let share = (space.total / SEGMENT_SHARE).max(SEGMENT_BYTES_MIN);
+    let free = (space.available / FREE_SHARE).max(FREE_BYTES_MIN);
+    longest.min(share).min(free).min(space.file_bytes_max)
+}
