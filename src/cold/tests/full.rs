@@ -188,7 +188,7 @@ fn what_a_failed_sync_left_uncertain_is_durable_once_it_was_opened_again() {
 #[test]
 fn a_segment_begun_while_a_sync_fails_does_not_say_that_all_before_it_was_synced() {
     for setup in SETUPS {
-        let world = Arc::new(World::new(setup));
+        let world = Arc::new(World::new(setup).without_syncing());
         world.put(&key(0), &value(0, 100)).unwrap();
         world.sync(false).unwrap();
         world.put(&key(1), &value(1, 100)).unwrap();

@@ -127,6 +127,11 @@ impl World {
         Self::open(&new_disk(), &clock, setup).unwrap()
     }
 
+    /// The same, but what it writes is not synced one by one, whatever the tier's options say.
+    pub fn without_syncing(self) -> Self {
+        Self { sync_each: false, ..self }
+    }
+
     /// The same disk, opened by the next process.
     pub fn reopen(self, setup: Setup) -> Self {
         let (disk, clock) = (self.disk.kill(), self.clock.clone());
