@@ -3,6 +3,8 @@
 use super::location::Location;
 use super::segment::Segment;
 use crate::codec::record::{self, Header, Kind};
+use crate::error::Result;
+use crate::memory;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -77,7 +79,7 @@ pub struct Appended {
 }
 
 /// Appends the record of `draft`, whose header is encoded already, with its padding.
-pub fn encode(head: &[u8], draft: &Draft<'_>, record_bytes: u64, out: &mut Vec<u8>) {
+fn encode(head: &[u8], draft: &Draft<'_>, record_bytes: u64, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(head);
     if draft.expires_at != 0 {
@@ -86,4 +88,24 @@ pub fn encode(head: &[u8], draft: &Draft<'_>, record_bytes: u64, out: &mut Vec<u
     out.extend_from_slice(draft.key);
     out.extend_from_slice(draft.value);
     out.resize(start + usize::try_from(record_bytes).unwrap_or(0), 0);
+}
+
+/// Appends the records of all `drafts`, as they were placed.
+pub fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) {
+    for (draft, (header, location)) in drafts.iter().zip(&appended.records) {
+        let head = header.encode(appended.segment.place(location.offset()));
+        encode(&head, draft, header.record_bytes(), out);
+    }
+}
+
+/// An empty list with room for something of each draft.
+///
+/// # Errors
+/// `OutOfMemory`.
+#[inline]
+pub fn list_for<T>(drafts: &[Draft<'_>]) -> Result<Few<T>> {
+    let mut list = Few::new();
+    let bytes = drafts.len().saturating_mul(size_of::<T>());
+    list.try_reserve(drafts.len()).map_err(|_| memory::exhausted(bytes, "a batch"))?;
+    Ok(list)
 }

@@ -17,7 +17,7 @@
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
 
-use super::draft::{Appended, Draft, Few, encode};
+use super::draft::{Appended, Draft, Few, encode_all, list_for};
 use super::location::Location;
 use super::poison::Poison;
 use super::reserve::{Need, Reserve, segment_bytes};
@@ -484,20 +484,4 @@ impl Log {
         tail.give_room_back();
         tail.stage.take().map_or(Ok(()), |stage| stage.end(&*self.disk))
     }
-}
-
-fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) {
-    for (draft, (header, location)) in drafts.iter().zip(&appended.records) {
-        let head = header.encode(appended.segment.place(location.offset()));
-        encode(&head, draft, header.record_bytes(), out);
-    }
-}
-
-/// An empty list with room for something of each draft.
-#[inline]
-fn list_for<T>(drafts: &[Draft<'_>]) -> Result<Few<T>> {
-    let mut list = Few::new();
-    let bytes = drafts.len().saturating_mul(size_of::<T>());
-    list.try_reserve(drafts.len()).map_err(|_| memory::exhausted(bytes, "a batch"))?;
-    Ok(list)
 }

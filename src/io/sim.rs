@@ -25,7 +25,7 @@ mod inode;
 mod state;
 mod tests;
 
-pub use state::Op;
+pub use state::{Op, coin};
 
 /// What a file system keeps as a whole, or leaves out where nothing was written.
 const BLOCK_BYTES: u64 = 4096;
@@ -115,6 +115,11 @@ impl SimDisk {
         self.state.lock().changes_left = Some(changes);
     }
 
+    /// True once it has stopped (see [`SimDisk::stop_after`]).
+    pub fn is_stopped(&self) -> bool {
+        self.state.lock().changes_left == Some(0)
+    }
+
     /// Lets files grow by this many bytes in all and then gives `ENOSPC`, after writing what there
     /// is room for. Removing and cutting files makes room. `None`: no bound.
     pub fn fill_disk(&self, bytes_left: Option<u64>) {
@@ -187,17 +192,6 @@ impl SimDisk {
     fn error(&self, op: Op, name: &str, code: i32) -> Error {
         let doing = format!("{op:?} {name} in {}", self.path.display()).to_lowercase();
         failed(doing, &io::Error::from_raw_os_error(code), "")
-    }
-}
-
-/// A choice that looks random, the same one for the same seed: for [`SimDisk::crash`].
-pub fn coin(seed: u64) -> impl FnMut() -> bool {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 63 == 1
     }
 }
 

@@ -1,7 +1,8 @@
 //! Batches: many stores and deletes that take effect together or not at all.
 
-use super::commit::{Op, check_value};
+use super::commit::check_value;
 use super::events::{Event, EventKind};
+use super::op::Op;
 use super::state::{Effects, State};
 use super::write::StoreOptions;
 use crate::error::{Error, ErrorKind, Result};

@@ -8,7 +8,7 @@
 //! | `state` | what all calls share; the order of locks |
 //! | `rewriting` | what compaction asks of the store; room on a full disk |
 //! | `read`, `write`, `batch`, `load`, `scan` | the calls |
-//! | `commit` | how every change is made |
+//! | `op`, `publish`, `commit` | how every change is made |
 //! | `loads` | which keys are being loaded |
 //! | `unwritten` | what hot has and cold has not got yet |
 //! | `care` | verify and backup |
@@ -26,6 +26,8 @@ pub mod loads;
 pub mod state;
 pub mod rewriting;
 pub mod read;
+pub mod op;
+pub mod publish;
 pub mod commit;
 pub mod unwritten;
 pub mod write;

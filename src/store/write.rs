@@ -4,8 +4,9 @@
 //! When a call returns, the system has its records: they survive the death of the process. Under
 //! `durability=sync`, or if the call asks for it, they are synced before anyone can see them.
 
-use super::commit::{Op, check_value};
+use super::commit::check_value;
 use super::events::{Event, EventKind};
+use super::op::Op;
 use super::options::{Policy, WriteMode};
 use super::state::{Effects, State};
 use super::stats::Operation;

@@ -196,3 +196,14 @@ impl NameChange {
         }
     }
 }
+
+/// A choice that looks random, the same one for the same seed: for `SimDisk::crash`.
+pub fn coin(seed: u64) -> impl FnMut() -> bool {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 63 == 1
+    }
+}

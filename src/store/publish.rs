@@ -1,0 +1,233 @@
+//! Publishing changes: room and entries are made before anything is appended, and what was appended
+//! enters both tiers at one instant.
+
+use super::events::EventKind;
+use super::op::Op;
+use super::state::{Effects, State};
+use crate::buffer::Buffer;
+use crate::error::Result;
+use crate::hot::{Entry, Guards, Reservation, Room};
+use crate::time::Expiry;
+
+/// What changes need in hot, taken before anything is appended.
+pub(super) struct Prepared<'a> {
+    room: Reservation<'a>,
+    /// There is room for all new entries.
+    fits: bool,
+}
+
+impl State {
+    /// Takes the room that the changes need in hot, and makes their entries: all that can fail once
+    /// it is known what is changed. Entries for which there is no room are left out.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing was changed, but that something may have been evicted.
+    pub(super) fn prepare(
+        &self,
+        ops: &mut [Op<'_>],
+        effects: &mut Effects,
+    ) -> Result<Prepared<'_>> {
+        let mut room = self.hot.reservation();
+        let mut fits = true;
+        if self.hot.is_enabled() {
+            fits = self.make_room(ops, &mut room, effects);
+            self.make_entries(ops, effects)?;
+        }
+        Ok(Prepared { room, fits })
+    }
+
+    /// Changes both tiers at one instant. What cannot be hot is in cold alone.
+    pub(super) fn publish(
+        &self,
+        ops: &mut [Op<'_>],
+        mut prepared: Prepared<'_>,
+        effects: &mut Effects,
+        publish_cold: impl FnOnce(),
+    ) {
+        if !self.hot.is_enabled() {
+            return publish_cold();
+        }
+        let mut shards = self.lock_shards(ops, &mut prepared, effects);
+        publish_cold();
+        self.enter(ops, &mut shards, prepared, effects);
+    }
+
+    /// Changes hot alone, at one instant, whether there is a cold tier or not; false, and nothing is
+    /// changed, if it has no room.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing was changed.
+    pub(super) fn publish_hot(
+        &self,
+        ops: &mut [Op<'_>],
+        mut prepared: Prepared<'_>,
+        effects: &mut Effects,
+    ) -> Result<bool> {
+        if !prepared.fits {
+            return Ok(false);
+        }
+        let mut shards = self.lock_shards(ops, &mut prepared, effects);
+        if !prepared.fits {
+            return Ok(false);
+        }
+        let entering = || ops.iter().filter(|op| op.entry.is_some());
+        let hashes = entering().map(|op| op.key.hash());
+        shards.reserve(hashes, entering().any(|op| op.unwritten))?;
+        self.enter(ops, &mut shards, prepared, effects);
+        Ok(true)
+    }
+
+    /// Locks the hot shards of all keys, when there is room for their new entries or none can be had.
+    fn lock_shards(
+        &self,
+        ops: &[Op<'_>],
+        prepared: &mut Prepared<'_>,
+        effects: &mut Effects,
+    ) -> Guards<'_> {
+        loop {
+            let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
+            let mut needed = Room::default();
+            for op in ops.iter().filter(|op| op.entry.is_some()) {
+                needed.add(shards.of(op.key.hash()).needed(&op.key, op.charge));
+            }
+            let is_covered = prepared.room.cover(needed);
+            if is_covered || !prepared.fits {
+                prepared.fits = is_covered;
+                return shards;
+            }
+            // What was to be replaced has left meanwhile, and its room is missing. The others are
+            // used, so as not to be evicted for their own successors.
+            ops.iter().for_each(|op| shards.of(op.key.hash()).touch(&op.key));
+            drop(shards);
+            prepared.fits = self.hot.make_room(&mut prepared.room, needed, &mut effects.evicted);
+        }
+    }
+
+    /// Puts the new entries into the locked shards, and takes the old ones out.
+    fn enter(
+        &self,
+        ops: &mut [Op<'_>],
+        shards: &mut Guards<'_>,
+        Prepared { mut room, .. }: Prepared<'_>,
+        effects: &mut Effects,
+    ) {
+        let now = self.now();
+        for op in ops {
+            let shard = shards.of(op.key.hash());
+            let replaced = match op.entry.take() {
+                Some(entry) => shard.insert(&op.key, entry, &mut room, now),
+                None => shard.remove(&op.key),
+            };
+            if let Some(replaced) = replaced {
+                effects.replaced.push(replaced);
+            }
+        }
+    }
+
+    /// Takes the room that the new entries need as far as is known, in order, for as many as can
+    /// have it; true if that is all.
+    fn make_room(
+        &self,
+        ops: &mut [Op<'_>],
+        room: &mut Reservation<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let (mut fit, mut sum) = (true, Room::default());
+        for op in ops {
+            let enters = !(op.cold_only && self.cold.is_some());
+            op.charge = 0;
+            let Some(value) = op.value.filter(|_| enters) else { continue };
+            let charge = Entry::charge_of(
+                op.key.bytes().len() + value.len(),
+                Expiry::from_ms(op.expires_at),
+            );
+            let mut with_this = sum;
+            with_this.add(Room::of_entry(charge).beyond(op.replaced));
+            if self.hot.make_room(room, with_this, &mut effects.evicted) {
+                (op.charge, sum) = (charge, with_this);
+            } else {
+                fit = false;
+            }
+        }
+        fit
+    }
+
+    /// Makes the entries of those changes that have room.
+    fn make_entries(&self, ops: &mut [Op<'_>], effects: &mut Effects) -> Result<()> {
+        for op in ops {
+            op.entry = match op.value {
+                Some(value) if op.charge != 0 => {
+                    let parts = [op.key.bytes(), value];
+                    let buffer = match self.recycle(effects, &parts) {
+                        Some(buffer) => buffer,
+                        None => Buffer::from_parts(&parts)?,
+                    };
+                    new_entry(op, buffer)
+                }
+                _ => None,
+            };
+        }
+        Ok(())
+    }
+
+    /// A buffer for a new entry, of what has just been evicted, if that is of the same length: in a
+    /// full tier of values of one length nothing is allocated or freed.
+    fn recycle(&self, effects: &mut Effects, parts: &[&[u8]]) -> Option<Buffer> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let fits = effects.evicted.last().is_some_and(|entry| entry.buffer().bytes().len() == len);
+        if !fits || self.events.wants(EventKind::Evicted) {
+            return None;
+        }
+        let buffer = effects.evicted.pop()?.into_buffer();
+        effects.recycled += 1;
+        buffer.refilled(parts)
+    }
+}
+
+/// The entry of a new value, in a buffer of its own; `None` if it is too long for one.
+fn new_entry(op: &Op<'_>, buffer: Buffer) -> Option<Entry> {
+    let (split, end) = (op.key.bytes().len(), buffer.bytes().len());
+    let expiry = Expiry::from_ms(op.expires_at);
+    let entry = Entry::new(buffer, 0..split, split..end, op.key.hash(), op.version, expiry);
+    entry.map(|entry| entry.with_unwritten(op.unwritten))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Options;
+    use super::super::{RetrieveOptions, Store, Value};
+
+    fn options(text: &[(&str, &str)]) -> Options {
+        let mut options = Options::default();
+        text.iter().for_each(|(name, value)| options.set(name, value).unwrap());
+        options
+    }
+
+    /// The value of a key, without a use of it.
+    fn value(store: &Store, key: &[u8]) -> Option<Value> {
+        let options = RetrieveOptions { no_promote: true, no_recency: true };
+        store.retrieve_with(key, options).unwrap().value
+    }
+
+    #[test]
+    fn new_entries_take_the_memory_of_evicted_ones_but_not_what_a_caller_holds() {
+        let store = Store::open(None, &options(&[("hot_max_entries", "2")])).unwrap();
+        let at = |key: &[u8]| value(&store, key).unwrap().data().as_ptr();
+        for key in [b"a", b"b"] {
+            store.store(key, &[key[0]; 500]).unwrap();
+        }
+        let memory_of_a = at(b"a");
+        store.store(b"c", &[b'c'; 500]).unwrap();
+        assert!(value(&store, b"a").is_none());
+        assert_eq!((at(b"c"), store.stats().hot.evictions), (memory_of_a, 1));
+
+        let held = value(&store, b"b").unwrap();
+        store.store(b"d", &[b'd'; 500]).unwrap();
+        assert!(value(&store, b"b").is_none());
+        assert_eq!(held.data(), [b'b'; 500]);
+        assert_eq!(value(&store, b"d").unwrap().data(), [b'd'; 500]);
+        store.store(b"e", &[b'e'; 501]).unwrap();
+        assert_eq!(value(&store, b"e").unwrap().data(), [b'e'; 501]);
+        assert_eq!((store.stats().hot.evictions, store.stats().hot.entries), (3, 2));
+    }
+}
