@@ -105,12 +105,13 @@ impl Cold {
         Ok(self.log()?.sequences().take())
     }
 
-    /// Makes what was appended under `ticket` survive power loss.
+    /// Makes what was appended under `ticket`, and is not published, survive power loss.
     ///
     /// # Errors
-    /// `Io`, and writing ends.
+    /// `Io`, `NoSpace`, and writing ends: what was appended stays in the log, and nobody has been told
+    /// that it is stored.
     pub fn sync_to(&self, ticket: u64) -> Result<()> {
-        self.log()?.sync_to(ticket)
+        self.log()?.sync_to(ticket).inspect_err(|error| self.poison.set(error))
     }
 
     /// Makes everything that was appended survive power loss.

@@ -25,8 +25,9 @@ fn own_key(writer: u64, index: u64) -> Vec<u8> {
     key(100 * (writer + 1) + index)
 }
 
-/// Writes and deletes its own keys until the disk stops.
-fn write_own(world: &World, writer: u64, seed: u64, allowed: &Mutex<Allowed>) {
+/// Writes and deletes its own keys, until writing ends or the disk stops. A write that fails without
+/// that has no effect.
+fn write_own(world: &World, writer: u64, (setup, seed): (Setup, u64), allowed: &Mutex<Allowed>) {
     let mut dice = Dice::new(seed ^ (writer << 40));
     for turn in 0..WRITES {
         let key = own_key(writer, dice.below(KEYS));
@@ -34,10 +35,11 @@ fn write_own(world: &World, writer: u64, seed: u64, allowed: &Mutex<Allowed>) {
         let put = (dice.below(4) > 0).then(|| value(writer << 32 | turn, len));
         allowed.lock().entry(key.clone()).or_insert_with(|| vec![None]).push(put.clone());
         let puts = [(key.clone(), put.clone().map(|value| (value, 0)))];
-        if world.write(&puts).is_err() {
-            return;
+        match world.write_with(&puts, setup.sync_each || dice.below(3) == 0) {
+            Ok(_) => drop(allowed.lock().insert(key, vec![put])),
+            Err(_) if world.cold.poison().is_set() || world.disk.is_stopped() => return,
+            Err(_) => drop(allowed.lock().get_mut(&key).and_then(Vec::pop)),
         }
-        allowed.lock().insert(key, vec![put]);
     }
 }
 
@@ -65,7 +67,7 @@ fn race(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup, seed: u64) -> Al
     let (world, all) = (&world, &allowed);
     let mut threads: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
     for writer in 0..WRITERS {
-        threads.push(Box::new(move || write_own(world, writer, seed, all)));
+        threads.push(Box::new(move || write_own(world, writer, (setup, seed), all)));
     }
     threads.push(Box::new(move || work(world, seed)));
     schedule::run(seed, threads);
@@ -112,6 +114,20 @@ fn killed_anywhere_among_threads_a_store_has_all_that_was_acknowledged() {
     for setup in SETUPS {
         for seed in 0..200 {
             kill_somewhere(setup, seed);
+        }
+    }
+}
+
+#[test]
+fn a_write_that_fails_for_one_thread_has_no_effect_and_costs_no_other() {
+    for setup in SETUPS {
+        for seed in 0..600 {
+            let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
+            let (disk, nth) = (new_disk(), 2 + seed % 40);
+            disk.fail_nth(Op::Write, nth, libc::EIO);
+            let allowed = race(&disk, &clock, setup, seed);
+            let story = format!("seed {seed}, {setup:?}, write {nth} fails");
+            check(&disk.kill(), &clock, setup, &allowed, &story);
         }
     }
 }

@@ -141,6 +141,11 @@ impl World {
 
     /// Writes all keys at one instant, or none; gives the versions.
     pub fn write(&self, puts: &[Put]) -> Result<Vec<u64>> {
+        self.write_with(puts, self.sync_each)
+    }
+
+    /// The same; with `sync` they survive power loss before they are seen.
+    pub fn write_with(&self, puts: &[Put], sync: bool) -> Result<Vec<u64>> {
         let hasher = self.cold.hasher();
         let keys: Vec<_> = puts.iter().map(|(key, _)| hasher.key(key).unwrap()).collect();
         let _stripes = self.lock(keys.iter().map(|key| key.hash()));
@@ -167,8 +172,8 @@ impl World {
         }
         let Some(last) = drafts.last_mut() else { return Ok(Vec::new()) };
         last.chained = false;
-        let appended = self.cold.append(&drafts, self.sync_each)?;
-        if self.sync_each {
+        let appended = self.cold.append(&drafts, sync)?;
+        if sync {
             self.cold.sync_to(appended.ticket)?;
         }
         let records = drafts.iter().zip(&places).zip(&appended.records);
