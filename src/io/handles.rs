@@ -18,6 +18,7 @@
 use crate::io::calls::{FileId, status_of, sync_data};
 use crate::io::fork::{Owned, PerProcess};
 use crate::sync::{Mutex, RwLock};
+use lru::LruCache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, io, process};
@@ -30,11 +31,16 @@ const OPEN_MAX: usize = 1024;
 const OPEN_MIN: usize = 4;
 
 /// The descriptors that are open.
-#[derive(Default)]
 pub struct Pool {
-    open: Vec<Arc<Descriptor>>,
-    hand: usize,
+    /// By the address of the descriptor; the one that the hand came by last comes first.
+    open: LruCache<usize, Arc<Descriptor>>,
     bound: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { open: LruCache::unbounded(), bound: 0 }
+    }
 }
 
 /// The pool of one process.
@@ -80,12 +86,15 @@ impl Pool {
         let mut steps = 2 * self.open.len();
         while self.open.len() > count && steps > 0 {
             steps -= 1;
-            self.hand = if self.hand < self.open.len() { self.hand } else { 0 };
-            match self.open[self.hand].close_if_idle() {
-                true => drop(self.open.swap_remove(self.hand)),
-                false => self.hand += 1,
+            let Some((address, descriptor)) = self.open.pop_lru() else { return };
+            if !descriptor.close_if_idle() {
+                self.open.push(address, descriptor);
             }
         }
+    }
+
+    fn add(&mut self, descriptor: &Arc<Descriptor>) {
+        self.open.push(address(descriptor), descriptor.clone());
     }
 
     fn make_room(&mut self) {
@@ -128,7 +137,7 @@ impl Handle {
         });
         let mut open = pool.value.lock();
         open.make_room();
-        open.open.push(descriptor.clone());
+        open.add(&descriptor);
         drop(open);
         Self { pool, descriptor }
     }
@@ -243,7 +252,7 @@ impl Handle {
         *state = State::Open { file, writable };
         self.descriptor.is_used.store(true, Ordering::Relaxed);
         if !was_open {
-            self.pool.value.lock().open.push(self.descriptor.clone());
+            self.pool.value.lock().add(&self.descriptor);
         }
         Ok(())
     }
@@ -255,11 +264,12 @@ impl Drop for Handle {
             return;
         }
         let mut pool = self.pool.value.lock();
-        let is_this = |other: &Arc<Descriptor>| Arc::ptr_eq(other, &self.descriptor);
-        if let Some(index) = pool.open.iter().position(is_this) {
-            pool.open.swap_remove(index);
-        }
+        pool.open.pop(&address(&self.descriptor));
     }
+}
+
+fn address(descriptor: &Arc<Descriptor>) -> usize {
+    Arc::as_ptr(descriptor).addr()
 }
 
 impl Descriptor {
