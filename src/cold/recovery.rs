@@ -83,6 +83,7 @@ pub struct Recovered {
 ///
 /// # Errors
 /// `Unsupported` if a newer version wrote a file; `Io`, `OutOfMemory`.
+#[inline(never)]
 pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
     let names = disk.list()?;
     let mut found = Recovered {

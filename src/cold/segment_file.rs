@@ -195,7 +195,7 @@ impl SegmentFile {
     /// Those of [`File::write_at`].
     pub fn rewrite(&self, from: u64, end: u64) -> Result<()> {
         let mut at = from.max(SEGMENT_HEADER_BYTES as u64);
-        let mut buffer = vec![0; 1 << 20];
+        let mut buffer = memory::zeros(1 << 20, "a buffer to write the tail again")?;
         while at < end {
             let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
             let count = self.read_at(&mut buffer[..want], at)?;

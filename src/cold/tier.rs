@@ -5,7 +5,7 @@ use super::contents;
 use super::keydir::Keydir;
 use super::log::{Log, LogOptions};
 use super::poison::Poison;
-use super::recovery;
+use super::recovery::{self, Recovered};
 use super::reserve::{Need, Reserve};
 use super::segment::Segments;
 use super::sequences::Sequences;
@@ -101,15 +101,28 @@ impl Cold {
         }
     }
 
+    #[inline(never)]
     fn open_with(
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
         options: &ColdOptions,
         reserve: &Arc<Reserve>,
     ) -> Result<Self> {
-        let writable = !options.read_only;
-        let found = recovery::recover(&**disk, writable)?;
+        let found = recovery::recover(&**disk, !options.read_only)?;
         clock.raise(found.time.start(clock.moment().system()));
+        Self::of(found, disk, clock, options, reserve)
+    }
+
+    /// The tier of what was found. On its own, so that its frame is not on the stack during recovery.
+    #[inline(never)]
+    fn of(
+        found: Recovered,
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+        options: &ColdOptions,
+        reserve: &Arc<Reserve>,
+    ) -> Result<Self> {
+        let writable = !options.read_only;
         let seed = found.seed.unwrap_or_else(|| KeyHasher::random().seed());
         let segments = Arc::new(found.segments);
         let poison = Arc::new(Poison::default());

@@ -265,6 +265,10 @@ impl Drop for Handle {
         }
         let mut pool = self.pool.value.lock();
         pool.open.pop(&address(&self.descriptor));
+        if pool.open.is_empty() {
+            // A program that has closed its stores gets their memory back.
+            pool.open = LruCache::unbounded();
+        }
     }
 }
 

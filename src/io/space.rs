@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::{fs, io};
 
 /// What is written at a time where the file system has no call that takes room.
-const PIECE_BYTES: usize = 4096;
+const PIECE_BYTES: usize = 1024;
 
 /// The room of the file system of that descriptor, for this process.
 pub fn of(fd: RawFd) -> Space {

@@ -101,13 +101,7 @@ impl Store {
             }
             None => (None, None, None),
         };
-        let hot = Hot::new(&HotOptions {
-            capacity: options.hot_capacity,
-            max_entries: options.hot_max_entries,
-            residency_ms: options.hot_ttl_ms,
-        });
-        let id = storage_id(path, options);
-        let state = Arc::new(State::new(options.clone(), id, (hot, cold), clock));
+        let state = state_of(path, options, cold, clock);
         let background = start(state.clone())?;
         let (background, lock) = (Mutex::new(Some(background)), Mutex::new(lock));
         Ok(Self { state, background, lock, warning })
@@ -179,6 +173,24 @@ fn exposure(directory: &Directory, options: &Options) -> Result<Option<String>> 
     }
 }
 
+/// On its own, so that its frame is not on the stack while cold is opened.
+#[inline(never)]
+fn state_of(
+    path: Option<&Path>,
+    options: &Options,
+    cold: Option<Cold>,
+    clock: Arc<SystemClock>,
+) -> Arc<State> {
+    let hot = Hot::new(&HotOptions {
+        capacity: options.hot_capacity,
+        max_entries: options.hot_max_entries,
+        residency_ms: options.hot_ttl_ms,
+    });
+    let id = storage_id(path, options);
+    Arc::new(State::new(options.clone(), id, (hot, cold), clock))
+}
+
+#[inline(never)]
 fn open_cold(
     directory: Directory,
     options: &Options,
