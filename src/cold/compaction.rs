@@ -183,7 +183,7 @@ impl Compactor {
             parts.disk.remove(&input.name())?;
         }
         parts.segments.remove(input);
-        parts.log.forget_unsynced(input);
+        parts.log.forget_segment(input);
         if parts.sync {
             // Before a tombstone goes because of this file's absence, or a checkpoint leaves it
             // out, it must be absent for good.

@@ -419,9 +419,12 @@ impl Log {
         if is_full { self.sync() } else { Ok(()) }
     }
 
-    /// The file of `segment` is gone, and needs no sync any more.
-    pub fn forget_unsynced(&self, segment: &Segment) {
-        self.tail.lock().unsynced.remove_file(segment);
+    /// Compaction has removed `segment`: it needs no sync any more, and the next segment does not name
+    /// it. What is named and not there would be missed.
+    pub fn forget_segment(&self, segment: &Segment) {
+        let mut tail = self.tail.lock();
+        tail.unsynced.remove_file(segment);
+        tail.previous = tail.previous.filter(|(id, _)| u64::from(*id) != segment.id());
     }
 
     fn sync_files(&self, unsynced: &Unsynced) -> Result<()> {
