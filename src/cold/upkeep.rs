@@ -28,6 +28,9 @@ use std::sync::atomic::Ordering;
 /// stays a small part of all writing.
 const CHECKPOINT_BYTES: u64 = 256 << 20;
 
+/// A segment is mostly dead if one part in so many of it is.
+const MOSTLY: u64 = 2;
+
 /// An active segment in which nothing lives is ended once it has this many bytes.
 const RETIRE_BYTES: u64 = 64 << 10;
 
@@ -116,8 +119,9 @@ impl Cold {
         if log.active().is_some_and(is_dead) { log.seal_active() } else { Ok(()) }
     }
 
-    /// Drops the oldest values until the files take less than `capacity`, but for those that were
-    /// read; gives each segment that went to `report`.
+    /// Makes the files take less than `capacity`: rewrites segments that are mostly dead, and where
+    /// there are none drops the oldest values, but for those that were read. Gives each segment that
+    /// went to `report`.
     ///
     /// # Errors
     /// As [`Cold::compact_next`].
@@ -133,11 +137,16 @@ impl Cold {
                 compactor.seal_output();
             }
             let field = self.field(&compactor);
-            let oldest = field.rewritable.iter().min_by_key(|segment| segment.sealed_turn());
-            let oldest = oldest.cloned();
+            let oldest = || field.rewritable.iter().min_by_key(|segment| segment.sealed_turn());
+            let chosen = match field.most_freeing(MOSTLY) {
+                Some(dead) => Some((dead, Mode::Keep)),
+                None => oldest().map(|oldest| (oldest, Mode::Evict)),
+            };
+            let Some((segment, mode)) = chosen.map(|(s, mode)| (s.clone(), mode)) else {
+                return Ok(());
+            };
             drop(field);
-            let Some(oldest) = oldest else { return Ok(()) };
-            match self.rewrite_as(&mut compactor, host, oldest, Mode::Evict)? {
+            match self.rewrite_as(&mut compactor, host, segment, mode)? {
                 Some(rewritten) => report(&rewritten),
                 None => return Ok(()),
             }
