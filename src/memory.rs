@@ -7,7 +7,11 @@
 //! [`check`] between them.
 
 use crate::error::{Error, ErrorKind, Result};
+use smallvec::SmallVec;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A list that almost always has one item, which then needs no memory of its own.
+pub type Few<T> = SmallVec<[T; 1]>;
 
 /// Bytes of the reserve that are in use.
 pub static RESERVE_USED: AtomicUsize = AtomicUsize::new(0);
@@ -79,6 +83,20 @@ pub fn push<T>(list: &mut Vec<T>, item: T, what: &str) -> Result<()> {
     grow(list, 1, what)?;
     list.push(item);
     Ok(())
+}
+
+/// An empty list with room for `count` items.
+///
+/// # Errors
+/// `OutOfMemory`.
+#[inline]
+pub fn few<T>(count: usize, what: &str) -> Result<Few<T>> {
+    let mut list = Few::new();
+    if count > list.inline_size() {
+        let exhausted = |_| exhausted(count.saturating_mul(size_of::<T>()), what);
+        list.try_reserve_exact(count).map_err(exhausted)?;
+    }
+    Ok(list)
 }
 
 /// The error where `bytes` for `what` could not be had.

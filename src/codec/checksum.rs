@@ -1,8 +1,14 @@
 //! The one checksum: CRC-32 (ISO 3309, as in zlib), over parts that are checked as one run.
 
+use crc32fast::Hasher;
+use std::sync::LazyLock;
+
+/// A checksum of nothing. It is copied, because making one asks each time what the processor has.
+static EMPTY: LazyLock<Hasher> = LazyLock::new(Hasher::new);
+
 /// The checksum of `parts`, one after the other.
 pub fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut hasher = EMPTY.clone();
     for part in parts {
         hasher.update(part);
     }
@@ -86,12 +92,12 @@ const CHANGES: [u8; 256] = {
 };
 
 /// The checksum of bytes that come piece by piece.
-pub struct Running(crc32fast::Hasher);
+pub struct Running(Hasher);
 
 impl Running {
     /// Nothing yet.
     pub fn new() -> Self {
-        Self(crc32fast::Hasher::new())
+        Self(EMPTY.clone())
     }
 
     /// The next piece.

@@ -1,6 +1,6 @@
 //! Changing: what a write meets, its records, and the moment when they become visible.
 
-use super::draft::{Appended, Draft, Few};
+use super::draft::{Appended, Draft};
 use super::keydir::{Keydir, Promised};
 use super::location::Location;
 use super::log::Log;
@@ -10,6 +10,7 @@ use super::tier::Cold;
 use crate::codec::record::{Header, Kind};
 use crate::error::Result;
 use crate::key::Key;
+use crate::memory::Few;
 use std::sync::atomic::Ordering;
 
 /// What the keydir and, where needed, the disk say about a key before it is written.

@@ -3,13 +3,8 @@
 use super::location::Location;
 use super::segment::Segment;
 use crate::codec::record::{self, Header, Kind};
-use crate::error::Result;
-use crate::memory;
-use smallvec::SmallVec;
+use crate::memory::Few;
 use std::sync::Arc;
-
-/// A list that almost always has one element.
-pub type Few<T> = SmallVec<[T; 1]>;
 
 /// A record to be appended.
 #[derive(Clone, Copy)]
@@ -96,16 +91,4 @@ pub fn encode_all(drafts: &[Draft<'_>], appended: &Appended, out: &mut Vec<u8>) 
         let head = header.encode(appended.segment.place(location.offset()));
         encode(&head, draft, header.record_bytes(), out);
     }
-}
-
-/// An empty list with room for something of each draft.
-///
-/// # Errors
-/// `OutOfMemory`.
-#[inline]
-pub fn list_for<T>(drafts: &[Draft<'_>]) -> Result<Few<T>> {
-    let mut list = Few::new();
-    let bytes = drafts.len().saturating_mul(size_of::<T>());
-    list.try_reserve(drafts.len()).map_err(|_| memory::exhausted(bytes, "a batch"))?;
-    Ok(list)
 }

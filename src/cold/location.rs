@@ -19,8 +19,8 @@ pub const OFFSET_LIMIT: u64 = SEGMENT_BYTES_MAX;
 
 const READ: u64 = 1 << 40;
 
-/// Where a record lies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Where a record lies. The default is nowhere: no record has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Location(u64);
 
 impl Location {

@@ -17,7 +17,7 @@
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
 
-use super::draft::{Appended, Draft, Few, encode_all, list_for};
+use super::draft::{Appended, Draft, encode_all};
 use super::location::Location;
 use super::poison::Poison;
 use super::reserve::{Need, Reserve, segment_bytes};
@@ -143,17 +143,16 @@ impl Log {
         needs_reserve: bool,
     ) -> Result<Appended> {
         // The checksums of the bodies, which cost most, are made before any lock is taken.
-        let mut headers = list_for::<Header>(drafts)?;
-        headers.extend(drafts.iter().map(Draft::header));
-        let records = list_for(drafts)?;
-        let bytes = headers.iter().map(Header::record_bytes).sum();
+        let mut records = memory::few(drafts.len(), "a batch")?;
+        drafts.iter().for_each(|draft| records.push((draft.header(), Location::default())));
+        let bytes = records.iter().map(|(header, _)| header.record_bytes()).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
         let reserved = tail.reserve(bytes, !needs_reserve, &self.reserve);
         if !needs_reserve {
             reserved?;
         }
         let start = tail.offset;
-        let records = self.place(&segment, &mut tail, headers, records);
+        self.place(&segment, &mut tail, &mut records);
         let appended = Appended { segment, ticket: tail.ticket + 1, records };
         let written = match self.may_stage(&mut tail, now, bytes) && !through {
             true => self.stage(&mut tail, start, drafts, &appended),
@@ -285,23 +284,16 @@ impl Log {
         }
     }
 
-    /// Gives each record its sequence and location, in `records`, which has room for them.
-    fn place(
-        &self,
-        segment: &Segment,
-        tail: &mut Tail,
-        headers: Few<Header>,
-        mut records: Few<(Header, Location)>,
-    ) -> Few<(Header, Location)> {
-        for mut header in headers {
+    /// Gives each record its sequence and its location.
+    fn place(&self, segment: &Segment, tail: &mut Tail, records: &mut [(Header, Location)]) {
+        for (header, location) in records {
             if header.sequence == 0 {
                 header.sequence = self.sequences.take();
             }
             let bytes = header.record_bytes();
-            records.push((header, Location::new(segment.slot(), tail.offset, bytes)));
+            *location = Location::new(segment.slot(), tail.offset, bytes);
             tail.offset += bytes;
         }
-        records
     }
 
     /// Seals the active segment and begins a new one.

@@ -49,7 +49,7 @@ mod tests;
 pub use self::change::{Change, Located};
 pub use self::compaction::{Departed, Departure, Host, Rewritten};
 pub use self::contents::{check as check_contents, check_empty};
-pub use self::draft::{Draft, Few};
+pub use self::draft::Draft;
 pub use self::keydir::Promised;
 pub use self::location::Location;
 pub use self::lookup::Held;

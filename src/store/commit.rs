@@ -14,14 +14,13 @@
 
 use super::op::Op;
 use super::options::Durability;
-use super::rewriting::is_full;
 use super::state::{Effects, State};
 use super::stats::Tier;
-use crate::cold::{Change, Cold, Draft, Few, Promised, Want};
+use crate::cold::{Change, Cold, Draft, Promised, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Room;
 use crate::limits::VALUE_BYTES_MAX;
-use crate::memory;
+use crate::memory::{self, Few};
 use crate::time::{Clock, Expiry};
 
 impl State {
@@ -38,15 +37,11 @@ impl State {
     ) -> Result<Option<u64>> {
         let bytes = |op: &Op<'_>| (op.key.bytes().len() + op.value.map_or(0, <[u8]>::len)) as u64;
         self.wait_for_room(|| ops.iter().map(bytes).sum());
-        let first = self.commit_once(ops, sync, effects);
-        if !is_full(&first) {
-            return first;
-        }
         let want = match ops.iter().any(|op| op.value.is_some()) {
             true => Want::Value(ops.iter().map(bytes).sum()),
             false => Want::Deletion,
         };
-        self.with_room(want, first, || self.commit_once(ops, sync, effects))
+        self.with_room(want, || self.commit_once(ops, sync, effects))
     }
 
     fn commit_once(
@@ -111,7 +106,7 @@ impl State {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<()> {
-        let mut drafts = list_for::<Draft<'_>>(ops)?;
+        let mut drafts: Few<Draft<'_>> = memory::few(ops.len(), WHAT)?;
         for op in ops.iter().filter(|op| op.has_record()) {
             if let Some(before) = drafts.last_mut() {
                 before.chained = true;
@@ -119,8 +114,8 @@ impl State {
             drafts.push(op.draft());
         }
         self.check_record(&drafts)?;
-        let mut changes = list_for::<Change>(ops)?;
-        let mut promises = list_for::<Promised<'_>>(ops)?;
+        let mut changes: Few<Change> = memory::few(drafts.len(), WHAT)?;
+        let mut promises: Few<Promised<'_>> = memory::few(drafts.len(), WHAT)?;
         for op in ops.iter().filter(|op| op.value.is_some() && op.located.index.is_none()) {
             promises.push(cold.promise(&op.key)?);
         }
@@ -210,17 +205,8 @@ impl State {
     }
 }
 
-/// An empty list with room for something of each change.
-///
-/// # Errors
-/// `OutOfMemory`.
-#[inline]
-fn list_for<T>(ops: &[Op<'_>]) -> Result<Few<T>> {
-    let mut list = Few::new();
-    let bytes = ops.len().saturating_mul(size_of::<T>());
-    list.try_reserve(ops.len()).map_err(|_| memory::exhausted(bytes, "a batch"))?;
-    Ok(list)
-}
+/// What lists of changes are for, in errors.
+const WHAT: &str = "a batch";
 
 /// Different keys of one batch can have one hash.
 fn mark_collisions(ops: &mut [Op<'_>]) {

@@ -85,28 +85,28 @@ fn event_of(why: Departure) -> EventKind {
 }
 
 impl State {
-    /// What becomes of a call that takes room on the disk: if it was refused because that is full,
-    /// makes room, on this thread, and does it `again`. No lock may be held.
+    /// Makes a call that takes room on the disk. If it is refused because the disk is full, makes
+    /// room, on this thread, and makes it again. No lock may be held.
     ///
     /// # Errors
     /// Those of the call; those of making room.
     pub(super) fn with_room<T>(
         &self,
         want: Want,
-        first: Result<T>,
-        mut again: impl FnMut() -> Result<T>,
+        mut call: impl FnMut() -> Result<T>,
     ) -> Result<T> {
-        let mut result = first;
-        for tried in 0..TRIES {
-            if !is_full(&result) || !self.free_room(want, tried == 0)? {
-                break;
+        let mut tried = 0;
+        loop {
+            let result = call();
+            if !is_full(&result) || tried == TRIES || !self.free_room(want, tried == 0)? {
+                return result;
             }
-            result = again();
+            tried += 1;
         }
-        result
     }
 
     /// False if there is nothing to be had.
+    #[cold]
     fn free_room(&self, want: Want, is_first: bool) -> Result<bool> {
         let Some(cold) = &self.cold else { return Ok(false) };
         let host = Rewriting::new(self, &|| true);

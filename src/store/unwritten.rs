@@ -5,9 +5,10 @@
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
 use super::state::{Effects, State};
-use crate::cold::{Change, Cold, Draft, Few, Kind, Promised, Want};
+use crate::cold::{Change, Cold, Draft, Kind, Promised, Want};
 use crate::error::Result;
 use crate::hot::Entry;
+use crate::memory::Few;
 
 /// Charge of the entries that are written in one go.
 const FLUSH_BYTES: u64 = 1 << 20;
@@ -49,8 +50,7 @@ impl State {
         let entries = self.hot.oldest_unwritten(FLUSH_BYTES);
         for entry in &entries {
             let want = Want::Value((entry.key().len() + entry.value().len()) as u64);
-            let first = self.flush_one(cold, entry);
-            self.with_room(want, first, || self.flush_one(cold, entry))?;
+            self.with_room(want, || self.flush_one(cold, entry))?;
         }
         Ok(!entries.is_empty())
     }

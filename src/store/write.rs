@@ -171,7 +171,7 @@ impl State {
         let timer = self.counters.start(Operation::Clear);
         let cleared = self
             .check_writable()
-            .and_then(|()| self.with_room(Want::Deletion, self.clear_both(), || self.clear_both()));
+            .and_then(|()| self.with_room(Want::Deletion, || self.clear_both()));
         timer.finish(cleared.is_ok());
         cleared?;
         self.work.wake();

@@ -3,7 +3,8 @@
 
 use crate::codec::manifest::Manifest;
 use crate::cold::{Change, Cold, ColdOptions, Compression, Departed, Draft, Found, Host, Kind};
-use crate::cold::{Few, Location, Want};
+use crate::cold::{Location, Want};
+use crate::memory::Few;
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
