@@ -76,15 +76,6 @@ impl Keydir {
         self.shards.iter().map(|shard| shard.lock()).collect()
     }
 
-    /// Makes sure that an entry of `hash` can be inserted later, whatever others do meanwhile.
-    ///
-    /// # Errors
-    /// `OutOfMemory`.
-    pub fn promise(&self, hash: u64) -> Result<Promised<'_>> {
-        self.lock_for(hash).promise()?;
-        Ok(Promised { keydir: self, hash })
-    }
-
     /// Number of entries.
     pub fn len(&self) -> u64 {
         self.shards.iter().map(|shard| shard.lock().len as u64).sum()
@@ -94,27 +85,6 @@ impl Keydir {
     pub fn memory_bytes(&self) -> u64 {
         let tables: usize = self.shards.iter().map(|shard| shard.lock().memory_bytes()).sum();
         tables as u64 + (SHARDS * size_of::<Mutex<Shard>>()) as u64
-    }
-}
-
-/// Room in the keydir for one more entry. It is given back when this is dropped.
-#[must_use = "the room is given back when this is dropped"]
-pub struct Promised<'a> {
-    keydir: &'a Keydir,
-    hash: u64,
-}
-
-impl Promised<'_> {
-    /// The entry was inserted.
-    pub fn used(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Promised<'_> {
-    fn drop(&mut self) {
-        let mut shard = self.keydir.lock_for(self.hash);
-        shard.promised = shard.promised.saturating_sub(1);
     }
 }
 
@@ -184,8 +154,12 @@ impl Shard {
         Ok(())
     }
 
-    /// Makes room for one more entry than there are and were promised.
-    fn promise(&mut self) -> Result<()> {
+    /// Makes sure that one more entry than there are and were promised can be inserted later, whatever
+    /// others do meanwhile.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn promise(&mut self) -> Result<()> {
         let wanted = self.len + self.promised;
         if wanted * 20 >= self.homes * 17 {
             self.resize((self.homes * 6 / 5).max(HOMES_MIN).max((wanted * 20).div_ceil(17) + 1))?;
@@ -197,6 +171,11 @@ impl Shard {
         }
         self.promised += 1;
         Ok(())
+    }
+
+    /// An entry that was promised is not inserted after all.
+    pub fn take_promise_back(&mut self) {
+        self.promised = self.promised.saturating_sub(1);
     }
 
     /// Replaces the `index`th location of `hash`; returns the old one.

@@ -27,7 +27,7 @@ use super::stage::{STAGED_BYTES_MAX, Stage};
 use super::syncer::Syncer;
 use super::tail::Tail;
 use super::unsynced::Unsynced;
-use crate::codec::record::{HEADER_BYTES, Header, Kind};
+use crate::codec::record::{HEADER_BYTES, Kind};
 use crate::codec::segment::{SegmentHeader, SegmentKind};
 use crate::codec::stage::RING_BYTES;
 use crate::error::{Error, Result};
@@ -118,8 +118,9 @@ impl Log {
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
-    pub fn append(&self, drafts: &[Draft<'_>], through: bool) -> Result<Appended> {
-        let deletes = |draft: &Draft<'_>| matches!(draft.kind, Kind::Tombstone | Kind::Clear);
+    pub fn append(&self, drafts: &mut [Draft<'_>], through: bool) -> Result<Appended> {
+        let deletes =
+            |draft: &Draft<'_>| matches!(draft.header.kind, Kind::Tombstone | Kind::Clear);
         let needs_reserve = drafts.iter().all(deletes);
         loop {
             match self.append_once(drafts, through, needs_reserve) {
@@ -131,32 +132,28 @@ impl Log {
 
     /// True if the reserve has given room for what deletes.
     fn may_retry(&self, error: &Error, drafts: &[Draft<'_>]) -> bool {
-        let bytes: u64 = drafts.iter().map(|draft| draft.header().record_bytes()).sum();
+        let bytes: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
         let pending = self.active().map_or(0, |active| active.file().pending_bytes());
         self.reserve.may_help(error, bytes + pending, Need::Deletion)
     }
 
     fn append_once(
         &self,
-        drafts: &[Draft<'_>],
+        drafts: &mut [Draft<'_>],
         through: bool,
         needs_reserve: bool,
     ) -> Result<Appended> {
-        // The checksums of the bodies, which cost most, are made before any lock is taken.
-        let mut records = memory::few(drafts.len(), "a batch")?;
-        drafts.iter().for_each(|draft| records.push((draft.header(), Location::default())));
-        let bytes = records.iter().map(|(header, _)| header.record_bytes()).sum();
+        let bytes = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
         let reserved = tail.reserve(bytes, !needs_reserve, &self.reserve);
         if !needs_reserve {
             reserved?;
         }
         let start = tail.offset;
-        self.place(&segment, &mut tail, &mut records);
-        let appended = Appended { segment, ticket: tail.ticket + 1, records };
+        self.place(&segment, &mut tail, drafts);
         let written = match self.may_stage(&mut tail, now, bytes) && !through {
-            true => self.stage(&mut tail, start, drafts, &appended),
-            false => self.write(&mut tail, drafts, &appended),
+            true => self.stage(&mut tail, start, drafts, &segment),
+            false => self.write(&mut tail, drafts, &segment),
         };
         if let Err(error) = written {
             tail.offset = start;
@@ -165,8 +162,8 @@ impl Log {
             return Err(error);
         }
         tail.ticket += 1;
-        tail.unsynced.add(&appended.segment, bytes, now);
-        Ok(appended)
+        tail.unsynced.add(&segment, bytes, now);
+        Ok(Appended { segment, ticket: tail.ticket })
     }
 
     /// The log's end, the active segment, into which `bytes` more fit, and the time.
@@ -207,18 +204,18 @@ impl Log {
         tail: &mut Tail,
         start: u64,
         drafts: &[Draft<'_>],
-        appended: &Appended,
+        segment: &Segment,
     ) -> Result<()> {
-        let file = appended.segment.file();
+        let file = segment.file();
         let bytes = usize::try_from(tail.offset - start).unwrap_or(usize::MAX);
         if start + bytes as u64 > file.flushed() + RING_BYTES as u64 {
             file.flush(&[])?;
         }
-        let Some(stage) = &mut tail.stage else { return self.write(tail, drafts, appended) };
+        let Some(stage) = &mut tail.stage else { return self.write(tail, drafts, segment) };
         let mut kept = Ok(());
         file.push(
             bytes,
-            |pending| encode_all(drafts, appended, pending),
+            |pending| encode_all(drafts, segment, pending),
             |added| kept = stage.put(start, added),
         )?;
         if kept.is_ok() {
@@ -229,7 +226,7 @@ impl Log {
         if let Err(error) = file.flush(&[]) {
             // The stage stays: what was staged before would be lost with the process.
             file.pop(bytes);
-            self.cut(tail, &appended.segment);
+            self.cut(tail, segment);
             return Err(error);
         }
         tail.leave_stage(&*self.disk, self.clock.coarse());
@@ -253,11 +250,12 @@ impl Log {
     }
 
     /// Writes the records to the file, with what is pending before them.
-    fn write(&self, tail: &mut Tail, drafts: &[Draft<'_>], appended: &Appended) -> Result<()> {
-        let file = appended.segment.file();
-        let written = match (drafts, &appended.records[..]) {
-            ([draft], [(header, location)]) => {
-                let head = header.encode(appended.segment.place(location.offset()));
+    fn write(&self, tail: &mut Tail, drafts: &[Draft<'_>], segment: &Segment) -> Result<()> {
+        let file = segment.file();
+        let written = match drafts {
+            [draft] => {
+                let header = &draft.header;
+                let head = header.encode(segment.place(draft.location.offset()));
                 let expiry = draft.expires_at.to_le_bytes();
                 let expiry = &expiry[..if header.expires { 8 } else { 0 }];
                 let end = HEADER_BYTES + header.body_bytes();
@@ -266,15 +264,14 @@ impl Log {
             }
             _ => {
                 let mut bytes = Vec::new();
-                let all: u64 =
-                    appended.records.iter().map(|(header, _)| header.record_bytes()).sum();
+                let all: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
                 let room = usize::try_from(all).unwrap_or(usize::MAX);
                 memory::grow(&mut bytes, room, "what is written at once")?;
-                encode_all(drafts, appended, &mut bytes);
+                encode_all(drafts, segment, &mut bytes);
                 file.flush(&[&bytes])
             }
         };
-        written.inspect_err(|_| self.cut(tail, &appended.segment))
+        written.inspect_err(|_| self.cut(tail, segment))
     }
 
     /// After a failed write.
@@ -285,11 +282,9 @@ impl Log {
     }
 
     /// Gives each record its sequence and its location.
-    fn place(&self, segment: &Segment, tail: &mut Tail, records: &mut [(Header, Location)]) {
-        for (header, location) in records {
-            if header.sequence == 0 {
-                header.sequence = self.sequences.take();
-            }
+    fn place(&self, segment: &Segment, tail: &mut Tail, drafts: &mut [Draft<'_>]) {
+        for Draft { header, sequence, location, .. } in drafts {
+            header.sequence = if *sequence == 0 { self.sequences.take() } else { *sequence };
             let bytes = header.record_bytes();
             *location = Location::new(segment.slot(), tail.offset, bytes);
             tail.offset += bytes;

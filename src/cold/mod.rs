@@ -46,15 +46,12 @@ pub mod warm;
 #[cfg(test)]
 mod tests;
 
-pub use self::change::{Change, Located};
+pub use self::change::{Change, Current};
 pub use self::compaction::{Departed, Departure, Host, Rewritten};
 pub use self::contents::{check as check_contents, check_empty};
-pub use self::draft::Draft;
-pub use self::keydir::Promised;
 pub use self::location::Location;
 pub use self::lookup::Held;
 pub use self::read::Found;
 pub use self::room::Want;
 pub use self::tier::{Cold, ColdOptions};
 pub use crate::codec::compress::Compression;
-pub use crate::codec::record::Kind;

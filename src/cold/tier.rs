@@ -28,6 +28,8 @@ pub struct ColdOptions {
     pub compression: Compression,
     /// Length of a segment in bytes.
     pub segment_bytes_max: u64,
+    /// How many bytes the files may have together; 0: any.
+    pub capacity: u64,
     /// Whether anything is synced unasked.
     pub sync: bool,
     /// How long what was appended may wait for a sync, in milliseconds; `u64::MAX`: for ever.

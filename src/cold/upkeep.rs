@@ -20,6 +20,7 @@ use crate::codec::segment::SegmentKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
 use crate::time::{Moment, SAME_MS};
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -343,11 +344,10 @@ impl Cold {
             return Ok(());
         }
         // It may come to stand in the next segment, and then vouches for nothing there.
-        let marker = Draft::marker(Kind::Synced, position.offset);
-        let appended = log.append(&[Draft { sequence: position.segment, ..marker }], false)?;
-        for (header, location) in &appended.records {
-            appended.segment.note(header, *location, 0);
-        }
+        let mut marker = Draft::marker(Kind::Synced, position.offset);
+        marker.sequence = position.segment;
+        let appended = log.append(slice::from_mut(&mut marker), false)?;
+        appended.segment.note(&marker.header, marker.location, 0);
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 
 use super::commit::check_value;
 use super::events::{Event, EventKind};
-use super::op::Op;
+use super::op::{Op, Ops};
 use super::state::{Effects, State};
 use super::write::StoreOptions;
+use crate::cold::Change;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BATCH_BYTES_MAX, KEY_BYTES_MAX};
 use crate::memory;
@@ -23,6 +24,9 @@ struct BatchOp {
     value: Option<Vec<u8>>,
     options: StoreOptions,
 }
+
+/// The last change of each key, each with what the store asks of it.
+type FinalOps<'b> = (Vec<Change<'b>>, Vec<Op<'b>>);
 
 impl Batch {
     /// An empty batch.
@@ -71,63 +75,65 @@ impl State {
     /// `NoSpace`, `Io`, `ReadOnly`, `TooLarge`, `OutOfMemory`: nothing is done.
     pub fn write(&self, batch: &Batch, sync: bool) -> Result<bool> {
         self.check_writable()?;
-        let Some(mut ops) = self.final_ops(batch)? else { return Ok(false) };
+        let Some((mut changes, mut ops)) = self.final_ops(batch)? else { return Ok(false) };
         let sync = sync || batch.ops.iter().any(|op| op.options.sync);
         let mut effects = Effects::default();
         let committed = match ops.is_empty() {
             true => Ok(None),
-            false => self.commit(&mut ops, sync, &mut effects),
+            false => {
+                let ops = Ops { changes: &mut changes, ops: &mut ops };
+                self.commit(ops, sync, &mut effects)
+            }
         };
         self.finish(effects);
         if committed?.is_some() {
             return Ok(false);
         }
-        ops.iter().for_each(|op| self.tell_change(op));
+        changes.iter().zip(&ops).for_each(|(change, op)| self.tell_change(change, op));
         Ok(true)
     }
 
     /// The last change of each key, with the condition of its first; `None` if a condition cannot
     /// be met because of what the batch itself does before.
-    fn final_ops<'b>(&self, batch: &'b Batch) -> Result<Option<Vec<Op<'b>>>> {
+    fn final_ops<'b>(&self, batch: &'b Batch) -> Result<Option<FinalOps<'b>>> {
         let mut places: HashMap<&[u8], usize> = HashMap::new();
-        let mut ops: Vec<Op<'b>> = Vec::new();
+        let (mut changes, mut ops): FinalOps<'b> = (Vec::new(), Vec::new());
         let (count, what) = (batch.ops.len(), "the changes of a batch");
+        memory::grow(&mut changes, count, what)?;
         memory::grow(&mut ops, count, what)?;
         let bytes = count * size_of::<(&[u8], usize)>();
         places.try_reserve(count).map_err(|_| memory::exhausted(bytes, what))?;
         for BatchOp { key, value, options } in &batch.ops {
             let expires_at = self.expiry_after(options.ttl_ms);
             let place = *places.entry(key).or_insert(ops.len());
-            if let Some(earlier) = ops.get_mut(place) {
+            let StoreOptions { if_version, cold_only, .. } = *options;
+            if let (Some(earlier), Some(op)) = (changes.get_mut(place), ops.get_mut(place)) {
                 let is_absent = earlier.value.is_none();
-                if options.if_version.is_some_and(|wanted| !(is_absent && wanted == 0)) {
+                if if_version.is_some_and(|wanted| !(is_absent && wanted == 0)) {
                     return Ok(None);
                 }
                 earlier.value = value.as_deref();
                 earlier.expires_at = expires_at;
-                earlier.cold_only = options.cold_only;
+                op.cold_only = cold_only;
                 continue;
             }
-            let mut op = Op::new(self.key(key)?, value.as_deref());
-            op.expires_at = expires_at;
-            op.if_version = options.if_version;
-            op.cold_only = options.cold_only;
-            ops.push(op);
+            changes.push(Change::new(self.key(key)?, value.as_deref(), expires_at));
+            ops.push(Op { if_version, cold_only, ..Op::default() });
         }
-        Ok(Some(ops))
+        Ok(Some((changes, ops)))
     }
 
-    fn tell_change(&self, op: &Op<'_>) {
-        let kind = match op.value {
+    fn tell_change(&self, change: &Change<'_>, op: &Op<'_>) {
+        let kind = match change.value {
             Some(_) => EventKind::ItemStored,
             None if op.existed => EventKind::ItemDeleted,
             None => return,
         };
         self.events.emit(&Event {
-            key: op.key.bytes(),
-            value: op.value,
-            version: op.version,
-            expires_at: op.expires_at,
+            key: change.key.bytes(),
+            value: change.value,
+            version: change.version,
+            expires_at: change.expires_at,
             ..Event::of(kind)
         });
     }

@@ -12,15 +12,15 @@
 //! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What was
 //!    appended is published: a call that failed would otherwise take effect at the next open.
 
-use super::op::Op;
+use super::op::{Op, Ops};
 use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::Tier;
-use crate::cold::{Change, Cold, Draft, Promised, Want};
+use crate::cold::{Change, Cold, Current, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Room;
+use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
-use crate::memory::{self, Few};
 use crate::time::{Clock, Expiry};
 
 impl State {
@@ -31,65 +31,67 @@ impl State {
     /// Nothing was changed then.
     pub(super) fn commit(
         &self,
-        ops: &mut [Op<'_>],
+        mut ops: Ops<'_, '_>,
         sync: bool,
         effects: &mut Effects,
     ) -> Result<Option<u64>> {
-        let bytes = |op: &Op<'_>| (op.key.bytes().len() + op.value.map_or(0, <[u8]>::len)) as u64;
-        self.wait_for_room(|| ops.iter().map(bytes).sum());
-        let want = match ops.iter().any(|op| op.value.is_some()) {
-            true => Want::Value(ops.iter().map(bytes).sum()),
+        let bytes = |change: &Change<'_>| {
+            (change.key.bytes().len() + change.value.map_or(0, <[u8]>::len)) as u64
+        };
+        let bytes = ops.changes.iter().map(bytes).sum();
+        self.wait_for_room(bytes);
+        let want = match ops.changes.iter().any(|change| change.value.is_some()) {
+            true => Want::Value(bytes),
             false => Want::Deletion,
         };
-        self.with_room(want, || self.commit_once(ops, sync, effects))
+        self.with_room(want, || self.commit_once(ops.borrow(), sync, effects))
     }
 
     fn commit_once(
         &self,
-        ops: &mut [Op<'_>],
+        mut ops: Ops<'_, '_>,
         sync: bool,
         effects: &mut Effects,
     ) -> Result<Option<u64>> {
-        let stripes = self.stripes(ops.iter().map(|op| op.key.hash()));
-        for op in ops.iter_mut() {
-            let current = self.look(op)?;
+        let stripes = self.stripes(ops.keys().map(Key::hash));
+        for (change, op) in ops.iter_mut() {
+            let current = self.look(change, op)?;
             if !op.may_change(current) {
                 return Ok(Some(current));
             }
         }
-        mark_collisions(ops);
         match &self.cold {
-            Some(cold) => self.commit_cold(cold, ops, sync, effects)?,
-            None => self.commit_hot(ops, effects)?,
+            Some(cold) => self.commit_cold(cold, &mut ops, sync, effects)?,
+            None => self.commit_hot(&mut ops, effects)?,
         }
         if self.loads.are_running() {
-            ops.iter().for_each(|op| self.loads.forget(op.key.bytes()));
+            ops.keys().for_each(|key| self.loads.forget(key.bytes()));
         }
         drop(stripes);
         Ok(None)
     }
 
     /// Finds out what the change meets; returns the key's version, 0 if it is absent.
-    pub(super) fn look(&self, op: &mut Op<'_>) -> Result<u64> {
+    pub(super) fn look(&self, change: &mut Change<'_>, op: &mut Op<'_>) -> Result<u64> {
         op.replaced = Room::default();
+        let hash = change.key.hash();
         let in_hot = match self.hot.is_enabled() {
-            true => self.hot.lock(self.hot.shard_index(op.key.hash())).peek(&op.key).map(|entry| {
+            true => self.hot.lock(self.hot.shard_index(hash)).peek(&change.key).map(|entry| {
                 op.replaced = Room::of_entry(entry.charge());
                 (entry.version(), entry.expiry().ms(), entry.is_unwritten())
             }),
             false => None,
         };
         if let Some(cold) = &self.cold {
-            // What hot has written is in cold, so the keydir's only entry is this key's.
-            let is_only = in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten);
-            op.located = cold.locate(&op.key, is_only);
+            // What hot has written is in cold, so cold's only entry is this key's.
+            cold.look(change, in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten));
         }
-        let (version, expires_at) = match (in_hot, op.located.known) {
+        let (version, expires_at) = match (in_hot, change.current) {
             (Some((version, expires_at, _)), _) => (version, expires_at),
-            (None, Some(known)) => known,
-            (None, None) => (0, 0),
+            (None, Current::Value { version, expires_at }) => (version, expires_at),
+            (None, _) => (0, 0),
         };
-        let is_damaged = in_hot.is_none() && op.located.is_damaged();
+        let is_damaged = in_hot.is_none() && change.current == Current::Damaged;
         if is_damaged && op.if_version.is_some() {
             let sentence = "the key's record is damaged and its version unknown; store it without \
                             a condition, or delete it";
@@ -102,56 +104,21 @@ impl State {
     fn commit_cold(
         &self,
         cold: &Cold,
-        ops: &mut [Op<'_>],
+        ops: &mut Ops<'_, '_>,
         sync: bool,
         effects: &mut Effects,
     ) -> Result<()> {
-        let mut drafts: Few<Draft<'_>> = memory::few(ops.len(), WHAT)?;
-        for op in ops.iter().filter(|op| op.has_record()) {
-            if let Some(before) = drafts.last_mut() {
-                before.chained = true;
-            }
-            drafts.push(op.draft());
-        }
-        self.check_record(&drafts)?;
-        let mut changes: Few<Change> = memory::few(drafts.len(), WHAT)?;
-        let mut promises: Few<Promised<'_>> = memory::few(drafts.len(), WHAT)?;
-        for op in ops.iter().filter(|op| op.value.is_some() && op.located.index.is_none()) {
-            promises.push(cold.promise(&op.key)?);
-        }
-        let prepared = self.prepare(ops, effects)?;
+        let in_hot = self.prepare(ops, effects)?;
         let timer = self.counters.start_tier(Tier::Cold);
-        let appended = match drafts.is_empty() {
-            true => None,
-            false => Some(cold.append(&drafts, self.is_synced(sync))?),
-        };
-        if let Some(appended) = &appended {
-            self.sync_if(cold, appended.ticket, sync)?;
-        }
+        let in_cold = cold.prepare(ops.changes, self.is_synced(sync))?;
         timer.finish(true);
-        let mut records = appended.as_ref().map_or(&[][..], |appended| &appended.records).iter();
-        for op in ops.iter_mut().filter(|op| op.has_record()) {
-            let Some((header, location)) = records.next() else { break };
-            op.set_version(header.sequence);
-            changes.push(Change {
-                header: *header,
-                location: *location,
-                expires_at: op.expires_at,
-                index: op.located.index,
-            });
-        }
-        self.publish(ops, prepared, effects, || {
-            if let Some(appended) = &appended {
-                cold.publish(&appended.segment, &mut changes);
-            }
-        });
-        promises.into_iter().for_each(Promised::used);
+        self.publish(ops, in_hot, effects, |changes| cold.publish(&in_cold, changes));
         Ok(())
     }
 
-    fn commit_hot(&self, ops: &mut [Op<'_>], effects: &mut Effects) -> Result<()> {
-        for op in ops.iter_mut() {
-            op.version = self.take_version()?;
+    fn commit_hot(&self, ops: &mut Ops<'_, '_>, effects: &mut Effects) -> Result<()> {
+        for change in ops.changes.iter_mut() {
+            change.version = self.take_version()?;
         }
         let prepared = self.prepare(ops, effects)?;
         if self.publish_hot(ops, prepared, effects)? {
@@ -169,13 +136,6 @@ impl State {
         asked || self.options.durability == Durability::Sync
     }
 
-    pub(super) fn sync_if(&self, cold: &Cold, ticket: u64, asked: bool) -> Result<()> {
-        match self.is_synced(asked) {
-            true => cold.sync_to(ticket),
-            false => Ok(()),
-        }
-    }
-
     /// When what is stored now ends. The files tell the time before anything expires by it:
     /// otherwise what was stored under a clock that was ahead would outlive a crash by as much.
     pub(super) fn expiry_after(&self, ttl_ms: u64) -> u64 {
@@ -189,37 +149,6 @@ impl State {
             let _ = cold.keep_time();
         }
         Expiry::after(moment.wall, ttl_ms).ms()
-    }
-
-    /// Under a bound on disk a record must fit into one of its small segments.
-    fn check_record(&self, drafts: &[Draft<'_>]) -> Result<()> {
-        let bytes: u64 = drafts.iter().map(|d| (d.key.len() + d.value.len() + 48) as u64).sum();
-        let limit = self.options.segment_bytes();
-        if self.options.cold_capacity == 0 || bytes <= limit {
-            return Ok(());
-        }
-        let sentence = format!(
-            "{bytes} bytes at once do not fit into a segment of {limit}; raise cold_capacity"
-        );
-        Err(Error::new(ErrorKind::TooLarge, sentence))
-    }
-}
-
-/// What lists of changes are for, in errors.
-const WHAT: &str = "a batch";
-
-/// Different keys of one batch can have one hash.
-fn mark_collisions(ops: &mut [Op<'_>]) {
-    if ops.len() < 2 {
-        return;
-    }
-    let mut order: Vec<_> = (0..ops.len()).collect();
-    order.sort_unstable_by_key(|index| ops[*index].key.hash());
-    for pair in order.windows(2) {
-        if ops[pair[0]].key.hash() == ops[pair[1]].key.hash() {
-            ops[pair[0]].located.collides = true;
-            ops[pair[1]].located.collides = true;
-        }
     }
 }
 

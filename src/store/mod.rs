@@ -202,6 +202,7 @@ fn open_cold(
     let cold_options = ColdOptions {
         compression: options.compression,
         segment_bytes_max: options.segment_bytes(),
+        capacity: options.cold_capacity,
         sync: options.sync_interval_ms != 0 || options.durability == Durability::Sync,
         unsynced_ms_max: match options.sync_interval_ms {
             0 => u64::MAX,

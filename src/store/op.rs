@@ -1,26 +1,20 @@
-//! One key's change, from what the caller asks for to what is known of it when it is published.
+//! Changes of keys, from what the caller asks for to what is known of them when they are published.
 
-use crate::cold::{Draft, Kind, Located};
+use crate::cold::Change;
 use crate::hot::{Entry, Room};
 use crate::key::Key;
 
-/// One key's change.
+/// What the store asks and knows of one key's change, beside the change itself.
+#[derive(Default)]
 pub(super) struct Op<'a> {
-    pub(super) key: Key<'a>,
-    /// The new value; `None` to delete.
-    pub(super) value: Option<&'a [u8]>,
-    pub(super) expires_at: u64,
     pub(super) if_version: Option<u64>,
-    pub(super) cold_only: bool,
     /// Asked when nobody can change the key: false to leave it.
     pub(super) gate: Option<&'a dyn Fn() -> bool>,
-    /// The new version, once there is one.
-    pub(super) version: u64,
+    pub(super) cold_only: bool,
     /// Whether the key had a value.
     pub(super) existed: bool,
     /// Whether cold gets it later.
     pub(super) unwritten: bool,
-    pub(super) located: Located,
     /// The room of what hot had of the key when it was looked at.
     pub(super) replaced: Room,
     /// What the new entry is charged; 0 if none enters hot.
@@ -28,54 +22,35 @@ pub(super) struct Op<'a> {
     pub(super) entry: Option<Entry>,
 }
 
-impl<'a> Op<'a> {
-    pub(super) fn new(key: Key<'a>, value: Option<&'a [u8]>) -> Self {
-        Self {
-            key,
-            value,
-            expires_at: 0,
-            if_version: None,
-            cold_only: false,
-            gate: None,
-            version: 0,
-            existed: false,
-            unwritten: false,
-            located: Located::default(),
-            replaced: Room::default(),
-            charge: 0,
-            entry: None,
-        }
-    }
-
+impl Op<'_> {
     /// Whether the change's condition holds for a key of that version.
     pub(super) fn may_change(&self, current: u64) -> bool {
         self.if_version.is_none_or(|wanted| wanted == current)
             && self.gate.is_none_or(|gate| gate())
     }
+}
 
-    /// The change is appended, and has its version.
-    pub(super) fn set_version(&mut self, version: u64) {
-        self.version = version;
-        if let Some(entry) = &mut self.entry {
-            entry.set_version(version);
-        }
+/// Changes that happen at one instant: in each tier's list the same key has the same index.
+pub(super) struct Ops<'s, 'a> {
+    pub(super) changes: &'s mut [Change<'a>],
+    pub(super) ops: &'s mut [Op<'a>],
+}
+
+impl<'s, 'a> Ops<'s, 'a> {
+    /// The same, for a while.
+    pub(super) fn borrow(&mut self) -> Ops<'_, 'a> {
+        Ops { changes: self.changes, ops: self.ops }
     }
 
-    /// Whether the change needs a record: not to delete what cold does not have.
-    pub(super) fn has_record(&self) -> bool {
-        self.value.is_some() || self.located.index.is_some()
+    pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = &Key<'a>> {
+        self.changes.iter().map(|change| &change.key)
     }
 
-    pub(super) fn draft(&self) -> Draft<'a> {
-        Draft {
-            kind: if self.value.is_some() { Kind::Value } else { Kind::Tombstone },
-            key: self.key.bytes(),
-            hash: self.key.hash(),
-            value: self.value.unwrap_or_default(),
-            expires_at: self.expires_at,
-            collides: self.located.collides,
-            sequence: self.version,
-            chained: false,
-        }
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Change<'a>, &Op<'a>)> {
+        self.changes.iter().zip(self.ops.iter())
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut Change<'a>, &mut Op<'a>)> {
+        self.changes.iter_mut().zip(self.ops.iter_mut())
     }
 }

@@ -2,11 +2,13 @@
 //! enters both tiers at one instant.
 
 use super::events::EventKind;
-use super::op::Op;
+use super::op::{Op, Ops};
 use super::state::{Effects, State};
 use crate::buffer::Buffer;
+use crate::cold::Change;
 use crate::error::Result;
 use crate::hot::{Entry, Guards, Reservation, Room};
+use crate::key::Key;
 use crate::time::Expiry;
 
 /// What changes need in hot, taken before anything is appended.
@@ -24,7 +26,7 @@ impl State {
     /// `OutOfMemory`: nothing was changed, but that something may have been evicted.
     pub(super) fn prepare(
         &self,
-        ops: &mut [Op<'_>],
+        ops: &mut Ops<'_, '_>,
         effects: &mut Effects,
     ) -> Result<Prepared<'_>> {
         let mut room = self.hot.reservation();
@@ -39,16 +41,16 @@ impl State {
     /// Changes both tiers at one instant. What cannot be hot is in cold alone.
     pub(super) fn publish(
         &self,
-        ops: &mut [Op<'_>],
+        ops: &mut Ops<'_, '_>,
         mut prepared: Prepared<'_>,
         effects: &mut Effects,
-        publish_cold: impl FnOnce(),
+        publish_cold: impl FnOnce(&[Change<'_>]),
     ) {
         if !self.hot.is_enabled() {
-            return publish_cold();
+            return publish_cold(ops.changes);
         }
         let mut shards = self.lock_shards(ops, &mut prepared, effects);
-        publish_cold();
+        publish_cold(ops.changes);
         self.enter(ops, &mut shards, prepared, effects);
     }
 
@@ -59,7 +61,7 @@ impl State {
     /// `OutOfMemory`: nothing was changed.
     pub(super) fn publish_hot(
         &self,
-        ops: &mut [Op<'_>],
+        ops: &mut Ops<'_, '_>,
         mut prepared: Prepared<'_>,
         effects: &mut Effects,
     ) -> Result<bool> {
@@ -70,9 +72,9 @@ impl State {
         if !prepared.fits {
             return Ok(false);
         }
-        let entering = || ops.iter().filter(|op| op.entry.is_some());
-        let hashes = entering().map(|op| op.key.hash());
-        shards.reserve(hashes, entering().any(|op| op.unwritten))?;
+        let entering = || ops.iter().filter(|(_, op)| op.entry.is_some());
+        let hashes = entering().map(|(change, _)| change.key.hash());
+        shards.reserve(hashes, entering().any(|(_, op)| op.unwritten))?;
         self.enter(ops, &mut shards, prepared, effects);
         Ok(true)
     }
@@ -80,15 +82,15 @@ impl State {
     /// Locks the hot shards of all keys, when there is room for their new entries or none can be had.
     fn lock_shards(
         &self,
-        ops: &[Op<'_>],
+        ops: &Ops<'_, '_>,
         prepared: &mut Prepared<'_>,
         effects: &mut Effects,
     ) -> Guards<'_> {
         loop {
-            let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
+            let mut shards = self.hot.lock_for(ops.keys().map(Key::hash));
             let mut needed = Room::default();
-            for op in ops.iter().filter(|op| op.entry.is_some()) {
-                needed.add(shards.of(op.key.hash()).needed(&op.key, op.charge));
+            for (Change { key, .. }, op) in ops.iter().filter(|(_, op)| op.entry.is_some()) {
+                needed.add(shards.of(key.hash()).needed(key, op.charge));
             }
             let is_covered = prepared.room.cover(needed);
             if is_covered || !prepared.fits {
@@ -97,7 +99,7 @@ impl State {
             }
             // What was to be replaced has left meanwhile, and its room is missing. The others are
             // used, so as not to be evicted for their own successors.
-            ops.iter().for_each(|op| shards.of(op.key.hash()).touch(&op.key));
+            ops.keys().for_each(|key| shards.of(key.hash()).touch(key));
             drop(shards);
             prepared.fits = self.hot.make_room(&mut prepared.room, needed, &mut effects.evicted);
         }
@@ -106,17 +108,20 @@ impl State {
     /// Puts the new entries into the locked shards, and takes the old ones out.
     fn enter(
         &self,
-        ops: &mut [Op<'_>],
+        ops: &mut Ops<'_, '_>,
         shards: &mut Guards<'_>,
         Prepared { mut room, .. }: Prepared<'_>,
         effects: &mut Effects,
     ) {
         let now = self.now();
-        for op in ops {
-            let shard = shards.of(op.key.hash());
+        for (Change { key, version, .. }, op) in ops.iter_mut() {
+            let shard = shards.of(key.hash());
             let replaced = match op.entry.take() {
-                Some(entry) => shard.insert(&op.key, entry, &mut room, now),
-                None => shard.remove(&op.key),
+                Some(mut entry) => {
+                    entry.set_version(*version);
+                    shard.insert(key, entry, &mut room, now)
+                }
+                None => shard.remove(key),
             };
             if let Some(replaced) = replaced {
                 effects.replaced.push(replaced);
@@ -128,18 +133,18 @@ impl State {
     /// have it; true if that is all.
     fn make_room(
         &self,
-        ops: &mut [Op<'_>],
+        ops: &mut Ops<'_, '_>,
         room: &mut Reservation<'_>,
         effects: &mut Effects,
     ) -> bool {
         let (mut fit, mut sum) = (true, Room::default());
-        for op in ops {
+        for (change, op) in ops.iter_mut() {
             let enters = !(op.cold_only && self.cold.is_some());
             op.charge = 0;
-            let Some(value) = op.value.filter(|_| enters) else { continue };
+            let Some(value) = change.value.filter(|_| enters) else { continue };
             let charge = Entry::charge_of(
-                op.key.bytes().len() + value.len(),
-                Expiry::from_ms(op.expires_at),
+                change.key.bytes().len() + value.len(),
+                Expiry::from_ms(change.expires_at),
             );
             let mut with_this = sum;
             with_this.add(Room::of_entry(charge).beyond(op.replaced));
@@ -153,16 +158,16 @@ impl State {
     }
 
     /// Makes the entries of those changes that have room.
-    fn make_entries(&self, ops: &mut [Op<'_>], effects: &mut Effects) -> Result<()> {
-        for op in ops {
-            op.entry = match op.value {
+    fn make_entries(&self, ops: &mut Ops<'_, '_>, effects: &mut Effects) -> Result<()> {
+        for (change, op) in ops.iter_mut() {
+            op.entry = match change.value {
                 Some(value) if op.charge != 0 => {
-                    let parts = [op.key.bytes(), value];
+                    let parts = [change.key.bytes(), value];
                     let buffer = match self.recycle(effects, &parts) {
                         Some(buffer) => buffer,
                         None => Buffer::from_parts(&parts)?,
                     };
-                    new_entry(op, buffer)
+                    new_entry(change, op, buffer)
                 }
                 _ => None,
             };
@@ -185,10 +190,11 @@ impl State {
 }
 
 /// The entry of a new value, in a buffer of its own; `None` if it is too long for one.
-fn new_entry(op: &Op<'_>, buffer: Buffer) -> Option<Entry> {
-    let (split, end) = (op.key.bytes().len(), buffer.bytes().len());
-    let expiry = Expiry::from_ms(op.expires_at);
-    let entry = Entry::new(buffer, 0..split, split..end, op.key.hash(), op.version, expiry);
+fn new_entry(change: &Change<'_>, op: &Op<'_>, buffer: Buffer) -> Option<Entry> {
+    let Change { key, version, expires_at, .. } = change;
+    let (split, end) = (key.bytes().len(), buffer.bytes().len());
+    let expiry = Expiry::from_ms(*expires_at);
+    let entry = Entry::new(buffer, 0..split, split..end, key.hash(), *version, expiry);
     entry.map(|entry| entry.with_unwritten(op.unwritten))
 }
 

@@ -150,19 +150,19 @@ impl State {
     /// The next version, of the range that this open has.
     pub(super) fn take_version(&self) -> Result<u64> {
         match &self.cold {
-            Some(cold) => cold.take_sequence(),
+            Some(cold) => cold.take_version(),
             None => Ok(self.versions.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
     /// Waits while the disk is bounded and full, until the background thread has made room.
-    pub(super) fn wait_for_room(&self, bytes: impl FnOnce() -> u64) {
+    pub(super) fn wait_for_room(&self, bytes: u64) {
         let (capacity, Some(cold)) = (self.options.cold_capacity, &self.cold) else { return };
         // A callback may run on the thread that would have to make the room.
         if capacity == 0 || in_callback() {
             return;
         }
-        self.room.wait(bytes(), capacity / 32, &mut || {
+        self.room.wait(bytes, capacity / 32, &mut || {
             self.work.wake();
             let is_stuck = self.work.is_stopping() || self.is_read_only();
             is_stuck || cold.disk_bytes() <= capacity

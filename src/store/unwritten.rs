@@ -5,10 +5,10 @@
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
 use super::state::{Effects, State};
-use crate::cold::{Change, Cold, Draft, Kind, Promised, Want};
+use crate::cold::{Change, Cold, Want};
 use crate::error::Result;
 use crate::hot::Entry;
-use crate::memory::Few;
+use std::slice;
 
 /// Charge of the entries that are written in one go.
 const FLUSH_BYTES: u64 = 1 << 20;
@@ -67,36 +67,13 @@ impl State {
         if !is_current {
             return Ok(());
         }
-        let located = cold.locate(&key, false);
-        let draft = Draft {
-            kind: Kind::Value,
-            key: key.bytes(),
-            hash: key.hash(),
-            value: entry.value(),
-            expires_at: entry.expiry().ms(),
-            collides: located.collides,
-            sequence: entry.version(),
-            chained: false,
-        };
-        let promise = match located.index {
-            Some(_) => None,
-            None => Some(cold.promise(&key)?),
-        };
-        let appended = cold.append(&[draft], self.is_synced(false))?;
-        self.sync_if(cold, appended.ticket, false)?;
-        let mut changes: Few<_> = appended
-            .records
-            .iter()
-            .map(|(header, location)| Change {
-                header: *header,
-                location: *location,
-                expires_at: entry.expiry().ms(),
-                index: located.index,
-            })
-            .collect();
+        let mut change = Change::new(key, Some(entry.value()), entry.expiry().ms());
+        change.version = entry.version();
+        cold.look(&mut change, false);
+        let changes = slice::from_mut(&mut change);
+        let prepared = cold.prepare(changes, self.is_synced(false))?;
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
-        cold.publish(&appended.segment, &mut changes);
-        promise.into_iter().for_each(Promised::used);
+        cold.publish(&prepared, changes);
         if !shard.mark_written(&key, entry.version()) {
             effects.replaced.extend(shard.remove(&key));
         }

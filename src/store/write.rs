@@ -6,12 +6,12 @@
 
 use super::commit::check_value;
 use super::events::{Event, EventKind};
-use super::op::Op;
+use super::op::{Op, Ops};
 use super::options::{Policy, WriteMode};
 use super::state::{Effects, State};
 use super::stats::Operation;
 use super::value::Answer;
-use crate::cold::{Draft, Kind, Want};
+use crate::cold::{Change, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Entry;
 use crate::time::Expiry;
@@ -104,24 +104,23 @@ impl State {
         effects: &mut Effects,
     ) -> Result<Answer<Stored>> {
         self.check_writable()?;
-        let mut op = Op::new(self.key(key)?, Some(check_value(value)?));
-        op.expires_at = expires_at;
-        op.if_version = options.if_version;
-        op.cold_only = options.cold_only;
-        op.gate = gate;
+        let mut change = Change::new(self.key(key)?, Some(check_value(value)?), expires_at);
+        let StoreOptions { if_version, cold_only, .. } = *options;
+        let mut op = Op { if_version, gate, cold_only, ..Op::default() };
         let through = self.options.write_mode == WriteMode::Through
             || options.cold_only
             || options.sync
             || self.cold.is_none();
-        if !through && let Some(answer) = self.put_back(&mut op, effects)? {
+        if !through && let Some(answer) = self.put_back(&mut change, &mut op, effects)? {
             return Ok(answer);
         }
-        match self.commit(slice::from_mut(&mut op), options.sync, effects) {
+        let ops = Ops { changes: slice::from_mut(&mut change), ops: slice::from_mut(&mut op) };
+        match self.commit(ops, options.sync, effects) {
             Ok(Some(current)) => Ok(Answer::of(Stored::Conflict(current))),
-            Ok(None) => Ok(Answer::of(Stored::Version(op.version))),
+            Ok(None) => Ok(Answer::of(Stored::Version(change.version))),
             Err(error) if self.can_keep(&op, &error) => {
                 let survived = self.survive(error.clone(), key)?;
-                match self.put_back(&mut op, effects)? {
+                match self.put_back(&mut change, &mut op, effects)? {
                     Some(answer) => Ok(Answer { survived: Some(survived), ..answer }),
                     None => Err(error),
                 }
@@ -151,9 +150,11 @@ impl State {
         let timer = self.counters.start(Operation::Delete);
         let mut effects = Effects::default();
         let deleted = self.check_writable().and_then(|()| {
-            let mut ops = [Op::new(self.key(key)?, None)];
-            self.commit(&mut ops, false, &mut effects)?;
-            Ok((ops[0].existed, ops[0].version))
+            let mut change = Change::new(self.key(key)?, None, 0);
+            let mut op = Op::default();
+            let ops = Ops { changes: slice::from_mut(&mut change), ops: slice::from_mut(&mut op) };
+            self.commit(ops, false, &mut effects)?;
+            Ok((op.existed, change.version))
         });
         timer.finish(deleted.is_ok());
         self.finish(effects);
@@ -181,20 +182,12 @@ impl State {
 
     fn clear_both(&self) -> Result<()> {
         let stripes = self.all_stripes();
-        let appended = match &self.cold {
-            Some(cold) => {
-                let marker = Draft::marker(Kind::Clear, 0);
-                let appended = cold.append(&[marker], self.is_synced(false))?;
-                self.sync_if(cold, appended.ticket, false)?;
-                Some((cold, appended))
-            }
+        let prepared = match &self.cold {
+            Some(cold) => Some((cold, cold.prepare_clear(self.is_synced(false))?)),
             None => None,
         };
         let mut hot = self.hot.lock_all();
-        let taken = appended.as_ref().and_then(|(cold, appended)| {
-            let (header, location) = appended.records.first()?;
-            Some(cold.publish_clear(&appended.segment, header, *location))
-        });
+        let taken = prepared.map(|(cold, prepared)| cold.publish_clear(prepared));
         let drained = hot.take();
         drop(hot);
         self.loads.forget_all();
@@ -205,30 +198,35 @@ impl State {
     }
 
     /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it.
-    fn put_back(&self, op: &mut Op<'_>, effects: &mut Effects) -> Result<Option<Answer<Stored>>> {
-        let bytes = op.key.bytes().len() + op.value.map_or(0, <[u8]>::len);
-        if !self.make_unwritten_room(Entry::charge_of(bytes, Expiry::from_ms(op.expires_at))) {
+    fn put_back<'a>(
+        &self,
+        change: &mut Change<'a>,
+        op: &mut Op<'a>,
+        effects: &mut Effects,
+    ) -> Result<Option<Answer<Stored>>> {
+        let bytes = change.key.bytes().len() + change.value.map_or(0, <[u8]>::len);
+        if !self.make_unwritten_room(Entry::charge_of(bytes, Expiry::from_ms(change.expires_at))) {
             return Ok(None);
         }
-        let stripe = self.stripe(op.key.hash());
-        let current = self.look(op)?;
+        let stripe = self.stripe(change.key.hash());
+        let current = self.look(change, op)?;
         if !op.may_change(current) {
             return Ok(Some(Answer::of(Stored::Conflict(current))));
         }
-        op.version = self.take_version()?;
+        change.version = self.take_version()?;
         op.unwritten = true;
-        let ops = slice::from_mut(op);
-        let prepared = self.prepare(ops, effects);
-        let is_kept = prepared.and_then(|prepared| self.publish_hot(ops, prepared, effects));
-        ops[0].unwritten = false;
+        let mut ops = Ops { changes: slice::from_mut(change), ops: slice::from_mut(op) };
+        let prepared = self.prepare(&mut ops, effects);
+        let is_kept = prepared.and_then(|kept| self.publish_hot(&mut ops, kept, effects));
+        op.unwritten = false;
         if !is_kept? {
-            op.version = 0;
+            change.version = 0;
             return Ok(None);
         }
         if self.loads.are_running() {
-            self.loads.forget(op.key.bytes());
+            self.loads.forget(change.key.bytes());
         }
         drop(stripe);
-        Ok(Some(Answer::of(Stored::Version(op.version))))
+        Ok(Some(Answer::of(Stored::Version(change.version))))
     }
 }

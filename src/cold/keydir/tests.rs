@@ -89,18 +89,18 @@ fn a_promised_entry_always_has_its_room() {
             || if crowded { 255 << 56 | u64::MAX >> 8 } else { random.next() | 255 << 56 };
         for _ in 0..40 {
             let promised: Vec<_> = (0..50).map(|_| next()).collect();
-            let promises: Vec<_> = promised.iter().map(|hash| keydir.promise(*hash)).collect();
+            promised.iter().for_each(|hash| keydir.lock_for(*hash).promise().unwrap());
             for _ in 0..30 {
                 let hash = next();
                 keydir.lock(255).add(hash, location(1)).unwrap();
             }
             let before = keydir.lock(255).places.capacity();
-            for (hash, promise) in promised.into_iter().zip(promises) {
+            for hash in promised {
                 keydir.lock(255).insert(hash, location(2));
-                promise.unwrap().used();
             }
             assert_eq!(keydir.lock(255).places.capacity(), before);
-            drop(keydir.promise(next()).unwrap());
+            keydir.lock(255).promise().unwrap();
+            keydir.lock(255).take_promise_back();
             assert_eq!(keydir.lock(255).promised, 0);
         }
         keydir.lock(255).check();

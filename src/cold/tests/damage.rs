@@ -5,6 +5,7 @@ use super::world::{Model, SETUPS, Setup, World, new_disk, without};
 use crate::codec::checkpoint::{HEAD_BYTES, ROW_BYTES};
 use crate::codec::checksum::checksum;
 use crate::cold::tests::script::keys;
+use crate::cold::{Change, Current};
 use crate::error::ErrorKind;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -142,7 +143,9 @@ fn is_corrupt(world: &World, key: &[u8], story: &str) {
     let read = world.cold.read(&hashed).err().map(|error| error.kind());
     let expiry = world.cold.read_expiry(&hashed).err().map(|error| error.kind());
     assert_eq!((read, expiry), (Some(ErrorKind::Corrupt), Some(ErrorKind::Corrupt)), "{story}");
-    assert!(world.cold.locate(&hashed, false).is_damaged(), "{story}");
+    let mut change = Change::new(hashed, None, 0);
+    world.cold.look(&mut change, false);
+    assert_eq!(change.current, Current::Damaged, "{story}");
 }
 
 /// It has not expired for anybody but those who read it: the record of a long value was not swept

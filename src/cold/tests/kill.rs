@@ -2,11 +2,12 @@
 
 use super::script::{Dice, Step, after, find, run, tell, wanted_script};
 use super::world::{Model, SETUPS, Setup, World, new_disk, value};
-use crate::cold::{Change, Draft, Kind};
+use crate::cold::Change;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
 use crate::time::Timestamp;
 use std::cell::RefCell;
+use std::slice;
 use std::sync::Arc;
 
 /// Runs the script until the disk stops; gives the models before and after what was in flight.
@@ -79,30 +80,21 @@ fn what_is_published_late_into_a_segment_begun_during_a_checkpoint_survives() {
     let setup = SETUPS[0];
     let world = World::new(setup);
     world.put(b"before", &value(1, 100)).unwrap();
-    let late = RefCell::new(None);
+    let key = world.cold.hasher().key(b"late").unwrap();
+    let late = RefCell::new(Change::new(key, Some(b"acknowledged"), 0));
+    let prepared = RefCell::new(None);
     let another_thread = || {
         // One store has begun the next segment and is about to be published ...
         world.cold.seal_active().unwrap();
-        let key = world.cold.hasher().key(b"late").unwrap();
-        let draft = Draft {
-            kind: Kind::Value,
-            key: b"late",
-            hash: key.hash(),
-            value: b"acknowledged",
-            expires_at: 0,
-            collides: false,
-            sequence: 0,
-            chained: false,
-        };
-        late.replace(Some(world.cold.append(&[draft], false).unwrap()));
+        let mut late = late.borrow_mut();
+        world.cold.look(&mut late, false);
+        let late = slice::from_mut(&mut *late);
+        prepared.replace(Some(world.cold.prepare(late, false).unwrap()));
         // ... while another one, behind it in the log, is published already.
         world.put(b"third", &value(2, 100)).unwrap();
     };
     world.cold.checkpoint(&another_thread).unwrap();
-    let appended = late.take().unwrap();
-    let (header, location) = appended.records[0];
-    let mut change = [Change { header, location, expires_at: 0, index: None }];
-    world.cold.publish(&appended.segment, &mut change);
+    world.cold.publish(&prepared.take().unwrap(), slice::from_ref(&*late.borrow()));
     assert!(world.get(b"late").unwrap().is_some());
     let world = world.reopen(setup);
     assert!(world.get(b"third").unwrap().is_some());

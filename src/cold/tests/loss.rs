@@ -2,10 +2,12 @@
 
 use super::world::{SEED, SETUPS, Setup, World, key, value, without};
 use crate::codec::manifest::Manifest;
-use crate::cold::Kind;
+use crate::codec::record::Kind;
+use crate::cold::draft::Draft;
 use crate::error::ErrorKind;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
+use std::slice;
 use std::sync::Arc;
 
 const PLAIN: Setup = Setup { segment_bytes_max: 16 << 10, ..SETUPS[0] };
@@ -184,12 +186,9 @@ fn an_entry_of_the_keydir_that_points_to_another_record_is_damaged() {
     world.cold.keydir.lock_for(hash).replace(hash, 0, mine);
     assert_eq!(world.damaged(), 0);
     // A deletion is no value, whatever the keydir says.
-    let deleted = world.cold.append(
-        &[crate::cold::Draft { key: &key(3), ..crate::cold::Draft::marker(Kind::Tombstone, hash) }],
-        false,
-    );
-    let (_, place) = deleted.unwrap().records[0];
-    world.cold.keydir.lock_for(hash).replace(hash, 0, place);
+    let mut deletion = Draft::marker(Kind::Tombstone, hash);
+    world.cold.append(slice::from_mut(&mut deletion), false).unwrap();
+    world.cold.keydir.lock_for(hash).replace(hash, 0, deletion.location);
     assert_eq!(corrupt(&world), 1);
     let hashed = key(3);
     assert!(world.cold.read_expiry(&world.cold.hasher().key(&hashed).unwrap()).is_err());

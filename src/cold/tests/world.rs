@@ -2,9 +2,7 @@
 //! the keys.
 
 use crate::codec::manifest::Manifest;
-use crate::cold::{Change, Cold, ColdOptions, Compression, Departed, Draft, Found, Host, Kind};
-use crate::cold::{Location, Want};
-use crate::memory::Few;
+use crate::cold::{Change, Cold, ColdOptions, Compression, Departed, Found, Host, Location, Want};
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -109,6 +107,7 @@ impl World {
         let options = ColdOptions {
             compression: setup.compression,
             segment_bytes_max: setup.segment_bytes_max,
+            capacity: 0,
             sync: setup.sync,
             unsynced_ms_max: if setup.sync { 1_000 } else { u64::MAX },
             sync_each: setup.sync_each,
@@ -148,47 +147,19 @@ impl World {
     /// The same; with `sync` they survive power loss before they are seen.
     pub fn write_with(&self, puts: &[Put], sync: bool) -> Result<Vec<u64>> {
         let hasher = self.cold.hasher();
-        let keys: Vec<_> = puts.iter().map(|(key, _)| hasher.key(key).unwrap()).collect();
-        let _stripes = self.lock(keys.iter().map(|key| key.hash()));
-        let shared = |hash| keys.iter().filter(|key| key.hash() == hash).count() > 1;
-        let mut drafts = Vec::new();
-        let mut places = Vec::new();
-        for (key, (_, put)) in keys.iter().zip(puts) {
-            let located = self.cold.locate(key, false);
-            if located.index.is_none() && put.is_none() {
-                continue;
-            }
-            let (value, expires_at) = put.as_ref().map_or((&[][..], 0), |(v, at)| (&v[..], *at));
-            drafts.push(Draft {
-                kind: if put.is_some() { Kind::Value } else { Kind::Tombstone },
-                key: key.bytes(),
-                hash: key.hash(),
-                value,
-                expires_at,
-                collides: located.collides || shared(key.hash()),
-                sequence: 0,
-                chained: true,
-            });
-            places.push(located.index);
+        let mut changes = Vec::new();
+        for (key, put) in puts {
+            let (value, expires_at) = match put {
+                Some((value, expires_at)) => (Some(&value[..]), *expires_at),
+                None => (None, 0),
+            };
+            changes.push(Change::new(hasher.key(key).unwrap(), value, expires_at));
         }
-        let Some(last) = drafts.last_mut() else { return Ok(Vec::new()) };
-        last.chained = false;
-        let appended = self.cold.append(&drafts, sync)?;
-        if sync {
-            self.cold.sync_to(appended.ticket)?;
-        }
-        let records = drafts.iter().zip(&places).zip(&appended.records);
-        let mut changes: Few<Change> = records
-            .map(|((draft, index), (header, location))| Change {
-                header: *header,
-                location: *location,
-                expires_at: draft.expires_at,
-                index: *index,
-            })
-            .collect();
-        let versions = appended.records.iter().map(|(header, _)| header.sequence).collect();
-        self.cold.publish(&appended.segment, &mut changes);
-        Ok(versions)
+        let _stripes = self.lock(changes.iter().map(|change| change.key.hash()));
+        changes.iter_mut().for_each(|change| self.cold.look(change, false));
+        let prepared = self.cold.prepare(&mut changes, sync)?;
+        self.cold.publish(&prepared, &changes);
+        Ok(changes.iter().map(|change| change.version).filter(|version| *version != 0).collect())
     }
 
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<Vec<u64>> {
@@ -201,13 +172,8 @@ impl World {
 
     pub fn clear(&self) -> Result<Vec<u64>> {
         let _stripes: Vec<_> = self.stripes.iter().map(Mutex::lock).collect();
-        let appended = self.cold.append(&[Draft::marker(Kind::Clear, 0)], self.sync_each)?;
-        if self.sync_each {
-            self.cold.sync_to(appended.ticket)?;
-        }
-        let (header, at) = appended.records[0];
-        drop(self.cold.publish_clear(&appended.segment, &header, at));
-        Ok(vec![header.sequence])
+        drop(self.cold.publish_clear(self.cold.prepare_clear(self.sync_each)?));
+        Ok(Vec::new())
     }
 
     /// Does it, and makes room and does it again when the disk is full, as the store does.
