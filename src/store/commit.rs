@@ -19,7 +19,7 @@ use super::state::{Effects, State};
 use super::stats::Tier;
 use crate::cold::{Change, Cold, Draft, Few, Promised, Want};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::Room;
+use crate::hot::Usage;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::memory;
 use crate::time::{Clock, Expiry};
@@ -76,10 +76,10 @@ impl State {
 
     /// Finds out what the change meets; returns the key's version, 0 if it is absent.
     pub(super) fn look(&self, op: &mut Op<'_>) -> Result<u64> {
-        op.replaced = Room::default();
+        op.replaced = Usage::default();
         let in_hot = match self.hot.is_enabled() {
             true => self.hot.lock(self.hot.shard_index(op.key.hash())).peek(&op.key).map(|entry| {
-                op.replaced = Room::of_entry(entry.charge());
+                op.replaced = Usage::of_entry(entry.charge());
                 (entry.version(), entry.expiry().ms(), entry.is_unwritten())
             }),
             false => None,

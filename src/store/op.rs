@@ -1,7 +1,7 @@
 //! One key's change, from what the caller asks for to what is known of it when it is published.
 
 use crate::cold::{Draft, Kind, Located};
-use crate::hot::{Entry, Room};
+use crate::hot::{Entry, Usage};
 use crate::key::Key;
 
 /// One key's change.
@@ -22,7 +22,7 @@ pub(super) struct Op<'a> {
     pub(super) unwritten: bool,
     pub(super) located: Located,
     /// The room of what hot had of the key when it was looked at.
-    pub(super) replaced: Room,
+    pub(super) replaced: Usage,
     /// What the new entry is charged; 0 if none enters hot.
     pub(super) charge: u64,
     pub(super) entry: Option<Entry>,
@@ -41,7 +41,7 @@ impl<'a> Op<'a> {
             existed: false,
             unwritten: false,
             located: Located::default(),
-            replaced: Room::default(),
+            replaced: Usage::default(),
             charge: 0,
             entry: None,
         }

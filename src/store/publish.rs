@@ -6,7 +6,7 @@ use super::op::Op;
 use super::state::{Effects, State};
 use crate::buffer::Buffer;
 use crate::error::Result;
-use crate::hot::{Entry, Guards, Reservation, Room};
+use crate::hot::{Entry, Reservation, ShardGuards, Usage};
 use crate::time::Expiry;
 
 /// What changes need in hot, taken before anything is appended.
@@ -83,10 +83,10 @@ impl State {
         ops: &[Op<'_>],
         prepared: &mut Prepared<'_>,
         effects: &mut Effects,
-    ) -> Guards<'_> {
+    ) -> ShardGuards<'_> {
         loop {
             let mut shards = self.hot.lock_for(ops.iter().map(|op| op.key.hash()));
-            let mut needed = Room::default();
+            let mut needed = Usage::default();
             for op in ops.iter().filter(|op| op.entry.is_some()) {
                 needed.add(shards.of(op.key.hash()).needed(&op.key, op.charge));
             }
@@ -107,7 +107,7 @@ impl State {
     fn enter(
         &self,
         ops: &mut [Op<'_>],
-        shards: &mut Guards<'_>,
+        shards: &mut ShardGuards<'_>,
         Prepared { mut room, .. }: Prepared<'_>,
         effects: &mut Effects,
     ) {
@@ -132,7 +132,7 @@ impl State {
         room: &mut Reservation<'_>,
         effects: &mut Effects,
     ) -> bool {
-        let (mut fit, mut sum) = (true, Room::default());
+        let (mut fit, mut sum) = (true, Usage::default());
         for op in ops {
             let enters = !(op.cold_only && self.cold.is_some());
             op.charge = 0;
@@ -142,7 +142,7 @@ impl State {
                 Expiry::from_ms(op.expires_at),
             );
             let mut with_this = sum;
-            with_this.add(Room::of_entry(charge).beyond(op.replaced));
+            with_this.add(Usage::of_entry(charge).beyond(op.replaced));
             if self.hot.make_room(room, with_this, &mut effects.evicted) {
                 (op.charge, sum) = (charge, with_this);
             } else {
