@@ -1,7 +1,9 @@
 /* What single calls of hotcold cost, for tools that watch from outside, and how long opening takes.
  *
  * usage: calls syscalls DIR            100,000 stores and as many hot retrieves of 1 KiB between marks, for strace
- *        calls store|hot|cold DIR N    prepares, then N calls: callgrind's counts at two N tell what one costs
+ *        calls store|hot|cold|full|promote DIR N
+ *                                      prepares, then N calls: callgrind's counts at two N tell what one costs.
+ *                                      full: stores into a hot tier that is full; promote: retrieves whose values enter one
  *        calls open DIR                a store of 1,000,000 keys of 100 bytes: opened after a close, and after kill -9
  *
  * A mark is a write to file descriptor -1: it fails, and strace shows its text. */
@@ -84,11 +86,13 @@ static void syscalls(const char *dir) {
 }
 
 static void calls(const char *what, const char *dir, uint64_t n) {
-  hotcold_t *s = open_with(dir, strcmp(what, "cold") == 0 ? "0" : "256MiB");
+  bool       stores = strcmp(what, "store") == 0 || strcmp(what, "full") == 0;
+  bool       small  = strcmp(what, "full") == 0 || strcmp(what, "promote") == 0;
+  hotcold_t *s      = open_with(dir, strcmp(what, "cold") == 0 ? "0" : small ? "1MiB" : "256MiB");
   for (uint64_t i = 0; i < PREPARED; i++) store(s, i, 1024);
   for (uint64_t i = 0; i < PREPARED; i++) retrieve(s, i);
   for (uint64_t i = 0; i < n; i++) {
-    if (strcmp(what, "store") == 0) store(s, i % PREPARED, 1024);
+    if (stores) store(s, i % PREPARED, 1024);
     else retrieve(s, i % PREPARED);
   }
   must(hotcold_close(s, &error));
@@ -141,7 +145,7 @@ int main(int argc, char **argv) {
     printf("\n### Opening %d keys of 100-byte values\n\n| | open | goal | close before |\n|---|---:|---:|---:|\n", OPEN_KEYS);
     for (int i = 0; i < 6; i++) open_after(argv[2], i % 2 == 1);
   } else {
-    fprintf(stderr, "usage: calls syscalls DIR | store|hot|cold DIR N | open DIR\n");
+    fprintf(stderr, "usage: calls syscalls DIR | store|hot|cold|full|promote DIR N | open DIR\n");
     return 2;
   }
   return 0;

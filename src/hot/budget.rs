@@ -1,29 +1,27 @@
-//! What all shards share: the bytes and entries that are taken, and the tick that orders uses.
+//! The bytes and entries that all shards together have taken.
 //!
-//! Room is taken before an entry comes and given back after one has left, so that the sums below
-//! never exceed their limits, whatever the threads do.
+//! A thread takes room before it puts an entry in, and gives it back after an entry has left. So the
+//! sums below never exceed their limits, whatever the threads do.
 //!
 //! # Invariants
 //! 1. `used` is the sum of all slots' charges and all reservations, and at most `capacity`.
 //! 2. `entries` is the number of slots and of entries reserved, and at most `max_entries`.
-//! 3. `tick` counts the inserts. Hits only read it, so they share no cache line that is written by
-//!    hits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number on a cache line of its own (two, as the processor fetches them in pairs).
 #[repr(align(128))]
-struct Line(AtomicU64);
+struct CacheLine(AtomicU64);
 
-/// Bytes and entries, as an amount.
+/// Bytes and entries: what something takes of the budget, or may take.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct Usage {
     pub(super) bytes: u64,
     pub(super) entries: u64,
 }
 
-impl Room {
-    /// The room that one entry of that charge takes.
+impl Usage {
+    /// What one entry of that charge takes.
     pub fn of_entry(bytes: u64) -> Self {
         Self { bytes, entries: 1 }
     }
@@ -60,8 +58,7 @@ impl Room {
 pub(super) struct Budget {
     capacity: u64,
     max_entries: u64,
-    tick: Line,
-    used: Line,
+    used: CacheLine,
     entries: AtomicU64,
     unwritten_bytes: AtomicU64,
 }
@@ -72,8 +69,7 @@ impl Budget {
         Self {
             capacity,
             max_entries,
-            tick: Line(AtomicU64::new(0)),
-            used: Line(AtomicU64::new(0)),
+            used: CacheLine(AtomicU64::new(0)),
             entries: AtomicU64::new(0),
             unwritten_bytes: AtomicU64::new(0),
         }
@@ -95,33 +91,33 @@ impl Budget {
         self.unwritten_bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes `room`, or nothing and returns false if there is not that much.
-    pub(super) fn take(&self, room: Room) -> bool {
-        if !add_up_to(&self.entries, room.entries, self.max_entries) {
+    /// Takes `usage`, or nothing and returns false if there is not that much.
+    pub(super) fn take(&self, usage: Usage) -> bool {
+        if !add_up_to(&self.entries, usage.entries, self.max_entries) {
             return false;
         }
-        let taken = add_up_to(&self.used.0, room.bytes, self.capacity);
+        let taken = add_up_to(&self.used.0, usage.bytes, self.capacity);
         if !taken {
-            self.entries.fetch_sub(room.entries, Ordering::Relaxed);
+            self.entries.fetch_sub(usage.entries, Ordering::Relaxed);
         }
         taken
     }
 
-    /// True if `room` could be taken if nothing else were.
-    pub(super) fn could_have(&self, room: Room) -> bool {
-        room.bytes <= self.capacity && room.entries <= self.max_entries
+    /// True if `usage` could be taken if nothing else were.
+    pub(super) fn could_have(&self, usage: Usage) -> bool {
+        usage.bytes <= self.capacity && usage.entries <= self.max_entries
     }
 
-    /// True if `room` could be taken just now.
-    pub(super) fn has(&self, room: Room) -> bool {
-        self.used().saturating_add(room.bytes) <= self.capacity
-            && self.entries().saturating_add(room.entries) <= self.max_entries
+    /// True if `usage` could be taken just now.
+    pub(super) fn has(&self, usage: Usage) -> bool {
+        self.used().saturating_add(usage.bytes) <= self.capacity
+            && self.entries().saturating_add(usage.entries) <= self.max_entries
     }
 
     /// Gives back what was taken.
-    pub(super) fn give(&self, room: Room) {
-        self.used.0.fetch_sub(room.bytes, Ordering::Relaxed);
-        self.entries.fetch_sub(room.entries, Ordering::Relaxed);
+    pub(super) fn give(&self, usage: Usage) {
+        self.used.0.fetch_sub(usage.bytes, Ordering::Relaxed);
+        self.entries.fetch_sub(usage.entries, Ordering::Relaxed);
     }
 
     pub(super) fn add_unwritten(&self, bytes: u64) {
@@ -130,16 +126,6 @@ impl Budget {
 
     pub(super) fn sub_unwritten(&self, bytes: u64) {
         self.unwritten_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// The tick of the newest insert.
-    pub(super) fn tick(&self) -> u64 {
-        self.tick.0.load(Ordering::Relaxed)
-    }
-
-    /// Counts an insert; its tick is larger than all before.
-    pub(super) fn next_tick(&self) -> u64 {
-        self.tick.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

@@ -1,142 +1,161 @@
 //! Least recently used: the entry that was not used for longest leaves first.
 //!
-//! The map's key is an entry's place: the hash, or for a second key with the same hash the next
-//! number that is free. `reach` says how far from its hash any entry of this shard ever had to
-//! go. With 64-bit hashes under a secret seed that is 0 but for prepared tests, so a lookup is one
-//! probe, and the map needs neither a copy of the key nor a pointer to it.
+//! Stamps order the uses of all shards: the number of the newest insert, then how many uses the shard
+//! has seen since. Between shards the second part is a guess; it is a good one, because hashes spread
+//! evenly.
 //!
 //! # Invariants
-//! 1. An entry lies at a place from `hash` to `hash + reach`, wrapping around.
-//! 2. No two slots have the same key.
+//! 1. Stamps never decrease within a shard; those of inserts differ in the whole tier.
+//! 2. The published stamp of a shard is at most its victim's, and `EMPTY` only if there is none. A
+//!    use leaves it too low at most; whoever evicts finds that out and corrects it, so that a use
+//!    does not have to.
+//! 3. Uses only read `inserts`, so they write to no cache line that all shards share.
 
 use super::entry::Probe;
-use super::order::{Order, Slot};
-use crate::buffer::prefetch;
-use crate::chain::Chain;
+use super::policy::{Order, Policy, SHARD_COUNT, Slot, Turn};
+use super::slots::Slots;
 use crate::error::Result;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tables of fewer slots than this are left as they are: some 20 KiB.
-const SHRINK_SLOTS_MIN: usize = 1024;
+/// The stamp of a shard that has nothing to evict.
+const EMPTY: u64 = u64::MAX;
 
-/// A map in order of use.
+/// How many uses between two inserts a stamp can tell apart, as a power of two. The other 48 bits
+/// last for nine years of a million inserts a second.
+const USES_BITS: u32 = 16;
+
+/// A number on a cache line of its own (two, as the processor fetches them in pairs).
+#[repr(align(128))]
+struct CacheLine(AtomicU64);
+
+/// What all shards share.
 pub(super) struct Lru {
-    slots: Chain<Slot>,
-    reach: u64,
-    /// The most slots there were since the table was made.
-    peak: usize,
+    /// How many inserts there were.
+    inserts: CacheLine,
+    /// How often a shard was chosen: the search starts elsewhere each time, so that shards with
+    /// equal stamps take turns.
+    turns: CacheLine,
+    /// By shard: the stamp of what it would evict next.
+    oldest: [CacheLine; SHARD_COUNT],
 }
 
 impl Lru {
     pub(super) fn new() -> Self {
-        Self { slots: Chain::new(), reach: 0, peak: 0 }
-    }
-
-    /// Moves what is left into a smaller table when most has gone, because a table never shrinks
-    /// and its memory is counted by the entries in it. Costs as much as a part of the removals
-    /// that led to it.
-    fn shrink(&mut self) {
-        if self.peak < SHRINK_SLOTS_MIN || self.slots.len() > self.peak / 4 {
-            return;
+        Self {
+            inserts: CacheLine(AtomicU64::new(0)),
+            turns: CacheLine(AtomicU64::new(0)),
+            oldest: [const { CacheLine(AtomicU64::new(EMPTY)) }; SHARD_COUNT],
         }
-        self.slots.shrink();
-        self.peak = self.slots.len();
     }
 
-    /// Where the key lies, for certain only if something lies there at all: while `reach` is 0
-    /// the hash is the only place, and whoever looks there compares the key anyway.
-    #[inline]
-    fn place(&self, probe: Probe<'_>) -> u64 {
-        if self.reach == 0 { probe.hash } else { self.far_place(probe) }
+    fn oldest(&self, shard: usize) -> u64 {
+        self.oldest[shard].0.load(Ordering::Relaxed)
     }
 
-    #[cold]
-    fn far_place(&self, probe: Probe<'_>) -> u64 {
-        (0..self.reach)
-            .map(|step| probe.hash.wrapping_add(step))
-            .find(|place| self.slots.peek(*place).is_some_and(|slot| holds(slot, probe)))
-            .unwrap_or_else(|| probe.hash.wrapping_add(self.reach))
-    }
-
-    /// The first place that is free for a key of that hash.
-    fn free_place(&mut self, hash: u64) -> u64 {
-        let mut step = 0;
-        while self.slots.peek(hash.wrapping_add(step)).is_some() {
-            step += 1;
-        }
-        self.reach = self.reach.max(step);
-        hash.wrapping_add(step)
+    fn publish(&self, shard: usize, stamp: u64) {
+        self.oldest[shard].0.store(stamp, Ordering::Relaxed);
     }
 }
 
-impl Order for Lru {
+impl Policy for Lru {
+    fn order(self: Arc<Self>, index: usize) -> Box<dyn Order> {
+        Box::new(Recency { slots: Slots::new(), shared: self, index, stamp: 0 })
+    }
+
+    fn admits(&self, _: u64, _: u64) -> bool {
+        true
+    }
+
+    fn next(&self) -> Option<Turn> {
+        let start = self.turns.0.fetch_add(1, Ordering::Relaxed);
+        let start = usize::try_from(start).unwrap_or(0);
+        let (mut oldest, mut second, mut shard) = (EMPTY, EMPTY, 0);
+        for turn in 0..SHARD_COUNT {
+            let at = start.wrapping_add(turn) % SHARD_COUNT;
+            let stamp = self.oldest(at);
+            if stamp < oldest {
+                (second, oldest, shard) = (oldest, stamp, at);
+            } else {
+                second = second.min(stamp);
+            }
+        }
+        (oldest != EMPTY).then_some(Turn { shard, until: second })
+    }
+}
+
+/// One shard's entries in the order of their last use.
+struct Recency {
+    slots: Slots,
+    shared: Arc<Lru>,
+    /// The shard's.
+    index: usize,
+    stamp: u64,
+}
+
+impl Recency {
+    /// The stamp of a use: later than all before in this shard, as long as there are numbers.
+    fn use_stamp(&mut self) -> u64 {
+        let insert = self.shared.inserts.0.load(Ordering::Relaxed) << USES_BITS;
+        self.stamp = (self.stamp + 1).clamp(insert + 1, insert | ((1 << USES_BITS) - 1));
+        self.stamp
+    }
+}
+
+impl Order for Recency {
     fn reserve(&mut self, count: usize) -> Result<()> {
         self.slots.reserve(count)
     }
 
-    fn put(&mut self, slot: Slot) -> Option<Slot> {
-        let probe = slot.entry.probe();
-        let mut place = self.place(probe);
-        match self.slots.peek(place) {
-            Some(other) if holds(other, probe) => {}
-            None if self.reach == 0 => {}
-            _ => place = self.free_place(probe.hash),
+    fn put(&mut self, mut slot: Slot) -> Option<Slot> {
+        let insert = self.shared.inserts.0.fetch_add(1, Ordering::Relaxed) + 1;
+        self.stamp = insert << USES_BITS;
+        slot.mark = self.stamp;
+        if self.shared.oldest(self.index) == EMPTY {
+            self.shared.publish(self.index, self.stamp);
         }
-        let replaced = self.slots.push(place, slot);
-        self.peak = self.peak.max(self.slots.len());
-        replaced
+        self.slots.put(slot)
     }
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let place = self.place(probe);
-        // Compared before it is taken, because another key may lie there.
-        self.slots.peek(place).filter(|slot| holds(slot, probe))?;
-        let slot = self.slots.remove(place);
-        self.shrink();
-        slot
+        self.slots.remove(probe)
     }
 
-    fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        let place = self.place(probe);
-        // Whoever uses an entry reads its value next; it comes while the order is changed.
-        self.slots.peek(place)?.entry.prefetch();
-        // A key that misses onto another key's place renews that one: rarer than one in 2^64.
-        self.slots.touch(place).filter(|slot| holds(slot, probe))
+    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot> {
+        let stamp = self.use_stamp();
+        let slot = self.slots.touch(probe)?;
+        slot.mark = stamp;
+        Some(slot)
     }
 
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
-        self.slots.peek(self.place(probe)).filter(|slot| holds(slot, probe))
+        self.slots.peek(probe)
     }
 
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
-        (0..=self.reach)
-            .filter_map(|step| self.slots.peek(hash.wrapping_add(step)))
-            .find(|slot| slot.entry.hash() == hash && wanted(slot))
+        self.slots.find(hash, wanted)
     }
 
-    fn victim(&self) -> Option<&Slot> {
-        self.slots.last()
-    }
-
-    fn evict(&mut self) -> Option<Slot> {
-        let slot = self.slots.pop_last()?;
-        // Nobody has used what leaves next for long: it is fetched while others are served, from the
-        // next slot on, whose address is known, to the buffer of the one that was fetched before.
-        let mut victims = self.slots.iter();
-        if let Some(next) = victims.next_back() {
-            next.entry.buffer().prefetch();
-        }
-        if let Some(after) = victims.next_back() {
-            prefetch(after);
-        }
-        self.shrink();
-        Some(slot)
+    fn evict(&mut self, turn: &Turn) -> Option<Slot> {
+        let oldest = |slots: &Slots| slots.last().map_or(EMPTY, |slot| slot.mark);
+        let stamp = oldest(&self.slots);
+        let slot = if stamp > turn.until { None } else { self.slots.pop_last() };
+        self.shared.publish(self.index, oldest(&self.slots));
+        slot
     }
 
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {
         Box::new(self.slots.iter())
     }
-}
 
-fn holds(slot: &Slot, probe: Probe<'_>) -> bool {
-    slot.entry.hash() == probe.hash && slot.entry.key() == probe.bytes
+    fn worth(&self, slot: &Slot) -> u64 {
+        slot.mark
+    }
+
+    fn take(&mut self) -> Box<dyn Order> {
+        self.shared.publish(self.index, EMPTY);
+        let slots = std::mem::replace(&mut self.slots, Slots::new());
+        let shared = Arc::new(Lru::new());
+        Box::new(Self { slots, shared, index: self.index, stamp: self.stamp })
+    }
 }

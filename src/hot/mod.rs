@@ -1,46 +1,44 @@
 //! The hot tier: entries in memory, bounded in bytes and in number.
 //!
-//! Sixteen shards, chosen by the top bits of the key's hash, each with a lock, a map and an order of
-//! eviction; one budget for all of them, so that a value may be as large as the tier. The tier knows
-//! no disk and no clock of its own; it hands back what it evicts, and the store decides what that
-//! means.
+//! The tier has sixteen shards. The top bits of a key's hash choose its shard; each shard has a lock
+//! and keeps its own entries. All shards share one budget, so a value may be as large as the tier,
+//! and one policy, which decides what leaves and from which shard. The tier knows no disk and no
+//! clock of its own. It hands back what it evicts, and the store decides what that means.
 //!
-//! An insert has two steps: [`Hot::make_room`] makes room, evicting from whichever shard holds the
-//! entry that was not used for longest, with one lock at a time; then [`ShardGuard::insert`] puts
-//! the entry in. Between shards the order of uses is exact as far as inserts lie between them; two
-//! hits between the same two inserts may change places if their keys lie in different shards.
+//! An insert has two steps. [`Hot::make_room`] makes room and evicts, with one lock at a time; then
+//! [`ShardGuard::insert`] puts the entry in. What a promotion brings asks first: [`Hot::admit`] makes
+//! room for it, unless the policy refuses it.
 //!
 //! # Invariants
 //! 1. Used bytes never exceed the capacity, nor entries their maximum, at any instant.
-//! 2. Unwritten entries leave only by `remove`, by being replaced or by [`AllGuard::take`].
+//! 2. Unwritten entries leave only by `remove`, by being replaced or by [`AllShards::take`].
 //! 3. Locks: one shard at a time, or several by ascending index; the budget has no lock.
 
 mod entry;
 mod budget;
-mod order;
-mod due;
-mod terms;
+mod policy;
+mod lifetime;
+mod deadlines;
+mod slots;
 mod lru;
-mod state;
+mod eviction;
+mod shard_state;
 mod shard;
 
-pub use budget::Room;
+pub use budget::Usage;
 pub use entry::{Entry, Victims};
+pub use eviction::Eviction;
+pub use lifetime::{Ended, Lookup};
 pub use shard::{Reservation, ShardGuard};
-pub use terms::{Departure, Found};
 
 use crate::error::Result;
 use crate::key::Key;
 use crate::time::Clock;
 use budget::Budget;
-use shard::{EMPTY, Shard};
+use policy::{Policy, SHARD_BITS, SHARD_COUNT};
+use shard::Shard;
 use smallvec::SmallVec;
-use state::State;
-
-/// How many top bits of a hash choose the shard.
-const SHARD_BITS: u32 = 4;
-
-const SHARD_COUNT: usize = 1 << SHARD_BITS;
+use std::sync::Arc;
 
 /// The bounds of a hot tier.
 #[derive(Clone, Copy, Debug)]
@@ -52,21 +50,31 @@ pub struct HotOptions {
     /// How long an entry may stay without being stored or promoted anew, in milliseconds; 0 for
     /// as long as it is not evicted.
     pub residency_ms: u64,
+    /// Which entry leaves first.
+    pub eviction: Eviction,
 }
 
 /// The hot tier. All methods may be called from any thread at any time, but none of them while the
-/// caller has a [`ShardGuard`] or [`AllGuard`] other than those that only read sums.
+/// caller has a [`ShardGuard`] or [`AllShards`] other than those that only read sums.
 pub struct Hot {
     shards: Box<[Shard]>,
+    policy: Arc<dyn Policy>,
     budget: Budget,
 }
 
 impl Hot {
     /// Makes an empty tier.
     pub fn new(options: &HotOptions) -> Self {
+        Self::with_policy(options, options.eviction.policy())
+    }
+
+    fn with_policy(options: &HotOptions, policy: Arc<dyn Policy>) -> Self {
         let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
         Self {
-            shards: (0..SHARD_COUNT).map(|_| Shard::new(options.residency_ms)).collect(),
+            shards: (0..SHARD_COUNT)
+                .map(|index| Shard::new(policy.clone().order(index), options.residency_ms))
+                .collect(),
+            policy,
             budget: Budget::new(options.capacity, max_entries),
         }
     }
@@ -117,15 +125,15 @@ impl Hot {
     ///
     /// # Cost
     /// One lock. The clock is asked only if there is a residency or the entry can expire.
-    pub fn get(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
+    pub fn get(&self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
         if !self.is_enabled() {
-            return Found::Miss;
+            return Lookup::Miss;
         }
         self.lock(self.shard_index(key.hash())).get(key, clock)
     }
 
     /// As [`Hot::get`], but changes nothing: neither recency, nor does it remove what is gone.
-    pub fn peek(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
+    pub fn peek(&self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
         self.lock(self.shard_index(key.hash())).look_up(key, clock)
     }
 
@@ -135,23 +143,23 @@ impl Hot {
     }
 
     /// Locks the shards of the keys with these hashes.
-    pub fn lock_for(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> Guards<'_> {
+    pub fn lock_for(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> ShardGuards<'_> {
         let mut guards = SmallVec::new();
         let mut lock = |index| guards.push((index, self.lock(index)));
         if hashes.len() == 1
             && let Some(hash) = hashes.next()
         {
             lock(shard_index(hash));
-            return Guards { guards };
+            return ShardGuards { guards };
         }
         let wanted = hashes.fold(0_u32, |wanted, hash| wanted | 1 << shard_index(hash));
         (0..SHARD_COUNT).filter(|index| wanted >> index & 1 != 0).for_each(lock);
-        Guards { guards }
+        ShardGuards { guards }
     }
 
     /// Locks all shards.
-    pub fn lock_all(&self) -> AllGuard<'_> {
-        AllGuard { guards: self.shards.iter().map(|shard| shard.lock(&self.budget)).collect() }
+    pub fn lock_all(&self) -> AllShards<'_> {
+        AllShards { guards: self.shards.iter().map(|shard| shard.lock(&self.budget)).collect() }
     }
 
     /// A reservation that holds nothing yet.
@@ -159,11 +167,17 @@ impl Hot {
         Reservation::empty(&self.budget)
     }
 
-    /// Takes room for an entry of `charge` bytes, as [`Hot::make_room`]; `None` if it is not to be
-    /// had.
-    pub fn reserve(&self, charge: u64, victims: &mut Victims) -> Option<Reservation<'_>> {
-        let mut reservation = self.reservation();
-        self.make_room(&mut reservation, Room::of_entry(charge), victims).then_some(reservation)
+    /// Takes room for an entry of `key` with this charge, as [`Hot::make_room`]; `None` if there is
+    /// none, or if others would have to leave and the policy finds them worth more.
+    pub fn admit(
+        &self,
+        key: &Key<'_>,
+        charge: u64,
+        victims: &mut Victims,
+    ) -> Option<Reservation<'_>> {
+        let (mut reservation, needed) = (self.reservation(), Usage::of_entry(charge));
+        let is_admitted = self.budget.has(needed) || self.policy.admits(key.hash(), charge);
+        (is_admitted && self.make_room(&mut reservation, needed, victims)).then_some(reservation)
     }
 
     /// Makes the reservation hold at least `needed`, evicting as needed; what is evicted is added
@@ -174,13 +188,13 @@ impl Hot {
     pub fn make_room(
         &self,
         reservation: &mut Reservation<'_>,
-        needed: Room,
+        needed: Usage,
         victims: &mut Victims,
     ) -> bool {
         if !self.budget.could_have(needed) {
             return false;
         }
-        let more = |room: Room| !self.budget.has(needed.beyond(room));
+        let more = |room: Usage| !self.budget.has(needed.beyond(room));
         while !reservation.cover(needed) {
             if !self.evict_some(reservation, &more, victims) {
                 return false;
@@ -193,34 +207,20 @@ impl Hot {
     /// left is added to `victims`. Unwritten entries stay; 0 empties the tier of all others.
     pub fn shrink_to(&self, target_bytes: u64, victims: &mut Victims) {
         // Given back at once, so that the sums show it.
-        let more = |room: Room| self.used_bytes() - room.bytes() > target_bytes;
-        while more(Room::default()) && self.evict_some(&mut self.reservation(), &more, victims) {}
+        let more = |room: Usage| self.used_bytes() - room.bytes() > target_bytes;
+        while more(Usage::default()) && self.evict_some(&mut self.reservation(), &more, victims) {}
     }
 
-    /// Evicts from the shard whose victim is the oldest, until another shard's is older or `more`
-    /// is false of what room there is. Returns false if no shard has a victim.
+    /// Evicts from the shard that is next, until another one is or `more` is false of what room there
+    /// is. Returns false if no shard has a victim.
     fn evict_some(
         &self,
         reservation: &mut Reservation<'_>,
-        more: &dyn Fn(Room) -> bool,
+        more: &dyn Fn(Usage) -> bool,
         victims: &mut Victims,
     ) -> bool {
-        // The search starts elsewhere each time, so that shards with equal stamps take turns.
-        let start = usize::try_from(self.budget.tick()).unwrap_or(0).wrapping_add(victims.len());
-        let (mut oldest, mut second, mut index) = (EMPTY, EMPTY, 0);
-        for turn in 0..SHARD_COUNT {
-            let at = start.wrapping_add(turn) % SHARD_COUNT;
-            let stamp = self.shards[at].oldest();
-            if stamp < oldest {
-                (second, oldest, index) = (oldest, stamp, at);
-            } else {
-                second = second.min(stamp);
-            }
-        }
-        if oldest == EMPTY {
-            return false;
-        }
-        self.lock(index).evict(second, reservation, more, victims);
+        let Some(turn) = self.policy.next() else { return false };
+        self.lock(turn.shard).evict(&turn, reservation, more, victims);
         true
     }
 
@@ -253,7 +253,7 @@ impl Hot {
         index: usize,
         clock: &dyn Clock,
         limit: usize,
-        out: &mut Vec<(Entry, Departure)>,
+        out: &mut Vec<(Entry, Ended)>,
     ) -> bool {
         self.lock(index).sweep(clock, limit, out)
     }
@@ -265,14 +265,15 @@ impl Hot {
             return Vec::new();
         }
         // Where there is no memory for a longer list it is as long as this.
-        let mut stamped = Vec::with_capacity(SHARD_COUNT);
+        let mut unwritten = Vec::with_capacity(SHARD_COUNT);
         for index in 0..SHARD_COUNT {
-            self.lock(index).oldest_unwritten(limit_bytes.max(1), &mut stamped);
+            self.lock(index).oldest_unwritten(limit_bytes.max(1), &mut unwritten);
         }
-        stamped.sort_unstable_by_key(|(stamp, _)| *stamp);
+        // The store takes versions in the order of writing.
+        unwritten.sort_unstable_by_key(Entry::version);
         let mut entries = Vec::with_capacity(1);
         let mut sum = 0_u64;
-        for (_, entry) in stamped {
+        for entry in unwritten {
             sum += entry.charge();
             let is_full = entries.len() == entries.capacity() && entries.try_reserve(1).is_err();
             if !entries.is_empty() && (sum > limit_bytes || is_full) {
@@ -283,18 +284,18 @@ impl Hot {
         entries
     }
 
-    /// The keys of the entries, the most recently used first, up to about `limit_bytes` of keys.
+    /// The keys of the entries, the most valuable first, up to about `limit_bytes` of keys.
     /// Each shard gives its share of the limit.
     ///
     /// # Errors
     /// `OutOfMemory`.
     pub fn hottest(&self, limit_bytes: usize) -> Result<impl ExactSizeIterator<Item = Vec<u8>>> {
-        let mut stamped = Vec::new();
+        let mut keys = Vec::new();
         for index in 0..SHARD_COUNT {
-            self.lock(index).hottest(limit_bytes.div_ceil(SHARD_COUNT), &mut stamped)?;
+            self.lock(index).hottest(limit_bytes.div_ceil(SHARD_COUNT), &mut keys)?;
         }
-        stamped.sort_unstable_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
-        Ok(stamped.into_iter().map(|(_, key)| key))
+        keys.sort_unstable_by_key(|(worth, _)| std::cmp::Reverse(*worth));
+        Ok(keys.into_iter().map(|(_, key)| key))
     }
 }
 
@@ -303,13 +304,13 @@ fn shard_index(hash: u64) -> usize {
     usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0)
 }
 
-/// The shards of some keys, locked at once; the locks go with the guard.
-pub struct Guards<'a> {
+/// The shards of some keys, locked at once; dropping the guards unlocks them.
+pub struct ShardGuards<'a> {
     /// By ascending index.
     guards: SmallVec<[(usize, ShardGuard<'a>); 1]>,
 }
 
-impl<'a> Guards<'a> {
+impl<'a> ShardGuards<'a> {
     /// Makes room for an entry of each of these hashes, so that inserting them does not fail for memory.
     ///
     /// # Errors
@@ -335,12 +336,12 @@ impl<'a> Guards<'a> {
     }
 }
 
-/// All shards, locked at once; the locks go with the guard.
-pub struct AllGuard<'a> {
+/// All shards, locked at once; dropping this unlocks them.
+pub struct AllShards<'a> {
     guards: Vec<ShardGuard<'a>>,
 }
 
-impl AllGuard<'_> {
+impl AllShards<'_> {
     /// Takes every entry out, unwritten ones too, at a cost that does not depend on their number.
     /// Afterwards nothing is used but by reservations.
     pub fn take(&mut self) -> Drained {
@@ -351,7 +352,7 @@ impl AllGuard<'_> {
 /// Entries that were taken out together. Dropping it frees them, which takes its time: to be done
 /// without a lock.
 pub struct Drained {
-    _states: Vec<State>,
+    _states: Vec<shard_state::ShardState>,
 }
 
 #[cfg(test)]

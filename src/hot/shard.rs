@@ -1,66 +1,54 @@
-//! One lock's worth of the hot tier, and the room that entries need before they may come.
+//! A shard: a lock and the entries behind it. A reservation: room that was taken for entries to come.
 //!
-//! An entry that replaces another needs only what it is larger, so overwriting a key in a full tier
-//! drives nobody out. How much that is can be told for certain with the shard locked alone, and
-//! nobody may be evicted from another shard meanwhile: whoever finds room missing then lets go, makes
-//! room and looks again.
+//! An entry that replaces another needs only as much room as it is larger, so overwriting a key in a
+//! full tier evicts nobody. How much that is, a thread knows for certain only while it has the shard's
+//! lock; and with that lock it may not evict from another shard. A thread that finds room missing
+//! therefore unlocks, makes room, locks and looks again.
 //!
 //! # Invariants
-//! 1. The state's totals, with those of the other shards and all reservations, are the budget's.
-//! 2. `oldest` is the stamp of the order's victim, `EMPTY` if there is none.
+//! 1. The budget is the sum of all shards' totals and all reservations.
 
-use super::budget::{Budget, Room};
+use super::budget::{Budget, Usage};
 use super::entry::{Entry, Probe, Victims};
-use super::order::{Order, Slot};
-use super::state::State;
-use super::terms::{Departure, Found, Terms};
+use super::lifetime::{Ended, Lifetime, Lookup};
+use super::policy::{Order, Slot, Turn};
+use super::shard_state::ShardState;
 use crate::buffer::Resident;
 use crate::error::Result;
 use crate::key::Key;
 use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Instant};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// The stamp of a shard that has nothing to evict.
-pub(super) const EMPTY: u64 = u64::MAX;
 
 /// A lock and what it protects, on cache lines of its own.
 #[repr(align(128))]
 pub(super) struct Shard {
-    oldest: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<ShardState>,
 }
 
 impl Shard {
-    pub(super) fn new(residency_ms: u64) -> Self {
-        Self { oldest: AtomicU64::new(EMPTY), state: Mutex::new(State::new(residency_ms)) }
-    }
-
-    /// The stamp of what this shard would evict next, or [`EMPTY`]; takes no lock.
-    pub(super) fn oldest(&self) -> u64 {
-        self.oldest.load(Ordering::Relaxed)
+    pub(super) fn new(order: Box<dyn Order>, residency_ms: u64) -> Self {
+        Self { state: Mutex::new(ShardState::new(order, residency_ms)) }
     }
 
     pub(super) fn lock<'a>(&'a self, budget: &'a Budget) -> ShardGuard<'a> {
-        ShardGuard { shard: self, budget, state: self.state.lock() }
+        ShardGuard { budget, state: self.state.lock() }
     }
 }
 
-/// A shard that this thread has locked; the lock goes with the guard. Whoever needs several locks
-/// them by ascending index.
+/// A shard that this thread has locked; dropping the guard unlocks it. A thread that needs several
+/// shards locks them by ascending index.
 pub struct ShardGuard<'a> {
-    shard: &'a Shard,
     budget: &'a Budget,
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, ShardState>,
 }
 
 impl<'a> ShardGuard<'a> {
     /// The room that an entry of `key` with this charge needs beyond that of the one it would
     /// replace.
-    pub fn needed(&self, key: &Key<'_>, charge: u64) -> Room {
-        let has = self.state.peek(probe(key)).map_or(Room::default(), Slot::room);
-        Room::of_entry(charge).beyond(has)
+    pub fn needed(&self, key: &Key<'_>, charge: u64) -> Usage {
+        let has = self.state.peek(probe(key)).map_or(Usage::default(), Slot::usage);
+        Usage::of_entry(charge).beyond(has)
     }
 
     /// Inserts `entry`, which is of `key`, stored or promoted at `now`, and returns the one of the same key that it
@@ -76,14 +64,13 @@ impl<'a> ShardGuard<'a> {
     ) -> Option<Entry> {
         if self.state.reserve(1, entry.is_unwritten()).is_err() {
             let replaced = self.detach(probe(key));
-            reservation.room.add(replaced.as_ref().map_or(Room::default(), Slot::room));
+            reservation.room.add(replaced.as_ref().map_or(Usage::default(), Slot::usage));
             return replaced.map(|slot| slot.entry);
         }
-        let room = Room::of_entry(entry.charge());
-        let stamp = self.state.insert_stamp(self.budget.next_tick());
+        let room = Usage::of_entry(entry.charge());
         let resident = Resident::new(entry.buffer().clone());
-        let replaced = self.put(Slot { entry, stamp, since: now, _resident: resident });
-        reservation.room.add(replaced.as_ref().map_or(Room::default(), Slot::room));
+        let replaced = self.put(Slot { entry, mark: 0, since: now, _resident: resident });
+        reservation.room.add(replaced.as_ref().map_or(Usage::default(), Slot::usage));
         if room.beyond(reservation.room).is_nothing() {
             reservation.room.sub(room);
         } else {
@@ -121,115 +108,93 @@ impl<'a> ShardGuard<'a> {
         // Detached, not taken out: its room stays taken, so that nobody else can come into it.
         let Some(mut slot) = self.detach(probe(key)) else { return false };
         slot.entry = slot.entry.with_unwritten(false);
-        slot.stamp = self.state.use_stamp(self.budget.tick());
         self.put(slot);
         true
     }
 
-    pub(super) fn get(&mut self, key: &Key<'_>, clock: &dyn Clock) -> Found {
-        let terms = self.terms(clock);
-        let stamp = self.state.use_stamp(self.budget.tick());
+    pub(super) fn get(&mut self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
+        let lifetime = self.lifetime(clock);
         let Some(slot) = self.state.order.touch(probe(key)) else {
-            return self.look(self.state.unwritten.peek(probe(key)), terms);
+            return look(self.state.unwritten.peek(probe(key)), lifetime);
         };
-        let before = std::mem::replace(&mut slot.stamp, stamp);
-        let departure = terms.departure(slot);
-        let found = match departure {
-            None => Found::Hit(slot.entry.clone()),
-            Some(departure) => Found::Gone(slot.entry.clone(), departure),
-        };
-        self.left(before);
-        if departure.is_some() {
+        let found = look(Some(slot), lifetime);
+        if matches!(found, Lookup::Gone(..)) {
             self.take_out(probe(key));
         }
         found
     }
 
-    pub(super) fn look_up(&self, key: &Key<'_>, clock: &dyn Clock) -> Found {
-        self.look(self.state.peek(probe(key)), self.terms(clock))
+    pub(super) fn look_up(&self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
+        look(self.state.peek(probe(key)), self.lifetime(clock))
     }
 
-    fn terms<'c>(&self, clock: &'c dyn Clock) -> Terms<'c> {
-        Terms { residency_ms: self.state.residency_ms, clock }
-    }
-
-    fn look(&self, slot: Option<&Slot>, terms: Terms<'_>) -> Found {
-        let Some(slot) = slot else { return Found::Miss };
-        match terms.departure(slot) {
-            None => Found::Hit(slot.entry.clone()),
-            Some(departure) => Found::Gone(slot.entry.clone(), departure),
-        }
+    fn lifetime<'c>(&self, clock: &'c dyn Clock) -> Lifetime<'c> {
+        Lifetime { residency_ms: self.state.residency_ms, clock }
     }
 
     /// Counts a use of the entry of `key`, if there is one.
     pub fn touch(&mut self, key: &Key<'_>) {
-        let stamp = self.state.use_stamp(self.budget.tick());
-        if let Some(slot) = self.state.order.touch(probe(key)) {
-            let before = std::mem::replace(&mut slot.stamp, stamp);
-            self.left(before);
-        }
+        self.state.order.touch(probe(key));
     }
 
-    /// Evicts while there is `more` to evict and the next victim is older than `until`, but the
-    /// first one also if it is not. The reservation gets the room.
+    /// Evicts one entry, and others until there is no `more` to evict or the policy comes to another
+    /// shard. The reservation gets the room.
     pub(super) fn evict(
         &mut self,
-        until: u64,
+        turn: &Turn,
         reservation: &mut Reservation<'_>,
-        more: &dyn Fn(Room) -> bool,
+        more: &dyn Fn(Usage) -> bool,
         victims: &mut Victims,
     ) {
-        while more(reservation.room) {
-            let Some(slot) = self.state.evict() else { break };
-            self.left(slot.stamp);
-            reservation.room.add(slot.room());
+        while let Some(slot) = self.state.evict(turn) {
+            reservation.room.add(slot.usage());
             // Where there is no memory for the list, freeing at once gives some.
             if victims.try_reserve(1).is_ok() {
                 victims.push(slot.entry);
             }
-            if self.shard.oldest() >= until {
+            if !more(reservation.room) {
                 break;
             }
         }
     }
 
     /// Looks at up to `limit` entries that may have ended and removes those that have; true if
-    /// there may be more. Passes by unwritten ones, whose end is noted again when they are written.
+    /// there may be more. Leaves unwritten ones, which get a deadline again when they are written.
     pub(super) fn sweep(
         &mut self,
         clock: &dyn Clock,
         limit: usize,
-        out: &mut Vec<(Entry, Departure)>,
+        out: &mut Vec<(Entry, Ended)>,
     ) -> bool {
         let mut looks = limit;
         if !self.state.expiries.is_empty() {
             let now_ms = clock.wall().0;
-            self.sweep_due(|state| state.expiries.pop(now_ms), clock, &mut looks, out);
+            self.sweep_ended(|state| state.expiries.pop(now_ms), clock, &mut looks, out);
         }
         if !self.state.residencies.is_empty() {
             let now_ms = clock.monotonic().0;
-            self.sweep_due(|state| state.residencies.pop(now_ms), clock, &mut looks, out);
+            self.sweep_ended(|state| state.residencies.pop(now_ms), clock, &mut looks, out);
         }
         looks == 0
     }
 
-    fn sweep_due(
+    fn sweep_ended(
         &mut self,
-        mut next: impl FnMut(&mut State) -> Option<u64>,
+        mut next: impl FnMut(&mut ShardState) -> Option<u64>,
         clock: &dyn Clock,
         looks: &mut usize,
-        out: &mut Vec<(Entry, Departure)>,
+        out: &mut Vec<(Entry, Ended)>,
     ) {
-        let terms = self.terms(clock);
+        let lifetime = self.lifetime(clock);
         while *looks > 0 {
             let Some(hash) = next(&mut self.state) else { return };
             *looks -= 1;
-            let ended = |slot: &Slot| terms.departure(slot).is_some();
+            let ended = |slot: &Slot| lifetime.ended(slot).is_some();
             let Some(slot) = self.state.order.find(hash, &ended) else { continue };
-            let Some(departure) = terms.departure(slot) else { continue };
+            let Some(why) = lifetime.ended(slot) else { continue };
             let entry = slot.entry.clone();
             self.take_out(entry.probe());
-            out.push((entry, departure));
+            out.push((entry, why));
         }
     }
 
@@ -243,8 +208,8 @@ impl<'a> ShardGuard<'a> {
         found.try_for_each(|slot| memory::push(out, slot.entry.clone(), "a list of entries"))
     }
 
-    /// The unwritten entries with their stamps in the order of writing, until `limit_bytes`.
-    pub(super) fn oldest_unwritten(&self, limit_bytes: u64, out: &mut Vec<(u64, Entry)>) {
+    /// Adds the unwritten entries in the order of writing, until `limit_bytes`.
+    pub(super) fn oldest_unwritten(&self, limit_bytes: u64, out: &mut Vec<Entry>) {
         let mut bytes = 0;
         for slot in self.state.unwritten.iter().rev() {
             // It has room for one entry of each shard at least.
@@ -253,48 +218,43 @@ impl<'a> ShardGuard<'a> {
                 break;
             }
             bytes += slot.entry.charge();
-            out.push((slot.stamp, slot.entry.clone()));
+            out.push(slot.entry.clone());
         }
     }
 
-    /// The keys with their stamps, the most valuable first, until `limit_bytes` of keys.
+    /// Adds the keys with what their entries are worth, the most valuable first, until `limit_bytes` of keys.
     ///
     /// # Errors
     /// `OutOfMemory`.
     pub(super) fn hottest(&self, limit_bytes: usize, out: &mut Vec<(u64, Vec<u8>)>) -> Result<()> {
         let mut bytes = 0;
-        for slot in self.state.iter() {
+        let order = &self.state.order;
+        let unwritten = self.state.unwritten.iter().map(|slot| (u64::MAX, slot));
+        for (worth, slot) in order.iter().map(|slot| (order.worth(slot), slot)).chain(unwritten) {
             if bytes >= limit_bytes {
                 break;
             }
             bytes += slot.entry.key().len();
             let key = memory::copy(slot.entry.key(), "a hot key")?;
-            memory::push(out, (slot.stamp, key), "the list of hot keys")?;
+            memory::push(out, (worth, key), "the list of hot keys")?;
         }
         Ok(())
     }
 
     /// Takes everything out at once, whatever there is of it.
-    pub(super) fn take_all(&mut self) -> State {
+    pub(super) fn take_all(&mut self) -> ShardState {
         let all = self.state.take();
-        self.shard.oldest.store(EMPTY, Ordering::Relaxed);
-        self.budget.give(all.totals.room);
+        self.budget.give(all.totals.usage);
         self.budget.sub_unwritten(all.totals.unwritten_bytes);
         all
     }
 
     /// Puts a slot in, in place of the one of its key; the budget does not change.
     fn put(&mut self, slot: Slot) -> Option<Slot> {
-        let stamp = slot.stamp;
-        let unwritten_bytes = slot.entry.is_unwritten().then(|| slot.entry.charge());
-        let replaced = self.state.put(slot);
-        match unwritten_bytes {
-            Some(bytes) => self.budget.add_unwritten(bytes),
-            None if self.shard.oldest() == EMPTY => {
-                self.shard.oldest.store(stamp, Ordering::Relaxed);
-            }
-            None => {}
+        if slot.entry.is_unwritten() {
+            self.budget.add_unwritten(slot.entry.charge());
         }
+        let replaced = self.state.put(slot);
         if let Some(replaced) = &replaced {
             self.has_left(replaced);
         }
@@ -311,24 +271,13 @@ impl<'a> ShardGuard<'a> {
     /// Takes a slot out and gives its room back.
     fn take_out(&mut self, probe: Probe<'_>) -> Option<Slot> {
         let slot = self.detach(probe)?;
-        self.budget.give(slot.room());
+        self.budget.give(slot.usage());
         Some(slot)
     }
 
-    fn has_left(&mut self, slot: &Slot) {
+    fn has_left(&self, slot: &Slot) {
         if slot.entry.is_unwritten() {
             self.budget.sub_unwritten(slot.entry.charge());
-        } else {
-            self.left(slot.stamp);
-        }
-    }
-
-    /// Keeps invariant 2 when an entry with this stamp has left its place in the order. Only the
-    /// victim had the oldest stamp, so other uses do not touch the far end of the order.
-    fn left(&mut self, stamp: u64) {
-        if stamp == self.shard.oldest() {
-            let oldest = self.state.order.victim().map_or(EMPTY, |slot| slot.stamp);
-            self.shard.oldest.store(oldest, Ordering::Relaxed);
         }
     }
 }
@@ -336,17 +285,17 @@ impl<'a> ShardGuard<'a> {
 /// Room for entries, taken before they come. Dropped it gives back what it still has.
 pub struct Reservation<'a> {
     budget: &'a Budget,
-    room: Room,
+    room: Usage,
 }
 
 impl<'a> Reservation<'a> {
     /// One that holds nothing yet.
     pub(super) fn empty(budget: &'a Budget) -> Self {
-        Self { budget, room: Room::default() }
+        Self { budget, room: Usage::default() }
     }
 
     /// Takes what this lacks of `needed`, if that is free; false if it is not.
-    pub fn cover(&mut self, needed: Room) -> bool {
+    pub fn cover(&mut self, needed: Usage) -> bool {
         let missing = needed.beyond(self.room);
         let covered = missing.is_nothing() || self.budget.take(missing);
         if covered {
@@ -361,6 +310,14 @@ impl Drop for Reservation<'_> {
         if !self.room.is_nothing() {
             self.budget.give(self.room);
         }
+    }
+}
+
+fn look(slot: Option<&Slot>, lifetime: Lifetime<'_>) -> Lookup {
+    let Some(slot) = slot else { return Lookup::Miss };
+    match lifetime.ended(slot) {
+        None => Lookup::Hit(slot.entry.clone()),
+        Some(why) => Lookup::Gone(slot.entry.clone(), why),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the hot tier promises: bounds, order, room, ends of time, unwritten entries.
 
-use super::{Departure, Entry, Found, Hot, HotOptions, Reservation, Room, Victims};
+use super::{Ended, Entry, Eviction, Hot, HotOptions, Lookup, Reservation, Usage, Victims};
 use crate::buffer::Buffer;
 use crate::key::{Key, KeyHasher};
 use crate::time::{Clock, Expiry, Instant, Moment, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+mod newcomer;
 
 /// Both clocks show the same number, and count how often they were asked.
 #[derive(Default)]
@@ -43,7 +45,7 @@ impl Clock for ManualClock {
 const SMALL: u64 = 48 + 2 + 140;
 
 fn options(capacity: u64) -> HotOptions {
-    HotOptions { capacity, max_entries: 0, residency_ms: 0 }
+    HotOptions { capacity, max_entries: 0, residency_ms: 0, eviction: Eviction::Lru }
 }
 
 fn hot(capacity: u64) -> Hot {
@@ -91,6 +93,12 @@ fn store(hot: &Hot, entry: Entry, now: u64) -> Option<Vec<String>> {
     }
 }
 
+/// Room for an entry of that charge, whatever the policy thinks of it.
+fn reserve<'a>(hot: &'a Hot, charge: u64, victims: &mut Victims) -> Option<Reservation<'a>> {
+    let mut room = hot.reservation();
+    hot.make_room(&mut room, Usage::of_entry(charge), victims).then_some(room)
+}
+
 fn name_of(entry: &Entry) -> String {
     String::from_utf8(entry.key().to_vec()).unwrap()
 }
@@ -98,9 +106,9 @@ fn name_of(entry: &Entry) -> String {
 /// The version of what a get finds, 0 for a miss.
 fn get(hot: &Hot, name: &str) -> u64 {
     match hot.get(&key(name.as_bytes()), &ManualClock::default()) {
-        Found::Hit(entry) => entry.version(),
-        Found::Miss => 0,
-        Found::Gone(..) => panic!("nothing ends in this test"),
+        Lookup::Hit(entry) => entry.version(),
+        Lookup::Miss => 0,
+        Lookup::Gone(..) => panic!("nothing ends in this test"),
     }
 }
 
@@ -125,7 +133,7 @@ fn keys_with_the_same_hash_are_different_keys() {
     let keys = names.map(|bytes| Key::with_hash(bytes, u64::MAX));
     let clock = ManualClock::default();
     let version = |key: &Key<'_>| match hot.get(key, &clock) {
-        Found::Hit(entry) => entry.version(),
+        Lookup::Hit(entry) => entry.version(),
         _ => 0,
     };
     for (key, n) in keys.iter().zip(1..) {
@@ -154,7 +162,7 @@ fn the_victim_is_the_least_recently_used() {
         let shard = hot.shard_index(key(name.as_bytes()).hash());
         let known = uses.iter().position(|used| used.0 == name);
         if random >> 63 == 0 {
-            let hit = matches!(hot.get(&key(name.as_bytes()), &clock), Found::Hit(_));
+            let hit = matches!(hot.get(&key(name.as_bytes()), &clock), Lookup::Hit(_));
             assert_eq!(hit, known.is_some(), "{name}");
             if let Some(at) = known {
                 uses.remove(at);
@@ -190,7 +198,7 @@ fn entries_with_equal_stamps_leave_shard_by_shard_in_turn() {
     // So many hits without an insert that stamps cannot tell them apart.
     for _ in 0..16 * 500 {
         for name in &names {
-            assert!(matches!(hot.get(&key(name.as_bytes()), &clock), Found::Hit(_)));
+            assert!(matches!(hot.get(&key(name.as_bytes()), &clock), Lookup::Hit(_)));
         }
     }
     let mut left = [0; 16];
@@ -223,7 +231,7 @@ fn a_reservation_gives_back_what_no_entry_took() {
         hot.lock(index).insert(&a, entry, room, Instant(0)).is_some()
     };
     let used = || (hot.used_bytes(), hot.entry_count());
-    let mut room = hot.reserve(2 * SMALL, &mut victims).unwrap();
+    let mut room = reserve(&hot, 2 * SMALL, &mut victims).unwrap();
     assert!(!insert(b"", &mut room));
     assert_eq!(used(), (2 * SMALL, 1));
     drop(room);
@@ -233,7 +241,7 @@ fn a_reservation_gives_back_what_no_entry_took() {
     let needed = hot.lock(index).needed(&a, large);
     assert_eq!(needed.bytes(), large - SMALL);
     let mut room = hot.reservation();
-    assert!(room.cover(needed) && insert(&[1; 100], &mut room) && room.cover(Room::default()));
+    assert!(room.cover(needed) && insert(&[1; 100], &mut room) && room.cover(Usage::default()));
     assert_eq!(used(), (large, 1));
     assert!(insert(b"", &mut room));
     assert_eq!(used(), (large, 1));
@@ -262,8 +270,8 @@ fn what_was_evicted_is_room_for_the_one_who_evicts() {
         store(&hot, entry(name, 1), 0).unwrap();
     }
     let mut victims = Victims::new();
-    let first = hot.reserve(SMALL, &mut victims).unwrap();
-    let second = hot.reserve(SMALL, &mut victims).unwrap();
+    let first = reserve(&hot, SMALL, &mut victims).unwrap();
+    let second = reserve(&hot, SMALL, &mut victims).unwrap();
     assert_eq!((victims.len(), hot.entry_count(), hot.used_bytes()), (2, 3, 3 * SMALL));
     drop((first, second));
     assert_eq!((hot.entry_count(), hot.used_bytes()), (1, SMALL));
@@ -276,11 +284,11 @@ fn an_entry_may_take_the_whole_tier_but_not_more() {
         store(&hot, entry(&n.to_string(), 1), 0).unwrap();
     }
     let mut victims = Victims::new();
-    assert!(hot.reserve(hot.capacity() + 1, &mut victims).is_none());
+    assert!(reserve(&hot, hot.capacity() + 1, &mut victims).is_none());
     assert_eq!((victims.len(), hot.entry_count()), (0, 20));
-    let reservation = hot.reserve(hot.capacity(), &mut victims).unwrap();
+    let reservation = reserve(&hot, hot.capacity(), &mut victims).unwrap();
     assert_eq!((victims.len(), hot.used_bytes()), (20, hot.capacity()));
-    assert!(hot.reserve(1, &mut victims).is_none());
+    assert!(reserve(&hot, 1, &mut victims).is_none());
     drop(reservation);
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
 }
@@ -364,7 +372,7 @@ fn clear_takes_everything_and_frees_it_later() {
     let drained = {
         let mut victims = Victims::new();
         hot.shrink_to(90 * SMALL, &mut victims);
-        let mut reservation = hot.reserve(SMALL, &mut victims).unwrap();
+        let mut reservation = reserve(&hot, SMALL, &mut victims).unwrap();
         let mut all = hot.lock_all();
         let drained = all.take();
         assert_eq!((hot.entry_count(), hot.used_bytes(), hot.unwritten_bytes()), (1, SMALL, 0));
@@ -386,11 +394,11 @@ fn residency_ends_an_entry_in_hot_however_often_it_is_used() {
     let hot = Hot::new(&HotOptions { residency_ms: 100, ..options(1 << 20) });
     store(&hot, entry("a", 1), 1_000).unwrap();
     let a = key(b"a");
-    assert!(matches!(hot.get(&a, &ManualClock::at(1_099)), Found::Hit(_)));
+    assert!(matches!(hot.get(&a, &ManualClock::at(1_099)), Lookup::Hit(_)));
     let late = ManualClock::at(1_100);
-    assert!(matches!(hot.peek(&a, &late), Found::Gone(_, Departure::Residency)));
-    assert!(matches!(hot.get(&a, &late), Found::Gone(_, Departure::Residency)));
-    assert!(matches!(hot.get(&a, &late), Found::Miss));
+    assert!(matches!(hot.peek(&a, &late), Lookup::Gone(_, Ended::Residency)));
+    assert!(matches!(hot.get(&a, &late), Lookup::Gone(_, Ended::Residency)));
+    assert!(matches!(hot.get(&a, &late), Lookup::Miss));
     assert_eq!(hot.used_bytes(), 0);
 }
 
@@ -399,11 +407,11 @@ fn the_clock_is_asked_only_where_time_matters() {
     let hot = hot_for(10);
     let (clock, a, b) = (ManualClock::at(50), key(b"a"), key(b"b"));
     store(&hot, entry("a", 1), 0).unwrap();
-    assert!(matches!(hot.get(&a, &clock), Found::Hit(_)));
+    assert!(matches!(hot.get(&a, &clock), Lookup::Hit(_)));
     hot.sweep(hot.shard_index(a.hash()), &clock, 10, &mut Vec::new());
     assert_eq!(clock.asked.load(Ordering::Relaxed), 0);
     store(&hot, entry_of(&b, b"", 1, Expiry::from_ms(50)), 0).unwrap();
-    assert!(matches!(hot.get(&b, &clock), Found::Gone(_, Departure::Expiry)));
+    assert!(matches!(hot.get(&b, &clock), Lookup::Gone(_, Ended::Expiry)));
     assert_eq!(clock.asked.load(Ordering::Relaxed), 1);
 }
 
@@ -413,10 +421,10 @@ fn an_unwritten_entry_that_expired_still_hides_what_cold_has() {
     let a = key(b"a");
     let unwritten = entry_of(&a, b"", 1, Expiry::from_ms(50)).with_unwritten(true);
     store(&hot, unwritten, 0).unwrap();
-    assert!(matches!(hot.get(&a, &ManualClock::at(49)), Found::Hit(_)), "residency waits");
+    assert!(matches!(hot.get(&a, &ManualClock::at(49)), Lookup::Hit(_)), "residency waits");
     let clock = ManualClock::at(50);
     for _ in 0..2 {
-        assert!(matches!(hot.get(&a, &clock), Found::Gone(_, Departure::Expiry)));
+        assert!(matches!(hot.get(&a, &clock), Lookup::Gone(_, Ended::Expiry)));
     }
     let mut gone = Vec::new();
     hot.sweep(hot.shard_index(a.hash()), &clock, 10, &mut gone);
@@ -449,9 +457,9 @@ fn a_sweep_removes_all_that_has_ended_and_nothing_else() {
     let mut expected = Vec::new();
     for n in 0..400_u64 {
         if n % 8 == 4 {
-            expected.push((n, Departure::Expiry));
+            expected.push((n, Ended::Expiry));
         } else if n * 4 + 1_000 <= 1_400 {
-            expected.push((n, Departure::Residency));
+            expected.push((n, Ended::Residency));
         }
     }
     let mut gone: Vec<_> = gone.iter().map(|(entry, why)| (entry.version(), *why)).collect();
@@ -526,7 +534,7 @@ fn the_bounds_hold_at_every_instant_under_threads() {
                 8..14 => drop(hot.get(&key, &ManualClock::default())),
                 14 => drop(hot.lock(hot.shard_index(key.hash())).remove(&key)),
                 15 if version % 3 == 0 => {
-                    let reservation = hot.reserve(300, &mut Victims::new());
+                    let reservation = reserve(&hot, 300, &mut Victims::new());
                     std::thread::yield_now();
                     drop(reservation);
                 }

@@ -18,7 +18,7 @@ use super::state::{Effects, State};
 use super::stats::Tier;
 use crate::cold::{Change, Cold, Current, Want};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::Room;
+use crate::hot::Usage;
 use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::time::{Clock, Expiry};
@@ -73,11 +73,11 @@ impl State {
 
     /// Finds out what the change meets; returns the key's version, 0 if it is absent.
     pub(super) fn look(&self, change: &mut Change<'_>, op: &mut Op<'_>) -> Result<u64> {
-        op.replaced = Room::default();
+        op.replaced = Usage::default();
         let hash = change.key.hash();
         let in_hot = match self.hot.is_enabled() {
             true => self.hot.lock(self.hot.shard_index(hash)).peek(&change.key).map(|entry| {
-                op.replaced = Room::of_entry(entry.charge());
+                op.replaced = Usage::of_entry(entry.charge());
                 (entry.version(), entry.expiry().ms(), entry.is_unwritten())
             }),
             false => None,

@@ -1,7 +1,7 @@
 //! Changes of keys, from what the caller asks for to what is known of them when they are published.
 
 use crate::cold::Change;
-use crate::hot::{Entry, Room};
+use crate::hot::{Entry, Usage};
 use crate::key::Key;
 
 /// What the store asks and knows of one key's change, beside the change itself.
@@ -16,7 +16,7 @@ pub(super) struct Op<'a> {
     /// Whether cold gets it later.
     pub(super) unwritten: bool,
     /// The room of what hot had of the key when it was looked at.
-    pub(super) replaced: Room,
+    pub(super) replaced: Usage,
     /// What the new entry is charged; 0 if none enters hot.
     pub(super) charge: u64,
     pub(super) entry: Option<Entry>,

@@ -7,7 +7,7 @@ use super::state::{Effects, State};
 use crate::buffer::Buffer;
 use crate::cold::Change;
 use crate::error::Result;
-use crate::hot::{Entry, Guards, Reservation, Room};
+use crate::hot::{Entry, Reservation, ShardGuards, Usage};
 use crate::key::Key;
 use crate::time::Expiry;
 
@@ -85,10 +85,10 @@ impl State {
         ops: &Ops<'_, '_>,
         prepared: &mut Prepared<'_>,
         effects: &mut Effects,
-    ) -> Guards<'_> {
+    ) -> ShardGuards<'_> {
         loop {
             let mut shards = self.hot.lock_for(ops.keys().map(Key::hash));
-            let mut needed = Room::default();
+            let mut needed = Usage::default();
             for (Change { key, .. }, op) in ops.iter().filter(|(_, op)| op.entry.is_some()) {
                 needed.add(shards.of(key.hash()).needed(key, op.charge));
             }
@@ -109,7 +109,7 @@ impl State {
     fn enter(
         &self,
         ops: &mut Ops<'_, '_>,
-        shards: &mut Guards<'_>,
+        shards: &mut ShardGuards<'_>,
         Prepared { mut room, .. }: Prepared<'_>,
         effects: &mut Effects,
     ) {
@@ -137,7 +137,7 @@ impl State {
         room: &mut Reservation<'_>,
         effects: &mut Effects,
     ) -> bool {
-        let (mut fit, mut sum) = (true, Room::default());
+        let (mut fit, mut sum) = (true, Usage::default());
         for (change, op) in ops.iter_mut() {
             let enters = !(op.cold_only && self.cold.is_some());
             op.charge = 0;
@@ -147,7 +147,7 @@ impl State {
                 Expiry::from_ms(change.expires_at),
             );
             let mut with_this = sum;
-            with_this.add(Room::of_entry(charge).beyond(op.replaced));
+            with_this.add(Usage::of_entry(charge).beyond(op.replaced));
             if self.hot.make_room(room, with_this, &mut effects.evicted) {
                 (op.charge, sum) = (charge, with_this);
             } else {

@@ -11,7 +11,7 @@ use super::stats::{Counter, Operation, Tier};
 use super::value::{Answer, Value};
 use crate::cold::{Cold, Found as Record, Held};
 use crate::error::Result;
-use crate::hot::{Entry, Found};
+use crate::hot::{Entry, Lookup};
 use crate::key::Key;
 use crate::time::{Clock, Expiry};
 
@@ -124,7 +124,7 @@ impl State {
         };
         timer.finish(true);
         let says = match found {
-            Found::Gone(entry, departure) if !only_look && !entry.is_unwritten() => {
+            Lookup::Gone(entry, departure) if !only_look && !entry.is_unwritten() => {
                 effects.gone.push((entry, departure));
                 HotSays::Nothing
             }
@@ -164,7 +164,9 @@ impl State {
     /// Lets what was read from cold enter hot, if it is still what the key has.
     fn promote(&self, key: &Key<'_>, entry: Entry, held: &Held, effects: &mut Effects) {
         let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else { return };
-        let Some(mut room) = self.hot.reserve(entry.charge(), &mut effects.evicted) else { return };
+        let Some(mut room) = self.hot.admit(key, entry.charge(), &mut effects.evicted) else {
+            return;
+        };
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
         if shard.peek(key).is_some() || !cold.is_at(held) || self.has_expired(entry.expiry().ms()) {
             return;

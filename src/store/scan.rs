@@ -9,7 +9,7 @@ use super::state::State;
 use super::value::{Answer, Value};
 use crate::cold::Cold;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Entry, Found};
+use crate::hot::{Entry, Lookup};
 use crate::memory;
 use std::collections::{HashSet, VecDeque};
 
@@ -149,7 +149,7 @@ impl State {
         let (_, last) = self.hot.shard_range(self.hot.shard_index(hash));
         for entry in self.hot.entries_in(hash, last)? {
             let Ok(key) = self.key(entry.key()) else { continue };
-            let lives = matches!(self.hot.peek(&key, &*self.clock), Found::Hit(_));
+            let lives = matches!(self.hot.peek(&key, &*self.clock), Lookup::Hit(_));
             if lives && entry.key().starts_with(&cursor.prefix) {
                 cursor.add(entry.key())?;
             }

@@ -17,7 +17,7 @@ use super::work::{Room, Work};
 use crate::buffer::Ledger;
 use crate::cold::Cold;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Departure, Entry, Found, Hot, Victims};
+use crate::hot::{Ended, Entry, Hot, Lookup, Victims};
 use crate::io::clock::SystemClock;
 use crate::key::{Key, KeyHasher};
 use crate::memory::Few;
@@ -58,12 +58,12 @@ pub(super) enum HotSays {
     Nothing,
 }
 
-impl From<Found> for HotSays {
-    fn from(found: Found) -> Self {
+impl From<Lookup> for HotSays {
+    fn from(found: Lookup) -> Self {
         match found {
-            Found::Hit(entry) => Self::Has(entry),
-            Found::Gone(entry, _) if entry.is_unwritten() => Self::Gone,
-            Found::Gone(..) | Found::Miss => Self::Nothing,
+            Lookup::Hit(entry) => Self::Has(entry),
+            Lookup::Gone(entry, _) if entry.is_unwritten() => Self::Gone,
+            Lookup::Gone(..) | Lookup::Miss => Self::Nothing,
         }
     }
 }
@@ -76,7 +76,7 @@ pub(super) struct Effects {
     /// How many more of them there were, whose memory has gone to new entries.
     pub(super) recycled: u64,
     /// Entries whose time in hot was over.
-    pub(super) gone: Vec<(Entry, Departure)>,
+    pub(super) gone: Vec<(Entry, Ended)>,
     /// An entry that came from cold.
     pub(super) promoted: Option<Entry>,
     /// What else is to be freed.
@@ -265,8 +265,8 @@ impl State {
         for (entry, departure) in &gone {
             self.counters.add(Counter::HotExpirations, 1);
             let kind = match departure {
-                Departure::Residency => EventKind::Demoted,
-                Departure::Expiry => EventKind::Expired,
+                Ended::Residency => EventKind::Demoted,
+                Ended::Expiry => EventKind::Expired,
             };
             self.tell_entry(kind, Tier::Hot, entry);
         }

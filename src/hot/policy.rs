@@ -1,0 +1,98 @@
+//! What a policy of the hot tier decides: what may enter, and what leaves next.
+//!
+//! A policy has two halves. An [`Order`] keeps the entries of one shard; the shard calls it with the
+//! shard's lock held. The [`Policy`] exists once for the whole tier and has no lock: it judges
+//! candidates, and it chooses the shard that evicts next. What the halves must know of each other
+//! they share as atomic numbers. Neither half knows the budget or a clock.
+//!
+//! A new policy is a file with both halves, and one more name in [`super::eviction`].
+
+use super::budget::Usage;
+use super::entry::{Entry, Probe};
+use crate::buffer::Resident;
+use crate::error::Result;
+use crate::time::Instant;
+use std::sync::Arc;
+
+/// How many shards a tier has.
+pub(super) const SHARD_COUNT: usize = 1 << SHARD_BITS;
+
+/// How many top bits of a hash choose the shard.
+pub(super) const SHARD_BITS: u32 = 4;
+
+/// An entry in its place, with what the tier keeps beside it.
+pub(super) struct Slot {
+    pub(super) entry: Entry,
+    /// The policy's own number; nobody else reads it.
+    pub(super) mark: u64,
+    /// When it was stored or promoted; residency counts from here.
+    pub(super) since: Instant,
+    /// Accounts for the buffer as hot's as long as the slot exists.
+    pub(super) _resident: Resident,
+}
+
+impl Slot {
+    /// What the slot takes of the budget.
+    pub(super) fn usage(&self) -> Usage {
+        Usage::of_entry(self.entry.charge())
+    }
+}
+
+/// A shard that is to evict, and how far.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) shard: usize,
+    /// A number of the policy's own, at which another shard is next.
+    pub(super) until: u64,
+}
+
+/// The half of a policy that sees all shards. Any thread may call it at any time.
+pub(super) trait Policy: Send + Sync {
+    /// Makes the order of shard `index`. It is empty.
+    fn order(self: Arc<Self>, index: usize) -> Box<dyn Order>;
+
+    /// Whether a candidate, whose key has this hash and whose entry would be charged so many bytes,
+    /// may enter hot although others would have to leave for it. Cold keeps what is refused.
+    fn admits(&self, hash: u64, charge: u64) -> bool;
+
+    /// The shard that evicts next; `None` if all orders are empty. May be wrong about a shard that
+    /// changes meanwhile, or that an order will answer `None` for; asked again, it knows better.
+    fn next(&self) -> Option<Turn>;
+}
+
+/// The half of a policy that keeps one shard's entries.
+pub(super) trait Order: Send {
+    /// Makes room for `count` more entries, so that putting them in does not fail.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    fn reserve(&mut self, count: usize) -> Result<()>;
+
+    /// Puts an entry in, as just used, in place of the one of its key, which is given back.
+    fn put(&mut self, slot: Slot) -> Option<Slot>;
+
+    /// Takes an entry out.
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot>;
+
+    /// Finds an entry and counts this as a use. The policy learns of a use that finds none, too.
+    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot>;
+
+    /// Finds an entry; the order learns nothing.
+    fn peek(&self, probe: Probe<'_>) -> Option<&Slot>;
+
+    /// Finds an entry with this hash that is `wanted`; the order learns nothing.
+    fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot>;
+
+    /// Takes out the entry that is to leave next; `None` if another shard is next, or if nothing is
+    /// left.
+    fn evict(&mut self, turn: &Turn) -> Option<Slot>;
+
+    /// All entries; the one to leave next comes last.
+    fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_>;
+
+    /// What an entry is worth beside those of other shards; the larger stays longer.
+    fn worth(&self, slot: &Slot) -> u64;
+
+    /// Moves all entries into an order of their own, at a cost that does not depend on their number.
+    fn take(&mut self) -> Box<dyn Order>;
+}
