@@ -14,7 +14,7 @@
  * The other calls of the background sleep now and then, so that its steps meet more of what the writers do. After every
  * second kill a process that recovers the directory is killed after one of its steps, whichever it is. */
 #include "crash.h"
-#include <sys/statvfs.h>
+#include "room.h"
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -34,7 +34,6 @@ static struct { bool is_armed; uint32_t kind, nth, sleep_us; } plan;
 
 static const char      *phase = "open";
 static _Atomic uint32_t made[KINDS_MAX], made_in_all; /* by this process */
-static _Atomic uint64_t free_bytes;      /* what the file system is said to have free, if not 0 */
 
 /* ---- counting ------------------------------------------------------------------------------ */
 
@@ -129,17 +128,6 @@ ssize_t pwritev(int fd, const struct iovec *from, int count, off_t at) {
   STAND_IN(syscall(SYS_pwritev, fd, from, count, at, 0), step_on("writes", fd));
 }
 
-/* Room is short for a while and then is not, so that the reserve for a full disk comes and goes. */
-int fstatvfs(int fd, struct statvfs *to) {
-  uint64_t said = atomic_load(&free_bytes);
-  memset(to, 0, sizeof *to);
-  to->f_frsize = to->f_bsize = 4096;
-  to->f_blocks = (uint64_t)64 << 18;
-  to->f_bfree = to->f_bavail = said ? said >> 12 : (uint64_t)32 << 18;
-  (void)fd;
-  return 0;
-}
-
 /* ---- runs ---------------------------------------------------------------------------------- */
 
 /* Segments of 2 MiB, of which the writers fill one every few milliseconds. What lives is a fraction of the capacity. */
@@ -149,6 +137,7 @@ static const char *const FORMS[] = {
     "cold_capacity=64MiB hot_capacity=0 compression=deflate:1 sync_interval=0",
 };
 
+/* Room is short for a while and then is not, so that the reserve for a full disk comes and goes. */
 static void *change_room(void *arg) {
   (void)arg;
   for (uint64_t n = 0;; n++, sleep_us(40000)) atomic_store(&free_bytes, (uint64_t)(n % 2 ? 3000 : 700) << 20);
