@@ -64,6 +64,7 @@ static void outside_check(void) {
   while (same < now.len && now.text[same] == outside_before.text[same]) same++;
   while (same > 0 && now.text[same - 1] != '\n') same--;
   violation("outside of the store's directory something changed:\n  now: %.300s\n  was: %.300s", now.text + same, outside_before.text + same);
+  outside_before = now; /* told once */
 }
 
 /* ---- names that lead outside --------------------------------------------------------------- */
