@@ -152,16 +152,17 @@ __attribute__((unused)) static const char *path_of(const char *dir, const char *
   return out;
 }
 
-/* Makes `to` a copy of the directory `from` and its plain files, but for the one of that name (NULL: none). */
+/* Makes `to` a copy of the directory `from` and its plain files, but for the one of that name (NULL: none). A directory
+ * that is absent, as before the first open, counts as empty. */
 __attribute__((unused)) static void copy_directory(const char *from, const char *to, const char *but) {
   static char    piece[1 << 16];
   DIR           *d = opendir(from);
   struct dirent *e;
   ssize_t        count;
-  must(d != NULL);
+  must(d != NULL || errno == ENOENT);
   remove_tree(to);
   must(mkdir(to, 0700) == 0);
-  while ((e = readdir(d))) {
+  while (d && (e = readdir(d))) {
     if (e->d_type != DT_REG || (but && !strcmp(e->d_name, but))) continue;
     int in = open(path_of(from, e->d_name), O_RDONLY | O_CLOEXEC), out = open(path_of(to, e->d_name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     must(in >= 0 && out >= 0);
@@ -169,7 +170,7 @@ __attribute__((unused)) static void copy_directory(const char *from, const char 
     must(count == 0);
     close(in), close(out);
   }
-  closedir(d);
+  if (d) closedir(d);
 }
 
 /* Memory that forked children share, zeroed. */
