@@ -76,7 +76,8 @@ impl Field {
             is_unfrozen || has_dead || droppable || is_empty || segment.lacks()
         };
         let mut all: Vec<_> = self.rewritable.iter().filter(wanted).cloned().collect();
-        all.sort_by_key(|segment| self.needed_bytes(segment));
+        // Each is asked once: what lives changes meanwhile, and a sort that sees it change panics.
+        all.sort_by_cached_key(|segment| self.needed_bytes(segment));
         all
     }
 
@@ -149,4 +150,63 @@ pub fn keeps_nothing(segment: &Segment, all: &[Arc<Segment>], cleared: u64) -> b
 fn is_husk(segment: &Segment, dead: u64) -> bool {
     let (live, live_bytes) = segment.live();
     live == 0 || (live_bytes * HUSK_SHARE < segment.end() && dead * HUSK_SHARE >= segment.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::checkpoint::Tally;
+    use crate::codec::segment::SegmentHeader;
+    use crate::cold::location::Location;
+    use crate::cold::segment::{Segments, empty_tally};
+    use std::path::Path;
+    use std::thread;
+
+    const RECORD_BYTES: u64 = 4096;
+
+    /// Log segments of so many records, of which about half live.
+    fn segments(count: u64, records: u64) -> Vec<Arc<Segment>> {
+        let segments = Segments::new();
+        for id in 1..=count {
+            let header = SegmentHeader {
+                id,
+                seed: 0,
+                kind: SegmentKind::Log,
+                previous: None,
+                created_ms: 0,
+                sequence_floor: 0,
+            };
+            let segment = segments.add_gone(header, Path::new("")).unwrap();
+            let (values, value_bytes) = (records, records * RECORD_BYTES);
+            let end = value_bytes + SEGMENT_HEADER_BYTES as u64;
+            segment.set_tally(Tally { values, value_bytes, end, ..empty_tally() });
+            (0..(id * 7 % records)).for_each(|_| segment.add_live(location(&segment)));
+        }
+        segments.all()
+    }
+
+    fn location(segment: &Segment) -> Location {
+        Location::new(segment.slot(), 64, RECORD_BYTES)
+    }
+
+    #[test]
+    fn segments_are_ordered_while_others_change_what_lives_in_them() {
+        let all = segments(100, 40);
+        let field = Field {
+            rewritable: all.clone(),
+            all: Vec::new(),
+            freezes: true,
+            room: u64::MAX,
+            cleared: 0,
+        };
+        let order = || (0..5_000).all(|_| field.everything().len() == all.len());
+        thread::scope(|scope| {
+            let ordering = scope.spawn(order);
+            while !ordering.is_finished() {
+                all.iter().for_each(|s| s.add_live(location(s)));
+                all.iter().for_each(|s| s.remove_live(location(s)));
+            }
+            assert!(ordering.join().unwrap());
+        });
+    }
 }

@@ -63,22 +63,33 @@ fn resolve(
     let key_at = |location: Location| {
         let segment = segments.get(location.slot())?;
         read_any_key(&segment, location, (hash, hasher), |k| {
-            Ok((k.key.to_vec(), k.header.sequence))
+            Ok((k.key.to_vec(), k.header.sequence, k.header.collides))
         })
         .ok()
     };
     let mut live: Vec<(Option<Vec<u8>>, u64, Location)> = Vec::new();
+    // What the checkpoint has of them, as keys, sequences and marks.
+    let mut loaded = Vec::new();
     for location in before {
         let known = key_at(*location);
-        let sequence = known.as_ref().map_or(0, |(_, sequence)| *sequence);
-        live.push((known.map(|(key, _)| key), sequence, *location));
+        let sequence = known.as_ref().map_or(0, |(_, sequence, _)| *sequence);
+        live.push((known.as_ref().map(|(key, ..)| key.clone()), sequence, *location));
+        loaded.extend(known);
     }
     for candidate in group {
         // A torn copy of a record that is still where it was.
         if !candidate.intact && live.iter().any(|(_, other, _)| *other == candidate.sequence) {
             continue;
         }
-        let key = key_at(candidate.location).map(|(key, _)| key);
+        let key = key_at(candidate.location).map(|(key, ..)| key);
+        // A segment's file that was removed may be there again, with what is older than what the
+        // checkpoint has of the key; and without the mark that was the hash's only key.
+        let is_newer = |(other, sequence, collides): &(Vec<u8>, u64, bool)| {
+            *sequence > candidate.sequence && (!collides || key.as_ref() == Some(other))
+        };
+        if loaded.iter().any(is_newer) {
+            continue;
+        }
         // Without the mark it was the hash's only key when it was written. What has the same
         // sequence is the same record, which was moved.
         live.retain(|(other, sequence, _)| {

@@ -10,44 +10,26 @@
  *    a file was cut, of all keys as of one earlier moment after the checkpoint.
  * 5. Damaged keys can be stored and deleted, and reopening finds that and everything else as it was.
  *
- * A worker process goes through the variants; its parent sees it crash or hang, says which variant it was, and goes on.
- * All violations are counted and the first ones described. `--long` takes every byte, `--short` a sample. */
-#include "torture.h"
+ * `--long` takes every byte, `--short` a sample. */
+#include "variants.h"
 
-enum { KEYS = 32, OPS_MAX = 400, FILES_MAX = 32, REPORTS_MAX = 20, LIMIT_MS = 20000, SHORT_VARIANTS = 1500 };
+enum { KEYS = 32, OPS_MAX = 400, SHORT_VARIANTS = 1500 };
 
 typedef enum { INVERT, BIT, CUT, DAMAGES } damage_t;
 static const char *const DAMAGE_NAMES[] = {"byte inverted", "bit inverted", "cut"};
-
-static struct { char name[256]; uint8_t *bytes; size_t len; } files[FILES_MAX];
-static size_t file_count;
 
 /* What each key held after each operation: ids, 0 for nothing. `checkpoint`: how many came before the last clean close. */
 static uint64_t states[OPS_MAX + 1][KEYS];
 static size_t   op_count, checkpoint;
 
-static struct {
-  _Atomic uint64_t at, violations, keys_lost, states_older; /* at: the variant in work */
-} *progress;
+enum { KEYS_LOST, STATES_OLDER }; /* what progress->counts has */
 
 static bool        is_closed; /* the store was closed before the damage */
-static const char *settings, *pristine, *victim;
-static char        variant[512];
-
-static void violation(const char *format, ...) {
-  va_list args;
-  if (atomic_fetch_add(&progress->violations, 1) >= REPORTS_MAX) return;
-  va_start(args, format);
-  fprintf(stderr, "damage: VIOLATION (seed %" PRIu64 ", %s): ", torture.seed, variant);
-  vfprintf(stderr, format, args);
-  fprintf(stderr, "\n");
-  va_end(args);
-}
+static const char *settings;
 
 /* ---- the store before the damage ----------------------------------------------------------- */
 
 static size_t length_of(uint64_t id) { return mix(id) % 8 == 0 ? 1000 + mix(id) % 1000 : 16 + mix(id) % 120; }
-static size_t name_of(char *out, size_t key) { return (size_t)sprintf(out, "key-%zu", key); }
 
 /* Applies an operation to the store (if there is one) and writes down the state after it. id 0: delete. */
 static void apply(hotcold_t *s, size_t key, uint64_t id) {
@@ -89,45 +71,20 @@ static void build(bool really) {
   if (s && is_closed) close_store(s);
 }
 
-static void load_files(void) {
-  DIR           *dir = opendir(pristine);
-  struct dirent *e;
-  must(dir != NULL);
-  for (size_t i = 0; i < file_count; i++) free(files[i].bytes);
-  file_count = 0;
-  while ((e = readdir(dir))) {
-    struct stat st;
-    const char *path = path_of(pristine, e->d_name);
-    must(stat(path, &st) == 0);
-    if (!S_ISREG(st.st_mode)) continue;
-    must(file_count < FILES_MAX);
-    snprintf(files[file_count].name, sizeof files[0].name, "%s", e->d_name);
-    files[file_count].len   = (size_t)st.st_size;
-    files[file_count].bytes = malloc(files[file_count].len + 1);
-    int fd                  = open(path, O_RDONLY | O_CLOEXEC);
-    must(fd >= 0 && read(fd, files[file_count].bytes, files[file_count].len) == (ssize_t)files[file_count].len);
-    close(fd);
-    file_count++;
-  }
-  closedir(dir);
-}
+static void build_really(void) { build(true); }
 
 /* ---- one variant --------------------------------------------------------------------------- */
 
 typedef struct { size_t file, at; damage_t damage; } variant_t;
 
-static void write_files(variant_t v) {
-  remove_tree(victim);
-  must(mkdir(victim, 0700) == 0);
-  for (size_t i = 0; i < file_count; i++) {
-    int     fd   = open(path_of(victim, files[i].name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    size_t  len  = i == v.file && v.damage == CUT ? v.at : files[i].len;
-    uint8_t byte = i == v.file && v.at < files[i].len ? files[i].bytes[v.at] : 0;
-    must(fd >= 0 && write(fd, files[i].bytes, len) == (ssize_t)len);
-    byte ^= v.damage == INVERT ? 0xFF : (uint8_t)(1u << (mix(v.at ^ torture.seed) % 8));
-    if (i == v.file && v.damage != CUT) must(pwrite(fd, &byte, 1, (off_t)v.at) == 1);
-    close(fd);
-  }
+static void write_damaged(variant_t v) {
+  write_files();
+  int     fd   = open(path_of(victim, files[v.file].name), O_WRONLY | O_CLOEXEC);
+  uint8_t byte = files[v.file].bytes[v.at];
+  byte ^= v.damage == INVERT ? 0xFF : (uint8_t)(1u << (mix(v.at ^ torture.seed) % 8));
+  must(fd >= 0);
+  must(v.damage == CUT ? ftruncate(fd, (off_t)v.at) == 0 : pwrite(fd, &byte, 1, (off_t)v.at) == 1);
+  close(fd);
 }
 
 static hotcold_t *reopen(void) {
@@ -179,8 +136,8 @@ static void judge(const int64_t *held, damage_t damage) {
     if (held[key] <= 0) lost++;
     else older++;
   }
-  atomic_fetch_add(&progress->keys_lost, lost);
-  atomic_fetch_add(&progress->states_older, older);
+  atomic_fetch_add(&progress->counts[KEYS_LOST], lost);
+  atomic_fetch_add(&progress->counts[STATES_OLDER], older);
   if (damage != CUT && lost + older > 1) violation("one byte cost %zu keys, and %zu show an older state; key-%zu is one", lost, older, which);
   if (is_closed && older > 0) violation("key-%zu shows store %" PRId64 ", older than %" PRIu64, which, held[which], newest[which]);
   if (is_closed || damage != CUT || older == 0) return;
@@ -239,7 +196,7 @@ static void try_variant(variant_t v) {
   uint64_t        records, damaged;
   hotcold_error_t error;
   hotcold_t      *s;
-  write_files(v);
+  write_damaged(v);
   if (!(s = reopen())) return;
   for (size_t key = 0; key < KEYS; key++) held[key] = look(s, key);
   judge(held, v.damage);
@@ -275,78 +232,45 @@ static bool variant_at(uint64_t n, variant_t *v) {
   return false;
 }
 
-static void worker(uint64_t from, uint64_t stride) {
+static void try_number(uint64_t n) {
   variant_t v;
-  for (uint64_t n = from; variant_at(n, &v); n += stride) {
-    atomic_store(&progress->at, n);
-    try_variant(v);
-  }
-  _exit(0);
+  must(variant_at(n, &v));
+  try_variant(v);
 }
 
-/* Waits for the worker; returns false when it crashed or hung at progress->at. */
-static bool watch(pid_t child) {
-  uint64_t at = 0, since = now_ns();
-  int      status;
-  while (waitpid(child, &status, WNOHANG) == 0) {
-    if (atomic_load(&progress->at) != at) {
-      at    = atomic_load(&progress->at);
-      since = now_ns();
-    } else if (now_ns() - since > LIMIT_MS * 1000000u) {
-      kill(child, SIGKILL);
-    }
-    sleep_us(2000);
-  }
-  return status == 0;
+static void describe(uint64_t n) {
+  variant_t v;
+  variant_at(n, &v);
 }
 
 static uint64_t form(const char *with, bool closed) {
-  uint64_t  total = 0, stride = 1, from = 0, done;
-  variant_t v;
-  pid_t     child;
-  int       status;
-  settings  = with;
-  is_closed = closed;
-  remove_tree(pristine);
-  must((child = fork()) >= 0);
-  if (child == 0) {
-    build(true);
-    _exit(0);
-  }
-  must(waitpid(child, &status, 0) == child && status == 0);
+  uint64_t total = 0, stride = 1;
+  settings       = with;
+  is_closed      = closed;
+  build_in_child(build_really);
   build(false);
   load_files();
   for (size_t i = 0; i < file_count; i++) total += files[i].len * DAMAGES;
   if (!torture.is_long && total > SHORT_VARIANTS) stride = (total / SHORT_VARIANTS) / DAMAGES * DAMAGES + DAMAGES + 1;
-  for (from = torture.seed % stride, done = total / stride; variant_at(from, &v); from = progress->at + stride) {
-    progress->at = from;
-    must((child = fork()) >= 0);
-    if (child == 0) worker(from, stride);
-    if (watch(child)) break;
-    variant_at(progress->at, &v);
-    violation("the process crashed or hung");
-  }
+  try_all(torture.seed % stride, stride, total, try_number, describe);
   printf("damage: %s, %s: %zu files, %" PRIu64 " bytes, %" PRIu64 " variants\n", with, closed ? "closed" : "not closed", file_count,
-         total / DAMAGES, done);
+         total / DAMAGES, total / stride);
   fflush(stdout);
-  return done;
+  return total / stride;
 }
 
 int main(int argc, char **argv) {
-  char     paths[2][300];
   uint64_t variants = 0;
   torture_begin("damage", argc, argv);
-  snprintf(paths[0], sizeof paths[0], "%s/pristine", torture.dir);
-  snprintf(paths[1], sizeof paths[1], "%s/victim", torture.dir);
-  pristine = paths[0];
-  victim   = paths[1];
-  progress = shared_memory(sizeof *progress);
+  variants_begin();
   variants += form("hot_capacity=0 compression=none", true);
   variants += form("hot_capacity=0 compression=none", false);
   variants += form("hot_capacity=0 compression=deflate:6", true);
   variants += form("hot_capacity=0 compression=deflate:6", false);
-  printf("damage: %" PRIu64 " variants, %" PRIu64 " keys lost, %" PRIu64 " older states, %" PRIu64 " violations\n", variants,
-         (uint64_t)progress->keys_lost, (uint64_t)progress->states_older, (uint64_t)progress->violations);
+  printf("damage: %" PRIu64 " variants, %" PRIu64 " keys lost, %" PRIu64 " older states, %" PRIu64 " violations, %" PRIu64
+         " ms at most\n",
+         variants, (uint64_t)progress->counts[KEYS_LOST], (uint64_t)progress->counts[STATES_OLDER], (uint64_t)progress->violations,
+         (uint64_t)progress->slowest_ms);
   torture_end();
   return progress->violations != 0;
 }

@@ -152,6 +152,27 @@ __attribute__((unused)) static const char *path_of(const char *dir, const char *
   return out;
 }
 
+/* Makes `to` a copy of the directory `from` and its plain files, but for the one of that name (NULL: none). A directory
+ * that is absent, as before the first open, counts as empty. */
+__attribute__((unused)) static void copy_directory(const char *from, const char *to, const char *but) {
+  static char    piece[1 << 16];
+  DIR           *d = opendir(from);
+  struct dirent *e;
+  ssize_t        count;
+  must(d != NULL || errno == ENOENT);
+  remove_tree(to);
+  must(mkdir(to, 0700) == 0);
+  while (d && (e = readdir(d))) {
+    if (e->d_type != DT_REG || (but && !strcmp(e->d_name, but))) continue;
+    int in = open(path_of(from, e->d_name), O_RDONLY | O_CLOEXEC), out = open(path_of(to, e->d_name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    must(in >= 0 && out >= 0);
+    while ((count = read(in, piece, sizeof piece)) > 0) must(write(out, piece, (size_t)count) == count);
+    must(count == 0);
+    close(in), close(out);
+  }
+  if (d) closedir(d);
+}
+
 /* Memory that forked children share, zeroed. */
 __attribute__((unused)) static void *shared_memory(size_t bytes) {
   void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -192,6 +192,27 @@ fn a_segment_with_an_unreadable_record_can_be_rewritten() {
     assert_eq!((tag(&world, 2), tag(&world, 3)), (Some(2), Some(4)));
 }
 
+/// A removed segment's file was there again. Its older value was kept beside the newer one, and came
+/// back when that was deleted.
+#[test]
+fn a_file_that_is_there_again_has_nothing_newer_than_the_checkpoint() {
+    let world = World::new(PLAIN);
+    put(&world, 1, 1, 2_000);
+    world.cold.seal_active().unwrap();
+    let (name, bytes) =
+        world.disk.files().into_iter().find(|(name, _)| name.ends_with(".seg")).unwrap();
+    put(&world, 1, 2, 2_000);
+    world.compact_next().unwrap();
+    world.checkpoint().unwrap();
+    let mut files = world.disk.files();
+    assert!(files.insert(name, bytes).is_none(), "compaction has removed it");
+    let world = World::open(&SimDisk::from_files(files), &world.clock, PLAIN).unwrap();
+    assert_eq!(tag(&world, 1), Some(2));
+    world.delete(&key(1)).unwrap();
+    assert_eq!(tag(&world, 1), None);
+    assert!(world.contents().unwrap().is_empty());
+}
+
 /// A disk on which nothing could be made stays one without a store.
 #[test]
 fn a_store_that_could_not_be_made_is_none() {
