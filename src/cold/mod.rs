@@ -1,57 +1,8 @@
-//! The cold tier: records in segments on disk, found through a keydir in memory.
-//!
-//! ```text
-//! append -> log (active segment) -> sealed -> rewritten by compaction: frozen -> ... -> removed
-//!              \-- keydir: hash -> location --/
-//! ```
-//! It knows keys, records and files, and nothing of the hot tier or of why something is written.
-//! Whoever writes holds a lock on the key's hash from [`Cold::locate`] to [`Cold::publish`]; the
-//! store above has those locks, because it has to change both tiers at one instant.
+//! The cold tier: what is kept. Its one kind is a directory on this machine ([`local`]).
 
-pub mod location;
-pub mod keydir;
-pub mod segment_file;
-pub mod segment;
-pub mod poison;
-pub mod sequences;
-pub mod reserve;
-pub mod draft;
-pub mod read;
-pub mod scan;
-pub mod checkpoint;
-pub mod gone;
-pub mod stage;
-pub mod unsynced;
-pub mod syncer;
-pub mod tail;
-pub mod log;
-pub mod walk;
-pub mod unfinished;
-pub mod merge;
-pub mod recovery;
-pub mod contents;
-pub mod choice;
-pub mod output;
-pub mod compaction;
-pub mod sweep;
-pub mod backup;
-pub mod tier;
-pub mod lookup;
-pub mod change;
-pub mod upkeep;
-pub mod verify;
-pub mod room;
-pub mod warm;
+pub mod local;
 
-#[cfg(test)]
-mod tests;
-
-pub use self::change::{Change, Current};
-pub use self::compaction::{Departed, Departure, Host, Rewritten};
-pub use self::contents::{check as check_contents, check_empty};
-pub use self::location::Location;
-pub use self::lookup::Held;
-pub use self::read::Found;
-pub use self::room::Want;
-pub use self::tier::{Cold, ColdOptions};
-pub use crate::codec::compress::Compression;
+pub use self::local::{
+    Change, Cold, ColdOptions, Compression, Current, Departed, Departure, Found, Held, Host,
+    Location, Rewritten, Want, check_contents, check_empty,
+};

@@ -1,6 +1,6 @@
 //! What the cold tier asks of a directory and of a file, so that a test can be the disk.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -174,4 +174,13 @@ pub trait Mapped: Send {
 
     /// What names the file in its file system whatever its name.
     fn id(&self) -> (u64, u64);
+}
+
+/// The error for a file that a newer library wrote.
+pub fn newer(file: &dyn File, version: u32) -> Error {
+    let sentence = format!(
+        "{} has format version {version}, which this library does not know; use a newer one",
+        file.path().display()
+    );
+    Error::new(ErrorKind::Unsupported, sentence)
 }

@@ -1,0 +1,132 @@
+//! Finding: from a key's hash through the keydir to its record.
+
+use super::index::keydir::{Keydir, SHARDS};
+use super::index::location::Location;
+use super::segment::read::{self, Found, Known};
+use super::segment::segment::Segment;
+use super::tier::Cold;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
+use std::sync::Arc;
+
+/// A key's place, kept from changing its meaning by the segment that is held with it.
+pub struct Held {
+    /// The key's hash.
+    pub hash: u64,
+    /// The location.
+    pub location: Location,
+    segment: Option<Arc<Segment>>,
+}
+
+impl Held {
+    fn segment(&self) -> Result<&Segment> {
+        let segment = self.segment.as_deref().filter(|segment| !segment.is_gone());
+        segment.ok_or_else(|| {
+            let name = self.segment.as_ref().map_or(String::new(), |s| format!(" {}", s.name()));
+            let sentence = format!(
+                "the segment{name} that held this key is gone; store the key again or delete it"
+            );
+            Error::new(ErrorKind::Corrupt, sentence)
+        })
+    }
+}
+
+impl Cold {
+    /// Reads the value of `key`, expired or not, and where it was found.
+    ///
+    /// # Errors
+    /// `Corrupt` if its record is damaged, `Io`, `OutOfMemory`.
+    pub fn read(&self, key: &Key<'_>) -> Result<Option<(Found, Held)>> {
+        let mut failure = None;
+        for held in self.candidates(key.hash()) {
+            let found = held.segment().and_then(|s| read::read_value(s, held.location, key));
+            match found {
+                Ok(Some(found)) => return Ok(Some((found, held))),
+                Ok(None) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    /// When the value of `key` expires (milliseconds since the epoch, 0 for never), without reading
+    /// it; `Ok(None)` if the key has none.
+    ///
+    /// # Errors
+    /// As [`Cold::read`].
+    pub fn read_expiry(&self, key: &Key<'_>) -> Result<Option<u64>> {
+        let mut failure = None;
+        for held in self.candidates(key.hash()) {
+            let expiry = |known: Known<'_>| match known.key == key.bytes() {
+                true => known.expires_at().map(Some),
+                false => Ok(None),
+            };
+            match self.read_key(&held, expiry) {
+                Ok(Some(expires_at)) => return Ok(Some(expires_at)),
+                Ok(None) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    /// Reads the key that stands at a place which [`Cold::keys_from`] gave, for `use_it`.
+    ///
+    /// # Errors
+    /// `Corrupt` if the record is damaged, `Io`; those of `use_it`.
+    pub fn read_key<T>(
+        &self,
+        held: &Held,
+        use_it: impl FnOnce(Known<'_>) -> Result<T>,
+    ) -> Result<T> {
+        read::read_key(held.segment()?, held.location, (held.hash, self.hasher), use_it)
+    }
+
+    /// True if the hash still has that location: its key was neither written, deleted nor moved.
+    pub fn is_at(&self, held: &Held) -> bool {
+        self.keydir.lock_for(held.hash).index_of(held.hash, held.location).is_some()
+    }
+
+    /// Marks the record as read, which spares it once when room is made on disk.
+    pub fn mark_read(&self, held: &Held) {
+        if !held.location.is_read() {
+            self.keydir.lock_for(held.hash).mark_read(held.hash, held.location);
+        }
+    }
+
+    /// As [`Cold::mark_read`], for a key that was served by hot.
+    pub fn mark_key_read(&self, key: &Key<'_>) {
+        self.keydir.lock_for(key.hash()).mark_group(key.hash());
+    }
+
+    /// The places of at least `count` keys, unless there are fewer, from `hash` on, in the order
+    /// of hashes and never a part of one hash's; and the hash to go on from, `None` at the end.
+    pub fn keys_from(&self, hash: u64, count: usize) -> (Vec<Held>, Option<u64>) {
+        let mut places = Vec::new();
+        for index in Keydir::shard_index(hash)..SHARDS {
+            let shard = self.keydir.lock(index);
+            let from = if index == Keydir::shard_index(hash) { hash } else { 0 };
+            for (hash, location) in shard.from(from) {
+                let is_same = places.last().is_some_and(|last: &Held| last.hash == hash);
+                if places.len() >= count && !is_same {
+                    return (places, Some(hash));
+                }
+                places.push(self.hold(hash, location));
+            }
+        }
+        (places, None)
+    }
+
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = Held> {
+        let shard = self.keydir.lock_for(hash);
+        let group = shard.group(hash);
+        let mut all = group.iter().map(|location| self.hold(hash, location));
+        let first = all.next();
+        let others: Vec<_> = all.collect();
+        first.into_iter().chain(others)
+    }
+
+    pub(super) fn hold(&self, hash: u64, location: Location) -> Held {
+        Held { hash, location, segment: self.segments.get(location.slot()) }
+    }
+}

@@ -1,0 +1,94 @@
+//! Making room on a full disk: rewriting, on the thread that needs it, what frees most.
+
+use super::compaction::compaction::{Host, Rewritten};
+use super::log::reserve::{Need, STEP_BYTES};
+use super::tier::Cold;
+use crate::error::Result;
+use std::time::Duration;
+
+/// For a value a segment is rewritten if this share of it comes free; for a deletion, if anything does.
+const VALUE_SHARE: u64 = 16;
+
+/// How often, and how long each time, it is waited for the room of a file that is still read.
+const WAITS: usize = 100;
+const WAIT: Duration = Duration::from_millis(1);
+
+/// What the room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Tombstones and a clear, which use the reserve.
+    Deletion,
+    /// A value of so many bytes, which does not.
+    Value(u64),
+}
+
+impl Cold {
+    /// After something met a full disk: makes room until it can be tried again, and gives each
+    /// segment that went to `report`; false if there is nothing to be had. `is_first` says that it was
+    /// not tried again yet, so that it may be enough that another thread has made room.
+    ///
+    /// # Errors
+    /// As [`Cold::compact_next`].
+    pub fn make_room(
+        &self,
+        want: Want,
+        is_first: bool,
+        host: &dyn Host,
+        report: &mut dyn FnMut(&Rewritten),
+    ) -> Result<bool> {
+        let mut compactor = self.compactor.lock();
+        let share = if want == Want::Deletion { u64::MAX } else { VALUE_SHARE };
+        let (mut has_made, mut is_sealed, mut waits) = (false, false, WAITS);
+        loop {
+            if (is_first || has_made) && self.has_room(want) {
+                return Ok(true);
+            }
+            let field = self.field(&compactor);
+            let segment = field.most_freeing(share).cloned();
+            let is_short = field.has_dead(share);
+            drop(field);
+            if let Some(segment) = segment {
+                let Some(rewritten) = self.rewrite(&mut compactor, host, segment)? else {
+                    return Ok(has_made);
+                };
+                report(&rewritten);
+                has_made = true;
+            } else if !is_sealed {
+                // What is dead in the segments that are being written can be had too.
+                is_sealed = true;
+                compactor.seal_output();
+                self.seal_dying()?;
+            } else if is_short && waits > 0 {
+                // Somebody still reads a file that has gone, and its room comes back then.
+                waits -= 1;
+                std::thread::sleep(WAIT);
+            } else {
+                // The rest of the reserve is better used than refused.
+                let may_give = want == Want::Deletion && !has_made;
+                return Ok(has_made || (may_give && self.reserve.give(0, Need::Last)));
+            }
+        }
+    }
+
+    fn has_room(&self, want: Want) -> bool {
+        let is_whole = self.settle_reserve();
+        match want {
+            // Not all of it at once: each deletion that comes here makes room for a thousand.
+            Want::Deletion => self.reserve.has_spare(),
+            Want::Value(bytes) => {
+                let needed = bytes.saturating_add(STEP_BYTES);
+                is_whole && self.disk.space().available >= needed
+            }
+        }
+    }
+
+    /// Ends the active segment if something in it is dead.
+    fn seal_dying(&self) -> Result<()> {
+        let log = self.log()?;
+        let is_dying = log.active().is_some_and(|active| {
+            let tally = active.tally();
+            tally.values > active.live().0 || (tally.tombstones > 0 && active.live().0 == 0)
+        });
+        if is_dying { log.seal_active() } else { Ok(()) }
+    }
+}

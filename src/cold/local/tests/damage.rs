@@ -1,0 +1,248 @@
+//! Bytes on the disk are changed, in one file or in two at once.
+
+use super::script::{Dice, after, run, script};
+use super::world::{Model, SETUPS, Setup, World, new_disk, without};
+use crate::codec::checkpoint::{HEAD_BYTES, ROW_BYTES};
+use crate::codec::checksum::checksum;
+use crate::cold::local::tests::script::keys;
+use crate::cold::local::{Change, Current};
+use crate::error::ErrorKind;
+use crate::io::clock::ManualClock;
+use crate::io::sim::SimDisk;
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// All values that each key ever had.
+type Past = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
+
+/// A store of a few segments with a checkpoint in the middle: what it holds, and the past.
+fn new_store(setup: Setup, seed: u64) -> (World, Model, Past) {
+    let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
+    let world = World::open(&new_disk(), &clock, setup).unwrap();
+    let (mut model, mut past) = (Model::new(), Past::new());
+    let mut tag = 0;
+    for part in 0..3 {
+        for step in script(&mut Dice::new(seed * 3 + part), 12, &mut tag) {
+            model = after(&world, &step, &model);
+            run(&world, &step).unwrap();
+            for (key, (value, _)) in &model {
+                past.entry(key.clone()).or_default().insert(value.clone());
+            }
+        }
+        if part == 1 {
+            world.checkpoint().unwrap();
+        }
+    }
+    let model = world.alive(&model);
+    (world, model, past)
+}
+
+/// Its disk, with everything in the files.
+fn small_store(setup: Setup, seed: u64) -> (SimDisk, Arc<ManualClock>, Model, Past) {
+    let (world, model, past) = new_store(setup, seed);
+    world.sync(true).unwrap();
+    (world.disk.kill(), world.clock.clone(), model, past)
+}
+
+/// Opens the disk and looks at all keys: none has a value that it never had. Gives how many do not
+/// have the newest.
+fn look(
+    disk: &SimDisk,
+    clock: &Arc<ManualClock>,
+    setup: Setup,
+    model: &Model,
+    past: &Past,
+) -> usize {
+    let world = World::open(disk, clock, setup).unwrap();
+    let mut wrong = 0;
+    for key in keys() {
+        match world.get(&key) {
+            Ok(found) => {
+                wrong += usize::from(found.as_ref() != model.get(&key));
+                if let Some((value, _)) = found {
+                    assert!(past[&key].contains(&value), "a value that was never stored");
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                wrong += 1;
+            }
+        }
+    }
+    // Whatever is damaged can be stored again, and then all is well.
+    if wrong > 0 {
+        for key in keys() {
+            world.put(&key, b"new").unwrap();
+        }
+        world.cold.seal_active().unwrap();
+        world.compact_all().unwrap();
+        let world = world.reopen(setup);
+        assert!(keys().iter().all(|key| world.get(key).unwrap().unwrap().0 == b"new"));
+    }
+    wrong
+}
+
+fn segments(disk: &SimDisk) -> Vec<(String, usize)> {
+    let files = disk.files().into_iter().filter(|(name, _)| name.ends_with(".seg"));
+    files.map(|(name, bytes)| (name, bytes.len())).collect()
+}
+
+#[test]
+fn a_flipped_byte_costs_one_key_also_when_the_keydir_is_made_anew() {
+    for (seed, setup) in (0..).zip(SETUPS) {
+        let (disk, clock, model, past) = small_store(setup, seed);
+        for base in [disk.clone(), without(&disk, "CHECKPOINT"), without(&disk, "MANIFEST")] {
+            for (name, len) in segments(&base) {
+                for at in (0..len).step_by(3) {
+                    let disk = base.kill();
+                    disk.flip(&name, at, 0x41);
+                    let wrong = look(&disk, &clock, setup, &model, &past);
+                    assert!(wrong <= 1, "{setup:?} {name} byte {at}: {wrong} keys");
+                }
+            }
+        }
+    }
+}
+
+/// It said that the key is gone, the sweep believed it, and then the key was.
+#[test]
+fn a_damaged_expiry_is_believed_by_nobody() {
+    for len in [20, 700, 200_000] {
+        for at in 0..8 {
+            let world = World::new(SETUPS[0]);
+            let (key, until) = (super::world::key(1), 0x0100_0000);
+            world.write(&[(key.clone(), Some((super::world::value(1, len), until)))]).unwrap();
+            world.put(b"other", b"value").unwrap();
+            world.cold.seal_active().unwrap();
+            world.sync(false).unwrap();
+            world.disk.flip("000001.seg", 64 + 32 + at, 0xff);
+            let story = format!("{len} bytes, byte {at}");
+            is_corrupt(&world, &key, &story);
+            while world.sweep_next().unwrap() {}
+            is_corrupt(&world, &key, &story);
+            let (disk, clock) = (without(&world.disk.kill(), "CHECKPOINT"), world.clock.clone());
+            let world = World::open(&disk, &clock, SETUPS[0]).unwrap();
+            clock.set(i64::try_from(until).unwrap() + 1);
+            while world.sweep_next().unwrap() {}
+            is_corrupt(&world, &key, &story);
+            world.compact_all().unwrap();
+            is_corrupt(&world, &key, &story);
+            let world = world.reopen(SETUPS[0]);
+            is_corrupt(&world, &key, &story);
+            assert_eq!(world.get(b"other").unwrap().unwrap().0, b"value");
+            world.delete(&key).unwrap();
+            assert!(world.get(&key).unwrap().is_none());
+        }
+    }
+}
+
+/// Whoever asks for the key is told that it is damaged.
+fn is_corrupt(world: &World, key: &[u8], story: &str) {
+    let hashed = world.cold.hasher().key(key).unwrap();
+    let read = world.cold.read(&hashed).err().map(|error| error.kind());
+    let expiry = world.cold.read_expiry(&hashed).err().map(|error| error.kind());
+    assert_eq!((read, expiry), (Some(ErrorKind::Corrupt), Some(ErrorKind::Corrupt)), "{story}");
+    let mut change = Change::new(hashed, None, 0);
+    world.cold.look(&mut change, false);
+    assert_eq!(change.current, Current::Damaged, "{story}");
+}
+
+/// It has not expired for anybody but those who read it: the record of a long value was not swept
+/// once it had been met without a checkpoint.
+#[test]
+fn a_long_value_that_expires_is_swept_after_the_keydir_was_made_anew() {
+    let world = World::new(SETUPS[0]);
+    let long = super::world::value(1, (65 << 20) - 100);
+    world.write(&[(b"long".to_vec(), Some((long, 2_000)))]).unwrap();
+    world.write(&[(b"short".to_vec(), Some((b"value".to_vec(), 2_000)))]).unwrap();
+    let world = world.reopen(SETUPS[0]);
+    assert_eq!(world.cold.gauges().entries, 2);
+    world.clock.set(2_000);
+    while world.sweep_next().unwrap() {}
+    assert_eq!(world.cold.gauges().entries, 0);
+}
+
+#[test]
+fn a_flipped_byte_of_the_stage_costs_one_key_at_most() {
+    let setup = SETUPS[0];
+    let mut staged = 0;
+    for seed in 0..4 {
+        let (world, model, past) = new_store(setup, seed);
+        let (disk, clock) = (world.disk.kill(), world.clock.clone());
+        drop(world);
+        assert_eq!(look(&disk.kill(), &clock, setup, &model, &past), 0);
+        let bytes = disk.files()["STAGE"].clone();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        for at in (0..32).chain((4096..used).step_by(5)) {
+            let disk = disk.kill();
+            disk.flip("STAGE", at, 0x41);
+            let wrong = look(&disk, &clock, setup, &model, &past);
+            assert!(wrong <= 1, "seed {seed}, byte {at}: {wrong} keys");
+        }
+        staged += look(&without(&disk, "STAGE"), &clock, setup, &model, &past);
+    }
+    // It has what is there no other way: otherwise the flips would tell nothing.
+    assert!(staged > 0);
+}
+
+#[test]
+fn a_newer_format_of_any_file_is_refused_and_all_are_left_alone() {
+    let (world, ..) = new_store(SETUPS[0], 1);
+    world.put(b"staged", b"and not in the segment yet").unwrap();
+    // The bytes that the first checksum of each covers.
+    let rows = usize::from(world.disk.files()["CHECKPOINT"][64]);
+    let head = HEAD_BYTES + rows * ROW_BYTES;
+    for (name, covered) in [("STAGE", 4..16), ("MANIFEST", 4..48), ("CHECKPOINT", 4..head)] {
+        let mut files = world.disk.kill().files();
+        let file = files.get_mut(name).unwrap();
+        file[12] = 2;
+        let sum = checksum(&[&file[covered]]);
+        file[..4].copy_from_slice(&sum.to_le_bytes());
+        let disk = SimDisk::from_files(files.clone());
+        for read_only in [false, true] {
+            let error = World::open_with(&disk, &world.clock, SETUPS[0], read_only).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}");
+            assert_eq!(disk.files(), files, "{name}");
+        }
+    }
+}
+
+#[test]
+fn derived_files_that_are_damaged_together_cost_nothing() {
+    for (seed, setup) in (2..).zip(SETUPS) {
+        let (disk, clock, model, past) = small_store(setup, seed);
+        let len = disk.files()["CHECKPOINT"].len();
+        for at in 0..len {
+            let disk = disk.kill();
+            disk.flip("CHECKPOINT", at, 0xff);
+            disk.flip("MANIFEST", at % 48, 0xff);
+            assert_eq!(look(&disk, &clock, setup, &model, &past), 0, "byte {at}");
+            disk.cut("CHECKPOINT", at);
+            assert_eq!(look(&disk, &clock, setup, &model, &past), 0, "cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn sequences_go_on_when_the_manifest_is_lost() {
+    for setup in SETUPS {
+        let mut world = World::new(setup);
+        let mut last = 0;
+        for round in 0..30_u64 {
+            let key = super::world::key(round % 3);
+            let made = if round % 4 == 3 { world.delete(&key) } else { world.put(&key, b"v") };
+            for version in made.unwrap() {
+                assert!(version > last, "{version} after {last}");
+                last = version;
+            }
+            if round % 5 == 0 {
+                world.cold.seal_active().unwrap();
+                world.compact_all().unwrap();
+                world.checkpoint().unwrap();
+            }
+            let name = ["MANIFEST", "CHECKPOINT", "none"][usize::try_from(round % 3).unwrap()];
+            world = World::open(&without(&world.disk, name), &world.clock, setup).unwrap();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Verifying: what cannot be read, of what is there and of what the keydir says should be.
+//!
+//! Every record is read. Then the keydir is asked: a key whose place no record was met at is damaged
+//! too, as is one whose record stands for a lost one. So every key that would answer `Corrupt` counts.
+
+use super::index::keydir::SHARDS;
+use super::index::location::Location;
+use super::recovery::gone;
+use super::segment::read::damaged;
+use super::segment::scan::{Scanner, Step};
+use super::segment::segment::Segment;
+use super::tier::Cold;
+use crate::codec::record::{HEADER_BYTES, Header, Kind};
+use crate::error::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+/// What verifying came to.
+#[derive(Default)]
+pub struct Verified {
+    /// Records that were met.
+    pub records: u64,
+    /// What is damaged: records, live or dead; keys without one; runs of bytes in which no record can
+    /// be told, unless keys are known to have been in them; segments that are gone, or were cut, with
+    /// nobody knows what.
+    pub damaged: u64,
+    /// A sentence for each segment with anything damaged.
+    pub findings: Vec<Error>,
+}
+
+/// What was met in one segment.
+#[derive(Default)]
+struct Met {
+    records: u64,
+    /// Of those that can be told.
+    damaged: u64,
+    /// Runs of bytes.
+    gaps: u64,
+    /// Records that a key has.
+    live: u64,
+}
+
+impl Cold {
+    /// Reads every record, and asks the keydir for those that are not there. What is damaged and has a
+    /// key that is known is given to `tell`.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`.
+    pub fn verify(&self, tell: &mut dyn FnMut(&[u8], &Error)) -> Result<Verified> {
+        let mut verified = Verified::default();
+        let all: Vec<_> = self.segments.all().iter().map(|s| (s.slot(), s.id())).collect();
+        for (slot, id) in all {
+            // Of one that is gone by now, rewriting has read every record; it is not held until then,
+            // because a file without a name takes a descriptor.
+            let segment = self.segments.get(slot).filter(|segment| segment.id() == id);
+            let Some(segment) = segment else { continue };
+            let end = segment.end();
+            let met = self.meet_all(&segment, end, tell)?;
+            let is_whole = met.gaps == 0 && met.live == segment.live().0 && !segment.lacks();
+            let unmet = if is_whole { 0 } else { self.count_unmet(&segment, end)? };
+            let unknown = u64::from(segment.lacks_unknown());
+            let count = met.damaged + met.gaps.max(unmet);
+            verified.records += met.records;
+            verified.damaged += count.max(unknown);
+            if count.max(unknown) > 0 {
+                verified.findings.push(gone::finding(&segment, count));
+            }
+        }
+        Ok(verified)
+    }
+
+    fn meet_all(
+        &self,
+        segment: &Arc<Segment>,
+        end: u64,
+        tell: &mut dyn FnMut(&[u8], &Error),
+    ) -> Result<Met> {
+        let mut met = Met::default();
+        let mut scanner = Scanner::new(segment, 0, end)?;
+        while let Some(step) = scanner.next()? {
+            let Step::Record { offset, header, intact, .. } = step else {
+                met.gaps += 1;
+                continue;
+            };
+            met.records += 1;
+            let location = Location::new(segment.slot(), offset, header.record_bytes());
+            let has_key = matches!(header.kind, Kind::Value | Kind::Lost);
+            let at = self.keydir.lock_for(header.hash).at(header.hash, location);
+            let lives = has_key && at.is_some();
+            met.live += u64::from(lives);
+            if intact && !(lives && header.kind == Kind::Lost) {
+                continue;
+            }
+            met.damaged += 1;
+            if lives {
+                let held = self.hold(header.hash, location);
+                let key = self.read_key(&held, |known| Ok(known.key.to_vec()));
+                let error = damaged(segment, offset, "is damaged");
+                // Of some the hash is all that is left.
+                key.iter().for_each(|key| tell(key, &error));
+            }
+        }
+        Ok(met)
+    }
+
+    /// Where the keys of one shard of the keydir stand in a segment.
+    fn places_in(&self, segment: &Segment, shard: usize) -> Result<Vec<(u64, Location)>> {
+        let shard = self.keydir.lock(shard);
+        let is_in = |(_, location): &(u64, Location)| location.slot() == segment.slot();
+        let mut places = Vec::new();
+        places.try_reserve_exact(shard.iter().filter(is_in).count()).map_err(|_| {
+            let sentence = "no memory for the keys of a damaged segment";
+            Error::new(ErrorKind::OutOfMemory, sentence)
+        })?;
+        places.extend(shard.iter().filter(is_in));
+        Ok(places)
+    }
+
+    /// Counts the keys of a segment at whose places, before `end`, the walk has met no record.
+    fn count_unmet(&self, segment: &Arc<Segment>, end: u64) -> Result<u64> {
+        let mut count = 0;
+        for shard in 0..SHARDS {
+            let places = self.places_in(segment, shard)?;
+            for (hash, location) in places {
+                // What lies behind the end, in a segment that goes on, came after the walk began.
+                let is_asked = segment.lacks() || segment.is_sealed() || location.offset() < end;
+                if is_asked && !was_met(segment, hash, location, end)? {
+                    let held = self.hold(hash, location);
+                    count += u64::from(self.is_at(&held));
+                }
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// True if a walk up to `end` has met the record of a key at its place, damaged or not.
+fn was_met(segment: &Segment, hash: u64, location: Location, end: u64) -> Result<bool> {
+    let offset = location.offset();
+    if offset + HEADER_BYTES as u64 > end {
+        return Ok(false);
+    }
+    let mut bytes = [0; HEADER_BYTES];
+    segment.file().read_at(&mut bytes, offset)?;
+    let header = Header::decode_damaged(&bytes, segment.place(offset));
+    Ok(header.is_some_and(|header| header.hash == hash))
+}
