@@ -148,10 +148,7 @@ impl Log {
         let records = list_for(drafts)?;
         let bytes = headers.iter().map(Header::record_bytes).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
-        let reserved = tail.reserve(bytes, !needs_reserve, &self.reserve);
-        if !needs_reserve {
-            reserved?;
-        }
+        tail.reserve(bytes, !needs_reserve, &self.reserve)?;
         let start = tail.offset;
         let records = self.place(&segment, &mut tail, headers, records);
         let appended = Appended { segment, ticket: tail.ticket + 1, records };
