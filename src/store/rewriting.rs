@@ -10,7 +10,7 @@ use crate::memory;
 use crate::sync::Mutex;
 
 /// A call that meets a full disk makes room and is tried again so often: others take room too.
-const TRIES: usize = 8;
+const TRIES: usize = 64;
 
 /// True if it was refused because the disk is full.
 pub(super) fn is_full<T>(result: &Result<T>) -> bool {

@@ -8,6 +8,7 @@
 
 typedef enum { DELETE_ALL, CLEAR, COMPACT, REOPEN, DELETE_HALF, WAYS } way_t;
 static const char *const ways[] = {"delete all", "clear", "compact", "reopen", "delete half"};
+#define EMPTY_KEYS (torture.is_long ? UINT64_MAX : 40000) /* the rest of the disk gets longer values */
 
 static char     store_path[400], mount_path[300];
 static uint64_t first_key, next_key, id_of_fill; /* keys of the present fill, and how its values are made */
@@ -82,6 +83,51 @@ static void fill(hotcold_t *store, size_t size) {
   }
 }
 
+typedef struct {
+  hotcold_t *store;
+  uint64_t   first;
+} deleter_t;
+
+static void *delete_every_second(void *arg) {
+  deleter_t      *d = arg;
+  hotcold_error_t error;
+  for (uint64_t key = d->first; key < next_key; key += 2)
+    expect(hotcold_delete(d->store, &key, sizeof key, &error), HOTCOLD_OK, &error, "delete");
+  return NULL;
+}
+
+/* A tombstone is as long as the record of an empty value. Some are stored anew, so that each segment has dead ones among
+ * those that live, and two threads delete all while the background thread compacts: whatever takes the room that a
+ * compaction has lent ends this. */
+static void empty_values(hotcold_t *store) {
+  hotcold_error_t error;
+  pthread_t       other;
+  uint64_t        full = 0, longer = 0;
+  dice_t          d    = dice(9);
+  snprintf(torture.context + strlen(torture.context), 40, ", empty values");
+  expect(hotcold_clear(store, &error), HOTCOLD_OK, &error, "clear");
+  expect(hotcold_compact(store, &error), HOTCOLD_OK, &error, "compact");
+  for (first_key = next_key; full < 3 && next_key - first_key < EMPTY_KEYS;) {
+    uint64_t         key    = next_key > first_key && chance(&d, 5) ? first_key + below(&d, next_key - first_key) : next_key;
+    hotcold_status_t status = hotcold_store(store, &key, sizeof key, "", 0, &error);
+    expect2(status, HOTCOLD_OK, HOTCOLD_NO_SPACE, &error, "store");
+    if (status == HOTCOLD_OK) next_key += key == next_key, full = 0;
+    else full++;
+  }
+  for (uint64_t size = 20000; full < 3 || size > 200;) {
+    uint64_t key = UINT64_MAX - longer;
+    if (put(store, key, size) == HOTCOLD_OK) longer++, full = 0;
+    else if (++full >= 3 && size > 200) size /= 10, full = 0;
+    else if (full >= 3) break;
+  }
+  deleter_t deleters[] = {{store, first_key}, {store, first_key + 1}};
+  must(pthread_create(&other, NULL, delete_every_second, &deleters[1]) == 0);
+  delete_every_second(&deleters[0]);
+  must(pthread_join(other, NULL) == 0);
+  expect(put(store, next_key++, 1000), HOTCOLD_OK, NULL, "store");
+  expect(hotcold_clear(store, &error), HOTCOLD_OK, &error, "clear");
+}
+
 static void cycle(hotcold_t **store, const char *settings, way_t way, size_t size) {
   hotcold_error_t error;
   snprintf(torture.context + strlen(torture.context), 40, ", %s", ways[way]);
@@ -145,6 +191,7 @@ int main(int argc, char **argv) {
         cycle(&store, settings[setting], (way_t)((i + setting) % WAYS), size);
         if (getenv("VERBOSE")) printf("%s: %" PRIu64 " ms, %" PRIu64 " keys\n", torture.context + 2, (now_ns() - started) / 1000000, next_key - first_key);
       }
+      if (torture.is_long || setting == (kind ? 3 : 0)) empty_values(store);
       fill(store, 1000);
       close_store(store);
       no_leftovers();

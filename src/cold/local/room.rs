@@ -3,7 +3,7 @@
 use super::compaction::compaction::{Host, Rewritten};
 use super::log::reserve::{Need, STEP_BYTES};
 use super::tier::Cold;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use std::time::Duration;
 
 /// For a value a segment is rewritten if this share of it comes free; for a deletion, if anything does.
@@ -12,6 +12,10 @@ const VALUE_SHARE: u64 = 16;
 /// How often, and how long each time, it is waited for the room of a file that is still read.
 const WAITS: usize = 100;
 const WAIT: Duration = Duration::from_millis(1);
+
+/// An active segment is ended for what is dead in it once it has this many bytes: another costs a block
+/// and a name.
+const DYING_BYTES: u64 = 16 << 10;
 
 /// What the room is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,35 +43,55 @@ impl Cold {
         let mut compactor = self.compactor.lock();
         let share = if want == Want::Deletion { u64::MAX } else { VALUE_SHARE };
         let (mut has_made, mut is_sealed, mut waits) = (false, false, WAITS);
+        let mut room_max = u64::MAX;
         loop {
             if (is_first || has_made) && self.has_room(want) {
                 return Ok(true);
             }
-            let field = self.field(&compactor);
+            let mut field = self.field(&compactor);
+            field.room = field.room.min(room_max);
             let segment = field.most_freeing(share).cloned();
             let is_short = field.has_dead(share);
-            drop(field);
             if let Some(segment) = segment {
-                let Some(rewritten) = self.rewrite(&mut compactor, host, segment)? else {
-                    return Ok(has_made);
-                };
-                report(&rewritten);
-                has_made = true;
+                let needed = field.needed_bytes(&segment);
+                drop(field);
+                match self.rewrite(&mut compactor, host, segment) {
+                    Ok(Some(rewritten)) => {
+                        report(&rewritten);
+                        has_made = true;
+                    }
+                    Ok(None) => return Ok(has_made),
+                    // A file system says that it has more room than it gives; what needs less may fit.
+                    Err(error) if error.kind() == ErrorKind::NoSpace && needed > 0 => {
+                        room_max = room_max.min(needed - 1);
+                    }
+                    Err(error) if error.kind() == ErrorKind::NoSpace => {
+                        return Ok(has_made || self.give_last(want));
+                    }
+                    Err(error) => return Err(error),
+                }
             } else if !is_sealed {
                 // What is dead in the segments that are being written can be had too.
                 is_sealed = true;
                 compactor.seal_output();
-                self.seal_dying()?;
+                match self.seal_dying() {
+                    // What waits to be written goes when there is room again.
+                    Err(error) if error.kind() != ErrorKind::NoSpace => return Err(error),
+                    _ => {}
+                }
             } else if is_short && waits > 0 {
                 // Somebody still reads a file that has gone, and its room comes back then.
                 waits -= 1;
                 std::thread::sleep(WAIT);
             } else {
-                // The rest of the reserve is better used than refused.
-                let may_give = want == Want::Deletion && !has_made;
-                return Ok(has_made || (may_give && self.reserve.give(0, Need::Last)));
+                return Ok(has_made || self.give_last(want));
             }
         }
+    }
+
+    /// The rest of the reserve is better used than refused.
+    fn give_last(&self, want: Want) -> bool {
+        want == Want::Deletion && self.reserve.give(0, Need::Last)
     }
 
     fn has_room(&self, want: Want) -> bool {
@@ -82,12 +106,13 @@ impl Cold {
         }
     }
 
-    /// Ends the active segment if something in it is dead.
+    /// Ends the active segment if much in it is dead.
     fn seal_dying(&self) -> Result<()> {
         let log = self.log()?;
         let is_dying = log.active().is_some_and(|active| {
-            let tally = active.tally();
-            tally.values > active.live().0 || (tally.tombstones > 0 && active.live().0 == 0)
+            let (tally, (live, live_bytes)) = (active.tally(), active.live());
+            let has_dead = tally.values > live || (tally.tombstones > 0 && live == 0);
+            has_dead && tally.end.saturating_sub(live_bytes) >= DYING_BYTES
         });
         if is_dying { log.seal_active() } else { Ok(()) }
     }

@@ -207,8 +207,11 @@ impl Cold {
 
     /// Makes the reserve what it should be; true if it is whole.
     pub fn settle_reserve(&self) -> bool {
-        let longest = self.segments.all().iter().map(|segment| segment.end()).max();
-        self.reserve.settle(longest.unwrap_or(0))
+        self.reserve.settle(self.longest_segment())
+    }
+
+    fn longest_segment(&self) -> u64 {
+        self.segments.all().iter().map(|segment| segment.end()).max().unwrap_or(0)
     }
 
     pub(super) fn rewrite(
@@ -246,8 +249,7 @@ impl Cold {
         self.tallies.working_bytes.store(0, Ordering::Relaxed);
         // Its file is closed with this, unless somebody reads it: only then its room is free.
         drop(segment);
-        self.reserve.end_lending();
-        self.settle_reserve();
+        self.reserve.end_lending(self.longest_segment());
         let rewritten = rewritten?;
         if let Some(rewritten) = &rewritten {
             self.wrote(rewritten.bytes_after);

@@ -87,7 +87,7 @@ impl Field {
     }
 
     /// What rewriting `segment` would write, at most.
-    fn needed_bytes(&self, segment: &Segment) -> u64 {
+    pub fn needed_bytes(&self, segment: &Segment) -> u64 {
         if keeps_nothing(segment, &self.all, self.cleared) {
             return 0;
         }

@@ -177,7 +177,8 @@ impl Compactor {
         }
         // Somebody may be about to read it.
         input.file().keep()?;
-        gone::note(parts.disk, input.id())?;
+        let make = |name: &str| parts.reserve.lend(0, || parts.disk.create(name).map(drop));
+        gone::note(parts.disk, input.id(), &make)?;
         // First the file: as long as it is there, it must be known for what it holds.
         if !input.is_gone() {
             parts.disk.remove(&input.name())?;

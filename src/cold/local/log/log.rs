@@ -145,10 +145,7 @@ impl Log {
     ) -> Result<Appended> {
         let bytes = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
-        let reserved = tail.reserve(bytes, !needs_reserve, &self.reserve);
-        if !needs_reserve {
-            reserved?;
-        }
+        tail.reserve(bytes, !needs_reserve, &self.reserve)?;
         let start = tail.offset;
         self.place(&segment, &mut tail, drafts);
         let written = match self.may_stage(&mut tail, now, bytes) && !through {

@@ -75,6 +75,8 @@ struct State {
     credit: u64,
     /// Some of it was given to the rewriting that is going on, and nobody else may have that.
     is_lent: bool,
+    /// What deletions may take although less than half of it is there.
+    allowance: u64,
 }
 
 impl Reserve {
@@ -138,10 +140,42 @@ impl Reserve {
         }
     }
 
+    /// Before deletions take `bytes` of the disk: makes half of the reserve whole. What is free may be
+    /// what was lent, or has just come free in its place, and would be missing for the next compaction.
+    ///
+    /// # Errors
+    /// `NoSpace`: it cannot be.
+    pub fn keep_half(&self, bytes: u64) -> Result<()> {
+        let mut state = self.state.lock();
+        if !state.exists || state.is_foreign {
+            return Ok(());
+        }
+        if let Some(left) = state.allowance.checked_sub(bytes) {
+            state.allowance = left;
+            return Ok(());
+        }
+        let half = state.wanted / 2;
+        if state.is_lent || self.grow(&mut state, half - half % 4096).is_err() {
+            return Err(self.full());
+        }
+        Ok(())
+    }
+
     /// Makes it as large as it should be and as there is room for, or smaller; true if it is whole.
     /// The longest segment has `longest` bytes.
     pub fn settle(&self, longest: u64) -> bool {
+        self.settle_locked(&mut self.state.lock(), longest)
+    }
+
+    /// A rewriting has ended, and needs nothing any more that was given to it: nobody else takes that
+    /// before the reserve has it again. As [`Reserve::settle`].
+    pub fn end_lending(&self, longest: u64) -> bool {
         let mut state = self.state.lock();
+        state.is_lent = false;
+        self.settle_locked(&mut state, longest)
+    }
+
+    fn settle_locked(&self, state: &mut State, longest: u64) -> bool {
         state.longest = longest;
         if state.is_lent {
             return false;
@@ -157,16 +191,11 @@ impl Reserve {
             (state.exists, state.bytes) = (false, 0);
         } else if state.bytes > 2 * state.wanted {
             let wanted = state.wanted;
-            self.cut(&mut state, wanted);
+            self.cut(state, wanted);
         } else if is_scarce && state.bytes < state.wanted {
-            self.grow_some(&mut state);
+            self.grow_some(state);
         }
         !is_scarce || state.bytes >= state.wanted
-    }
-
-    /// A rewriting has ended, and needs nothing any more that was given to it.
-    pub fn end_lending(&self) {
-        self.state.lock().is_lent = false;
     }
 
     /// True if deletions can have some of it.
@@ -184,7 +213,10 @@ impl Reserve {
         };
         let left = state.bytes.saturating_sub(bytes.max(STEP_BYTES)).max(floor);
         state.is_lent |= need == Need::Rewriting && left < state.bytes;
-        left < state.bytes && self.cut(&mut state, left)
+        let is_last = need == Need::Last && !state.is_lent;
+        state.allowance = if is_last { STEP_BYTES } else { 0 };
+        (left < state.bytes && self.cut(&mut state, left))
+            || (is_last && self.disk.space().available > 0)
     }
 
     /// Does `write`, which takes about `bytes` of the disk for compaction, giving up what it needs.
@@ -280,4 +312,59 @@ pub fn segment_bytes(disk: &dyn Disk, longest: u64) -> u64 {
     let share = (space.total / SEGMENT_SHARE).max(SEGMENT_BYTES_MIN);
     let free = (space.available / FREE_SHARE).max(FREE_BYTES_MIN);
     longest.min(share).min(free).min(space.file_bytes_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::sim::SimDisk;
+
+    const LONGEST: u64 = 128 << 10;
+
+    /// A reserve that is whole, on a disk with nothing else left.
+    fn full() -> (Arc<SimDisk>, Reserve) {
+        let disk = Arc::new(SimDisk::new());
+        disk.fill_disk(Some(8 << 20));
+        // Somebody else's: the share of the disk that the reserve may take stays the same.
+        disk.create("other").unwrap().allocate(7 << 20).unwrap();
+        let reserve = Reserve::open(disk.clone()).unwrap();
+        reserve.keep(LONGEST, 0).unwrap();
+        assert!(reserve.settle(LONGEST));
+        disk.fill_disk(Some(0));
+        (disk, reserve)
+    }
+
+    #[test]
+    fn deletions_take_no_room_that_was_lent_or_belongs_to_the_half_they_leave() {
+        let (disk, reserve) = full();
+        let whole = reserve.bytes();
+        reserve.keep_half(STEP_BYTES).unwrap();
+        assert!(reserve.give(whole, Need::Rewriting));
+        assert_eq!(reserve.keep_half(1).unwrap_err().kind(), ErrorKind::NoSpace);
+        // The rewriting has written half of what it got, and ends.
+        disk.fill_disk(Some(whole / 2));
+        assert!(!reserve.end_lending(LONGEST));
+        assert_eq!(disk.room(), Some(0), "nobody is between the end and the reserve");
+        reserve.keep_half(1).unwrap();
+        // Another one leaves less than half; what comes free then goes there first.
+        assert!(reserve.give(whole, Need::Rewriting));
+        disk.fill_disk(Some(0));
+        reserve.end_lending(LONGEST);
+        assert_eq!(reserve.keep_half(1).unwrap_err().kind(), ErrorKind::NoSpace);
+        disk.fill_disk(Some(whole / 2));
+        reserve.keep_half(1).unwrap();
+        assert!(disk.room().unwrap() < 4096);
+        assert!(reserve.bytes() >= whole / 2 - 4096);
+    }
+
+    #[test]
+    fn where_compaction_has_nothing_to_gain_deletions_get_the_rest_a_step_at_a_time() {
+        let (_disk, reserve) = full();
+        while reserve.give(0, Need::Deletion) {}
+        let half = reserve.bytes();
+        assert!(reserve.give(0, Need::Last));
+        assert_eq!(reserve.bytes(), half - STEP_BYTES);
+        reserve.keep_half(STEP_BYTES).unwrap();
+        assert!(reserve.keep_half(STEP_BYTES).is_err() || reserve.bytes() + 4096 > half);
+    }
 }

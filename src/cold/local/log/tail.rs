@@ -97,7 +97,8 @@ impl Tail {
         self.segment_bytes_max = bytes;
     }
 
-    /// Takes room on the disk for `bytes` bytes; values leave the reserve its own.
+    /// Takes room on the disk for `bytes` bytes; values leave the reserve its own, and deletions half of
+    /// that. What deletes may find that there was none to take, and is then told by the file.
     ///
     /// # Errors
     /// `NoSpace`.
@@ -107,16 +108,23 @@ impl Tail {
             return Ok(());
         };
         let rest = self.segment_bytes_max.saturating_sub(self.offset);
-        let whole = RESERVED_BYTES.min(rest).max(bytes);
+        let most = if is_value { RESERVED_BYTES } else { STEP_BYTES };
+        let whole = most.min(rest).max(bytes);
         if is_value {
             reserve.keep(self.offset + whole, whole)?;
+        } else {
+            reserve.keep_half(whole)?;
         }
         // What is pending may have lost its room, and goes before.
         let has_lost = self.reserved < self.offset;
         let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
         let take = |bytes| active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
         let some = whole.min(STEP_BYTES.max(bytes));
-        let taken = take(whole).or_else(|_| take(some)).or_else(|_| take(bytes))?;
+        let taken = take(whole).or_else(|_| take(some)).or_else(|_| take(bytes));
+        let taken = match taken {
+            Err(_) if !is_value => return Ok(()),
+            taken => taken?,
+        };
         self.reserved = self.reserved.max(self.offset + taken);
         if is_value {
             self.reserved_for_values = self.reserved;

@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 const SUFFIX: &str = ".gone";
 
-/// Leaves a note that the segment is removed on purpose.
+/// Leaves a note that the segment is removed on purpose; `make` makes an empty file.
 ///
 /// # Errors
 /// `Io`, `NoSpace`: it must not be removed then.
-pub fn note(disk: &dyn Disk, id: u64) -> Result<()> {
+pub fn note(disk: &dyn Disk, id: u64, make: &dyn Fn(&str) -> Result<()>) -> Result<()> {
     let name = note_name(id);
-    let Err(error) = disk.create(&name).map(drop) else { return Ok(()) };
+    let Err(error) = make(&name) else { return Ok(()) };
     let names = disk.list()?;
     // From a time when the file could not be removed.
     if names.contains(&name) {
@@ -39,7 +39,7 @@ pub fn note(disk: &dyn Disk, id: u64) -> Result<()> {
     }
     // On a disk so full the checkpoint makes room: everything can be walked instead.
     disk.remove(CHECKPOINT)?;
-    disk.create(&name).map(drop)
+    make(&name)
 }
 
 /// Removes the notes that nothing names any more: right after a checkpoint of just these segments.

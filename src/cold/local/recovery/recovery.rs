@@ -130,7 +130,8 @@ pub fn recover(disk: &dyn Disk, writable: bool) -> Result<Recovered> {
         }
         checkpoint::remove_leftover(disk, &names)?;
         gone::forget_wrong(disk, &names)?;
-        found.unnoted.iter().try_for_each(|id| gone::note(disk, *id))?;
+        let make = |name: &str| disk.create(name).map(drop);
+        found.unnoted.iter().try_for_each(|id| gone::note(disk, *id, &make))?;
     }
     found.drop_lost(loaded.as_ref());
     let mut candidates = found.walk(disk, loaded.as_ref(), writable)?;
