@@ -20,7 +20,6 @@
 
 #![expect(unsafe_code, reason = "the C ABI: pointers come from C")]
 #![expect(non_camel_case_types, reason = "types bear the names that C sees")]
-#![expect(clippy::missing_safety_doc, reason = "the comments are the header's; see # Safety above")]
 
 pub mod status;
 mod fence;

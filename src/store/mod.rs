@@ -40,7 +40,7 @@ pub mod warm;
 pub mod maintenance;
 
 pub use self::batch::Batch;
-pub use self::events::{CallbackScope, Event, EventKind, Events, Subscriber, in_callback};
+pub use self::events::{CallbackScope, Event, EventKind, Subscriber, in_callback};
 pub use self::load::Loaded;
 pub use self::options::{Durability, Eviction, Exposed, Options, Policy, WriteMode};
 pub use self::queue::{EventQueue, OwnedEvent};
