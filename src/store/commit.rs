@@ -108,6 +108,7 @@ impl State {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<()> {
+        cold.check_length(ops.changes)?;
         let in_hot = self.prepare(ops, effects)?;
         let timer = self.counters.start_tier(Tier::Cold);
         let in_cold = cold.prepare(ops.changes, self.is_synced(sync))?;

@@ -64,6 +64,36 @@ static void values(hotcold_t *s) {
     }
 }
 
+/* Under a bound on disk a record must fit into a segment, a 32nd of it. */
+static void bounded(void) {
+    static char large[1 << 20];
+    char name[16];
+    const char *path = fresh("bounded");
+    hotcold_t *s = OPEN(path, "cold_capacity", "16MiB", "hot_capacity", "2MiB");
+    for (int i = 0; i < 1700; i++) {
+        snprintf(name, sizeof name, "key%d", i);
+        OK(hotcold_store(s, name, strlen(name), large, 1000, &error));
+    }
+    hotcold_stats_t before = stats_of(s);
+    CHECK(before.hot_bytes > (2 << 20) - 8192);
+    GIVES(HOTCOLD_TOO_LARGE, hotcold_store(s, "large", 5, large, sizeof large, &error));
+    GIVES(HOTCOLD_NOT_FOUND, hotcold_contains(s, "large", 5, &error));
+    hotcold_stats_t after = stats_of(s);
+    CHECK(after.hot_evictions == before.hot_evictions); /* a store that cannot be makes no room */
+    OK(hotcold_close(s, &error));
+    /* What was acknowledged before is written all the same. */
+    hotcold_value_t value;
+    s = OPEN(path, "cold_capacity", "16MiB", "write_mode", "back");
+    OK(hotcold_store(s, "large", 5, large, sizeof large, &error));
+    OK(hotcold_sync(s, &error));
+    OK(hotcold_close(s, &error));
+    s = OPEN(path, "hot_capacity", "0");
+    OK(hotcold_retrieve(s, "large", 5, &value, &error));
+    CHECK(value.len == sizeof large);
+    hotcold_value_release(&value);
+    OK(hotcold_close(s, &error));
+}
+
 int main(void) {
     hotcold_t *s = NULL;
     OK(hotcold_open(fresh("s"), NULL, &s, &error));
@@ -73,5 +103,6 @@ int main(void) {
     OK(hotcold_open(NULL, NULL, &s, &error));
     keys(s);
     OK(hotcold_close(s, &error));
+    bounded();
     return 0;
 }

@@ -166,7 +166,7 @@ impl Cold {
     /// `sync` they survive power loss when it returns.
     ///
     /// # Errors
-    /// `NoSpace`, `Io`, `OutOfMemory`, `TooLarge`, `ReadOnly`: nothing was changed. If it was the sync
+    /// `NoSpace`, `Io`, `OutOfMemory`, `ReadOnly`: nothing was changed. If it was the sync
     /// that failed writing ends, and what the changes become is open until the next open.
     pub fn prepare(&self, changes: &mut [Change<'_>], sync: bool) -> Result<Prepared> {
         mark_collisions(changes)?;
@@ -213,7 +213,6 @@ impl Cold {
 
     /// Appends records to the log; with `sync` they survive power loss when it returns.
     pub(super) fn append(&self, drafts: &mut [Draft<'_>], sync: bool) -> Result<Appended> {
-        self.check_length(drafts)?;
         let log = self.log()?;
         let appended = log.append(drafts, sync)?;
         self.wrote(drafts.iter().map(|draft| draft.header.record_bytes()).sum());
@@ -223,13 +222,17 @@ impl Cold {
         Ok(appended)
     }
 
-    /// Under a bound on disk what is appended at once must fit into one of its small segments.
-    fn check_length(&self, drafts: &[Draft<'_>]) -> Result<()> {
+    /// Lets changes pass that fit into the tier: under a bound on disk all of them together must fit
+    /// into one of its small segments. To be asked before anything makes room for them.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn check_length(&self, changes: &[Change<'_>]) -> Result<()> {
         let limit = self.options.segment_bytes_max;
         if self.options.capacity == 0 {
             return Ok(());
         }
-        let bytes: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+        let bytes: u64 = changes.iter().map(|change| change.header().record_bytes()).sum();
         if bytes <= limit {
             return Ok(());
         }
