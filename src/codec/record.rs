@@ -101,6 +101,22 @@ pub struct Header {
 }
 
 impl Header {
+    /// The header of a record that has neither key nor value.
+    pub fn bare(kind: Kind, sequence: u64, hash: u64) -> Self {
+        Self {
+            kind,
+            codec: 0,
+            expires: false,
+            collides: false,
+            chained: false,
+            key_len: 0,
+            stored_len: 0,
+            body_checksum: body_checksum(&[]),
+            sequence,
+            hash,
+        }
+    }
+
     /// The header as bytes.
     pub fn encode(&self, place: Place) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number on a cache line of its own (two, as the processor fetches them in pairs).
 #[repr(align(128))]
-struct CacheLine(AtomicU64);
+pub(super) struct CacheLine(pub(super) AtomicU64);
 
 /// Bytes and entries: what something takes of the budget, or may take.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 //!    does not have to.
 //! 3. Uses only read `inserts`, so they write to no cache line that all shards share.
 
+use super::budget::CacheLine;
 use super::entry::Probe;
 use super::policy::{Order, Policy, SHARD_COUNT, Slot, Turn};
 use super::slots::Slots;
@@ -24,10 +25,6 @@ const EMPTY: u64 = u64::MAX;
 /// How many uses between two inserts a stamp can tell apart, as a power of two. The other 48 bits
 /// last for nine years of a million inserts a second.
 const USES_BITS: u32 = 16;
-
-/// A number on a cache line of its own (two, as the processor fetches them in pairs).
-#[repr(align(128))]
-struct CacheLine(AtomicU64);
 
 /// What all shards share.
 pub(super) struct Lru {

@@ -389,18 +389,7 @@ impl Compactor {
         hash: u64,
         sequence: u64,
     ) -> Result<u64> {
-        let header = Header {
-            kind: Kind::Lost,
-            codec: 0,
-            expires: false,
-            collides: false,
-            chained: false,
-            key_len: 0,
-            stored_len: 0,
-            body_checksum: record::body_checksum(&[]),
-            sequence,
-            hash,
-        };
+        let header = Header::bare(Kind::Lost, sequence, hash);
         self.copy(parts, from, header, &[0; HEADER_BYTES], 0)
     }
 

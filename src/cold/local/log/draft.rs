@@ -36,19 +36,7 @@ impl<'a> Draft<'a> {
 
     /// A record without key and value.
     pub fn marker(kind: Kind, hash: u64) -> Self {
-        let header = Header {
-            kind,
-            codec: 0,
-            expires: false,
-            collides: false,
-            chained: false,
-            key_len: 0,
-            stored_len: 0,
-            body_checksum: 0,
-            sequence: 0,
-            hash,
-        };
-        Self::new(header, &[], None, 0)
+        Self::new(Header::bare(kind, 0, hash), &[], None, 0)
     }
 }
 
