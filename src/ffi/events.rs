@@ -11,6 +11,7 @@ use std::ptr::null;
 
 /// Bits of the mask of events; unknown bits are ignored.
 #[repr(C)]
+#[expect(dead_code, reason = "for C programs: it goes in and out as a number")]
 pub enum hotcold_event_kind {
     /// A key was stored.
     HOTCOLD_EVENT_ITEM_STORED = 1,

@@ -19,8 +19,8 @@
 //! the function's comment says, for as long as it says. A store handle alone may be anything.
 
 #![expect(unsafe_code, reason = "the C ABI: pointers come from C")]
+#![warn(clippy::missing_docs_in_private_items)]
 #![expect(non_camel_case_types, reason = "types bear the names that C sees")]
-#![expect(clippy::missing_safety_doc, reason = "the comments are the header's; see # Safety above")]
 
 pub mod status;
 mod fence;

@@ -13,6 +13,7 @@ use std::ptr::{NonNull, null, null_mut};
 
 /// Where a value was found.
 #[repr(C)]
+#[expect(dead_code, reason = "for C programs: it comes out as a number")]
 pub enum hotcold_tier {
     /// In memory.
     HOTCOLD_TIER_HOT = 1,

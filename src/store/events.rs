@@ -30,6 +30,7 @@ const NESTED_MAX: usize = 16;
 /// What happened. The numbers are the bits of a mask and part of the C interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum EventKind {
     /// A key was stored.
     ItemStored = 1,
@@ -55,10 +56,10 @@ pub enum EventKind {
 
 impl EventKind {
     /// The mask of all kinds, those of later versions included.
-    pub const ALL: u32 = 0x7FFF_FFFF;
+    pub(crate) const ALL: u32 = 0x7FFF_FFFF;
 
     /// The kind's bit in a mask.
-    pub fn bit(self) -> u32 {
+    pub(crate) fn bit(self) -> u32 {
         self as u32
     }
 }

@@ -15,6 +15,8 @@
 //! | `warm` | which keys were hot, across close and crash |
 //! | `maintenance`, `work` | the background thread |
 
+#![warn(clippy::missing_docs_in_private_items)]
+
 pub mod options;
 pub mod histogram;
 pub mod stats;
@@ -40,7 +42,7 @@ pub mod warm;
 pub mod maintenance;
 
 pub use self::batch::Batch;
-pub use self::events::{CallbackScope, Event, EventKind, Events, Subscriber, in_callback};
+pub use self::events::{CallbackScope, Event, EventKind, Subscriber, in_callback};
 pub use self::load::Loaded;
 pub use self::options::{Durability, Eviction, Exposed, Options, Policy, WriteMode};
 pub use self::queue::{EventQueue, OwnedEvent};

@@ -24,6 +24,7 @@ const QUOTED_CHARS_MAX: usize = 60;
 
 /// Which entry leaves hot first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Eviction {
     /// The least recently used.
     Lru,
@@ -33,6 +34,7 @@ pub enum Eviction {
 
 /// What becomes of a failure of the cold tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Policy {
     /// Every failure is reported to the caller.
     Strict,
@@ -42,6 +44,7 @@ pub enum Policy {
 
 /// When a store reaches the cold tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WriteMode {
     /// Before the call returns.
     Through,
@@ -51,6 +54,7 @@ pub enum WriteMode {
 
 /// What becomes of a directory that other users may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exposed {
     /// It is not opened.
     Refuse,
@@ -62,6 +66,7 @@ pub enum Exposed {
 
 /// What acknowledged stores survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// The death of the process; a power loss but for the last `sync_interval_ms`.
     Process,

@@ -9,8 +9,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// A format for [`State::stats_text`].
+/// A format for stats as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StatsFormat {
     /// One JSON object, grouped `hot`, `cold`, `memory`, `combined`, `operations`.
     Json,

@@ -33,11 +33,6 @@ impl Cursor {
         if self.is_on_key { &self.key } else { &[] }
     }
 
-    /// True if it stands on a key.
-    pub fn is_on_key(&self) -> bool {
-        self.is_on_key
-    }
-
     fn add(&mut self, key: &[u8]) -> Result<()> {
         memory::check()?;
         let key = memory::copy(key, WHAT)?;

@@ -26,6 +26,7 @@ const TIMED_EVERY: u64 = 16;
 /// A level of storage, with its number in the C interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
+#[non_exhaustive]
 pub enum Tier {
     /// Memory.
     Hot = 1,
@@ -274,6 +275,7 @@ impl Drop for Timer<'_> {
 
 /// Everything that a store reports of itself: `hotcold_stats_t` of the C interface.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// The hot tier.
     pub hot: HotStats,
@@ -315,6 +317,7 @@ pub struct Snapshot {
 
 /// What both tiers report alike.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TierStats {
     /// Operations that reached the tier.
     pub operations: u64,
@@ -334,6 +337,7 @@ pub struct TierStats {
 
 /// The hot tier.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HotStats {
     /// Operations, hits and times.
     pub traffic: TierStats,
@@ -355,6 +359,7 @@ pub struct HotStats {
 
 /// The cold tier.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ColdStats {
     /// Operations, hits and times.
     pub traffic: TierStats,
@@ -390,6 +395,7 @@ pub struct ColdStats {
 
 /// Memory in bytes. Filled in by the store.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct MemoryStats {
     /// Entries in hot with their overhead.
     pub hot: u64,
@@ -405,6 +411,7 @@ pub struct MemoryStats {
 
 /// One kind of operation.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct OperationStats {
     /// Calls.
     pub operations: u64,

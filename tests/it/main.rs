@@ -7,3 +7,4 @@ mod tree;
 mod tidy;
 mod header;
 mod golden;
+mod api;

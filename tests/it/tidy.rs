@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hot", &["error", "limits", "time", "sync", "memory", "buffer", "chain", "key"]),
     ("cold", &["error", "limits", "sync", "time", "memory", "buffer", "key", "codec", "io"]),
     ("store", &["error", "limits", "sync", "time", "memory", "buffer", "key", "io", "hot", "cold"]),
+    ("api", &["error", "memory", "store"]),
     ("ffi", &["error", "limits", "sync", "memory", "buffer", "key", "store"]),
 ];
 
