@@ -61,3 +61,32 @@ fn the_header_is_for_c_and_c_plus_plus() {
         assert!(!text.contains(word), "{word} is in it");
     }
 }
+
+/// The fields and enumerators of `header` that no comment stands in front of.
+fn uncommented(header: &str) -> Vec<&str> {
+    let lines: Vec<&str> = header.lines().collect();
+    let is_member = |line: &str| {
+        let text = line.strip_prefix("  ").filter(|text| text.starts_with(char::is_alphabetic));
+        text.is_some_and(|text| text.ends_with([',', ';']))
+    };
+    let mut is_of_version = false;
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        // The build adds it, with one comment on top.
+        is_of_version = line.starts_with("enum hotcold_header_version") || is_of_version;
+        is_of_version = is_of_version && !line.starts_with('}');
+        let is_commented = at > 0 && lines[at - 1].trim_end().ends_with("*/");
+        if is_member(line) && !is_commented && !is_of_version {
+            found.push(line.trim());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_field_and_enumerator_has_a_comment() {
+    assert_eq!(uncommented(&header()), [""; 0]);
+    let text = "enum hotcold_x {\n  /**\n   * First.\n   */\n  A = 1,\n  B = 2,\n};\n\
+                typedef struct hotcold_y {\n  uint32_t size;\n} hotcold_y_t;\n";
+    assert_eq!(uncommented(text), ["B = 2,", "uint32_t size;"]);
+}

@@ -192,3 +192,33 @@ fn the_comment_check_sees_what_is_missing() {
     assert_eq!(functions.len(), 1);
     assert_eq!(missing(&functions[0]), ["hotcold_f: HOTCOLD_INVALID_ARGUMENT is not explained"]);
 }
+
+/// The public functions of `source` that can fail and do not say how.
+fn silent(source: &Source) -> Vec<String> {
+    let lines: Vec<&str> = source.body().collect();
+    let is_end = |line: &&str| line.ends_with('{') || line.ends_with(';');
+    let starts = (0..lines.len()).filter(|at| lines[*at].trim_start().starts_with("pub fn "));
+    let silent = starts.filter(|at| {
+        let end = lines[*at..].iter().position(is_end).unwrap_or_default();
+        let is_fallible = lines[at + end].contains("-> Result<");
+        let above = lines[..*at].iter().rev().map(|line| line.trim_start());
+        let mut docs = above.take_while(|line| line.starts_with("///") || line.starts_with("#["));
+        is_fallible && !docs.any(|line| line == "/// # Errors")
+    });
+    silent.map(|at| format!("src/{}: {} has no # Errors", source.path, lines[at].trim())).collect()
+}
+
+/// Clippy asks for it only where the world outside of the crate can call.
+#[test]
+fn functions_of_the_store_say_how_they_fail() {
+    let places = ["store/", "api/"];
+    let is_asked = |source: &Source| {
+        !source.is_test() && places.iter().any(|place| source.path.starts_with(place))
+    };
+    checked(|source| if is_asked(source) { silent(source) } else { Vec::new() });
+    let text = "/// Does it.\n///\n/// # Errors\n/// `Io`.\npub fn says() -> Result<()> {\n}\n\
+                /// Does it.\n#[must_use]\npub fn hides(\n    a: u8,\n) -> Result<u8> {\n}\n\
+                pub fn cannot() -> u8 {\n}\n";
+    let source = Source { path: "store/x.rs".into(), text: text.into() };
+    assert_eq!(silent(&source), ["src/store/x.rs: pub fn hides( has no # Errors"]);
+}
