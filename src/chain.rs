@@ -1,11 +1,11 @@
-//! A map from numbers to values that knows in which order they were used.
+//! A map from numbers to values that keeps them in two rings, each in an order of its own.
 //!
-//! The values lie in nodes of their own, linked to a ring; a table finds the node of a number. What
-//! grows can be asked for beforehand ([`Chain::reserve`]), which a map of others cannot: an entry
+//! Each value is in a node of its own, linked to one of the rings; a table finds the node of a number.
+//! What grows can be asked for beforehand ([`Chain::reserve`]), which a map of others cannot: an entry
 //! must not fail to enter once its record is on disk.
 //!
 //! # Invariants
-//! 1. The ring goes through `ring` and every node that the table has, and through no other.
+//! 1. The rings go through `rings` and every node that the table has, and through no other.
 //! 2. A node is made with `allocate` and freed with `free`, once. One that is spare has no value.
 //! 3. References to values come from a borrow of the chain; nodes are changed through `&mut` alone.
 
@@ -20,20 +20,26 @@ use std::ptr::{self, NonNull};
 
 const WHAT: &str = "an entry of hot";
 
+/// How many rings there are.
+const RINGS: usize = 2;
+
 /// The map.
 pub struct Chain<T> {
     table: HashTable<NonNull<Node<T>>>,
-    /// Between the last and the first.
-    ring: NonNull<Links>,
+    /// Of each ring, what is between the last and the first.
+    rings: NonNull<[Links; RINGS]>,
+    /// How many nodes each ring has.
+    lens: [usize; RINGS],
     /// Nodes for what comes next, linked by `behind`.
     spare: *mut Links,
     spares: usize,
 }
 
+#[derive(Clone, Copy)]
 struct Links {
-    /// Used later.
+    /// Came later.
     before: *mut Links,
-    /// Used earlier.
+    /// Came earlier.
     behind: *mut Links,
 }
 
@@ -42,6 +48,7 @@ struct Node<T> {
     /// First, so that a pointer to the links is one to the node.
     links: Links,
     place: u64,
+    ring: u8,
     value: T,
 }
 
@@ -51,11 +58,14 @@ unsafe impl<T: Send> Send for Chain<T> {}
 impl<T> Chain<T> {
     /// An empty one.
     pub fn new() -> Self {
-        let ring = Box::leak(Box::new(Links { before: ptr::null_mut(), behind: ptr::null_mut() }));
-        let ring = NonNull::from(ring);
-        // SAFETY: it was just made, and is this chain's until it is dropped.
-        unsafe { ring.write(Links { before: ring.as_ptr(), behind: ring.as_ptr() }) };
-        Self { table: HashTable::new(), ring, spare: ptr::null_mut(), spares: 0 }
+        let unlinked = Links { before: ptr::null_mut(), behind: ptr::null_mut() };
+        let rings = NonNull::from(Box::leak(Box::new([unlinked; RINGS])));
+        for ring in 0..RINGS {
+            let end = end_of(rings, ring);
+            // SAFETY: it was just made, and is this chain's until it is dropped.
+            unsafe { end.write(Links { before: end, behind: end }) };
+        }
+        Self { table: HashTable::new(), rings, lens: [0; RINGS], spare: ptr::null_mut(), spares: 0 }
     }
 
     /// How many there are.
@@ -90,20 +100,42 @@ impl<T> Chain<T> {
         self.node(place).map(|node| unsafe { &(*node.as_ptr()).value })
     }
 
-    /// The value at `place`, which becomes the last used.
+    /// The value at `place`, where it is.
+    pub fn get_mut(&mut self, place: u64) -> Option<&mut T> {
+        // SAFETY: a node that the table has lives as long as the chain, which is borrowed mutably.
+        self.node(place).map(|node| unsafe { &mut (*node.as_ptr()).value })
+    }
+
+    /// The value at `place`, which becomes the first of its ring.
     pub fn touch(&mut self, place: u64) -> Option<&mut T> {
         let node = self.node(place)?.as_ptr();
         // SAFETY: the node is linked, and the chain is borrowed mutably.
         unsafe {
+            let ring = usize::from((*node).ring);
             unlink(node.cast());
-            self.link_first(node.cast());
+            self.link_first(node.cast(), ring);
             Some(&mut (*node).value)
         }
     }
 
-    /// Puts `value` to `place` as the last used; gives back the one that it replaces. Room was made
-    /// for it; where it was not, and there is no memory, the value is given back.
-    pub fn push(&mut self, place: u64, value: T) -> Option<T> {
+    /// The value at `place`, which becomes the first of `ring`.
+    pub fn move_to(&mut self, place: u64, ring: usize) -> Option<&mut T> {
+        let node = self.node(place)?.as_ptr();
+        // SAFETY: as above.
+        unsafe {
+            self.lens[usize::from((*node).ring)] -= 1;
+            self.lens[ring] += 1;
+            (*node).ring = u8::from(ring != 0);
+            unlink(node.cast());
+            self.link_first(node.cast(), ring);
+            Some(&mut (*node).value)
+        }
+    }
+
+    /// Puts `value` to `place` as the first of `ring`. Gives back the one that it replaces, whose ring
+    /// it keeps. Room was made for it; where it was not, and there is no memory, the value is given
+    /// back.
+    pub fn push(&mut self, place: u64, value: T, ring: usize) -> Option<T> {
         if let Some(old) = self.touch(place) {
             return Some(std::mem::replace(old, value));
         }
@@ -116,10 +148,11 @@ impl<T> Chain<T> {
             self.spare = (*self.spare).behind;
             self.spares -= 1;
             let links = Links { before: ptr::null_mut(), behind: ptr::null_mut() };
-            node.write(Node { links, place, value });
-            self.link_first(node.cast());
+            node.write(Node { links, place, ring: u8::from(ring != 0), value });
+            self.link_first(node.cast(), ring);
             NonNull::new_unchecked(node)
         };
+        self.lens[ring] += 1;
         self.table.insert_unique(tag(place), node, |node| tag_of(*node));
         None
     }
@@ -129,29 +162,33 @@ impl<T> Chain<T> {
         let found = self.table.find_entry(tag(place), |node| is_at(*node, place)).ok()?;
         let (node, _) = found.remove();
         // SAFETY: the table had the node, and has it no more.
-        Some(unsafe { take(node) })
+        let (value, ring) = unsafe { take(node) };
+        self.lens[ring] -= 1;
+        Some(value)
     }
 
-    /// What was used longest ago.
-    pub fn last(&self) -> Option<&T> {
-        self.iter().next_back()
+    /// The place of the last of `ring`.
+    pub fn last_place(&self, ring: usize) -> Option<u64> {
+        // SAFETY: a ring that has a node has its last one before the end.
+        (self.lens[ring] != 0)
+            .then(|| unsafe { (*(*end_of(self.rings, ring)).before.cast::<Node<T>>()).place })
     }
 
-    /// Takes out what was used longest ago.
-    pub fn pop_last(&mut self) -> Option<T> {
-        if self.table.is_empty() {
-            return None;
-        }
-        // SAFETY: the ring has a node, and its last one is before the end.
-        let place = unsafe { (*self.ring.as_ref().before.cast::<Node<T>>()).place };
-        self.remove(place)
+    /// The last of `ring`.
+    pub fn last(&self, ring: usize) -> Option<&T> {
+        self.iter(ring).next_back()
     }
 
-    /// All values, the last used first.
-    pub fn iter(&self) -> Iter<'_, T> {
-        // SAFETY: the ring lives as long as the chain.
-        let Links { before: last, behind: first } = *unsafe { self.ring.as_ref() };
-        Iter { first, last, left: self.table.len(), chain: PhantomData }
+    /// Takes out the last of `ring`.
+    pub fn pop_last(&mut self, ring: usize) -> Option<T> {
+        self.remove(self.last_place(ring)?)
+    }
+
+    /// The values of `ring`, the first first.
+    pub fn iter(&self, ring: usize) -> Iter<'_, T> {
+        // SAFETY: the rings live as long as the chain.
+        let Links { before: last, behind: first } = unsafe { end_of(self.rings, ring).read() };
+        Iter { first, last, left: self.lens[ring], chain: PhantomData }
     }
 
     /// Gives back what the table has for many more than there are; keeps it where there is no memory
@@ -174,15 +211,15 @@ impl<T> Chain<T> {
     /// # Safety
     /// `links` are those of a node that is not linked.
     #[inline]
-    unsafe fn link_first(&mut self, links: *mut Links) {
-        let ring = self.ring.as_ptr();
-        // SAFETY: the caller's promise; the ring's neighbours are linked nodes or the ring itself.
+    unsafe fn link_first(&mut self, links: *mut Links, ring: usize) {
+        let end = end_of(self.rings, ring);
+        // SAFETY: the caller's promise; the end's neighbours are linked nodes or the end itself.
         unsafe {
-            let first = (*ring).behind;
-            (*links).before = ring;
+            let first = (*end).behind;
+            (*links).before = end;
             (*links).behind = first;
             (*first).before = links;
-            (*ring).behind = links;
+            (*end).behind = links;
         }
     }
 }
@@ -201,11 +238,11 @@ impl<T> Drop for Chain<T> {
             }
         }
         // SAFETY: it came from a box, and nothing points to it any more.
-        drop(unsafe { Box::from_raw(self.ring.as_ptr()) });
+        drop(unsafe { Box::from_raw(self.rings.as_ptr()) });
     }
 }
 
-/// The values of a chain, the last used first.
+/// The values of a ring, the first first.
 pub struct Iter<'a, T> {
     first: *mut Links,
     last: *mut Links,
@@ -239,6 +276,11 @@ impl<T> DoubleEndedIterator for Iter<'_, T> {
     }
 }
 
+/// What is between the last and the first node of a ring.
+fn end_of(rings: NonNull<[Links; RINGS]>, ring: usize) -> *mut Links {
+    rings.as_ptr().cast::<Links>().wrapping_add(ring % RINGS)
+}
+
 /// What the table knows a place by. Its bits are turned round, because the highest choose the shard
 /// and so are alike within one, and the table uses the highest seven to tell nodes apart.
 #[inline]
@@ -269,17 +311,18 @@ unsafe fn free<T>(node: NonNull<Node<T>>) {
     unsafe { dealloc(node.as_ptr().cast(), Layout::new::<Node<T>>()) };
 }
 
-/// Unlinks a node, frees it and gives its value.
+/// Unlinks a node, frees it and gives its value and its ring.
 ///
 /// # Safety
 /// The node is linked and has a value, and nothing but its neighbours points to it.
-unsafe fn take<T>(node: NonNull<Node<T>>) -> T {
+unsafe fn take<T>(node: NonNull<Node<T>>) -> (T, usize) {
     // SAFETY: the caller's promise.
     unsafe {
         unlink(node.as_ptr().cast());
+        let ring = usize::from((*node.as_ptr()).ring);
         let value = (&raw const (*node.as_ptr()).value).read();
         free(node);
-        value
+        (value, ring)
     }
 }
 
@@ -287,7 +330,7 @@ unsafe fn take<T>(node: NonNull<Node<T>>) -> T {
 /// `links` are linked.
 #[inline]
 unsafe fn unlink(links: *mut Links) {
-    // SAFETY: the caller's promise: both neighbours are nodes or the ring.
+    // SAFETY: the caller's promise: both neighbours are nodes or the end.
     unsafe {
         let Links { before, behind } = links.read();
         (*before).behind = behind;
@@ -299,43 +342,71 @@ unsafe fn unlink(links: *mut Links) {
 mod tests {
     use super::*;
 
-    /// Random calls beside a list that is searched from end to end.
+    /// Random calls beside two lists that are searched from end to end.
     #[test]
-    fn a_chain_behaves_like_a_list() {
+    fn a_chain_behaves_like_two_lists() {
         let mut state = 1_u64;
         let mut random = move |below: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % below
         };
         let mut chain = Chain::new();
-        let mut list: Vec<(u64, Box<u64>)> = Vec::new();
+        let mut lists: [Vec<(u64, Box<u64>)>; 2] = Default::default();
         for step in 0..20_000 {
             let place = random(if step < 10_000 { 200 } else { 20 }) << 56 | random(3);
-            let at = list.iter().position(|(other, _)| *other == place);
-            match random(8) {
+            let find = |list: &Vec<(u64, Box<u64>)>| list.iter().position(|(p, _)| *p == place);
+            let at = (0..2).find_map(|ring| find(&lists[ring]).map(|at| (ring, at)));
+            let ring = usize::from(random(2) == 0);
+            match random(9) {
                 0..=2 => {
-                    let old = at.map(|at| list.remove(at).1);
-                    list.insert(0, (place, Box::new(step)));
-                    assert_eq!(chain.push(place, Box::new(step)), old);
+                    let old = at.map(|(ring, at)| (ring, lists[ring].remove(at).1));
+                    let to = old.as_ref().map_or(ring, |(ring, _)| *ring);
+                    lists[to].insert(0, (place, Box::new(step)));
+                    assert_eq!(
+                        chain.push(place, Box::new(step), ring),
+                        old.map(|(_, value)| value)
+                    );
                 }
-                3 => assert_eq!(chain.remove(place), at.map(|at| list.remove(at).1)),
+                3 => {
+                    let old = at.map(|(ring, at)| lists[ring].remove(at).1);
+                    assert_eq!(chain.remove(place), old);
+                }
                 4 => {
-                    if let Some(at) = at {
-                        let used = list.remove(at);
-                        list.insert(0, used);
+                    let to = at.map_or(0, |(ring, _)| ring);
+                    if let Some((ring, at)) = at {
+                        let used = lists[ring].remove(at);
+                        lists[ring].insert(0, used);
                     }
-                    assert_eq!(chain.touch(place).map(|value| **value), at.map(|_| *list[0].1));
+                    let found = chain.touch(place).map(|value| **value);
+                    assert_eq!(found, at.map(|_| *lists[to][0].1));
                 }
-                5 => assert_eq!(chain.peek(place), at.map(|at| &list[at].1)),
-                6 if random(4) == 0 => assert_eq!(chain.pop_last(), list.pop().map(|(_, v)| v)),
-                6 => chain.reserve(usize::try_from(random(4)).unwrap()).unwrap(),
+                5 => {
+                    if let Some((from, at)) = at {
+                        let moved = lists[from].remove(at);
+                        lists[ring].insert(0, moved);
+                    }
+                    let found = chain.move_to(place, ring).map(|value| **value);
+                    assert_eq!(found, at.map(|_| *lists[ring][0].1));
+                }
+                6 => {
+                    let value = at.map(|(ring, at)| &*lists[ring][at].1);
+                    assert_eq!(chain.peek(place).map(|value| &**value), value);
+                    assert_eq!(chain.get_mut(place).map(|value| &**value), value);
+                }
+                7 if random(4) == 0 => {
+                    assert_eq!(chain.pop_last(ring), lists[ring].pop().map(|(_, value)| value));
+                }
+                7 => chain.reserve(usize::try_from(random(4)).unwrap()).unwrap(),
                 _ if random(50) == 0 => chain.shrink(),
-                _ => assert_eq!(chain.last(), list.last().map(|(_, value)| value)),
+                _ => assert_eq!(chain.last(ring), lists[ring].last().map(|(_, value)| value)),
             }
             if step % 64 == 0 {
-                assert!(chain.iter().eq(list.iter().map(|(_, value)| value)));
-                assert!(chain.iter().rev().eq(list.iter().rev().map(|(_, value)| value)));
-                assert_eq!(chain.len(), list.len());
+                for (ring, list) in lists.iter().enumerate() {
+                    assert!(chain.iter(ring).eq(list.iter().map(|(_, value)| value)));
+                    assert!(chain.iter(ring).rev().eq(list.iter().rev().map(|(_, value)| value)));
+                    assert_eq!(chain.last_place(ring), list.last().map(|(place, _)| *place));
+                }
+                assert_eq!(chain.len(), lists[0].len() + lists[1].len());
             }
         }
     }
@@ -346,9 +417,9 @@ mod tests {
         let mut chain = Chain::new();
         chain.reserve(100).unwrap();
         assert_eq!((chain.spares, chain.table.capacity() >= 100), (100, true));
-        (0..60).for_each(|place| drop(chain.push(place, value.clone())));
+        (0..60).for_each(|place| drop(chain.push(place, value.clone(), 0)));
         assert_eq!((chain.spares, std::rc::Rc::strong_count(&value)), (40, 61));
-        drop(chain.push(5, value.clone()));
+        drop(chain.push(5, value.clone(), 1));
         assert_eq!((chain.spares, std::rc::Rc::strong_count(&value)), (40, 61));
         drop(chain);
         assert_eq!(std::rc::Rc::strong_count(&value), 1);

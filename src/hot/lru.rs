@@ -19,6 +19,9 @@ use crate::error::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// All entries are in one ring.
+const RING: usize = 0;
+
 /// The stamp of a shard that has nothing to evict.
 const EMPTY: u64 = u64::MAX;
 
@@ -60,10 +63,6 @@ impl Policy for Lru {
         Box::new(Recency { slots: Slots::new(), shared: self, index, stamp: 0 })
     }
 
-    fn admits(&self, _: u64, _: u64) -> bool {
-        true
-    }
-
     fn next(&self) -> Option<Turn> {
         let start = self.turns.0.fetch_add(1, Ordering::Relaxed);
         let start = usize::try_from(start).unwrap_or(0);
@@ -77,7 +76,7 @@ impl Policy for Lru {
                 second = second.min(stamp);
             }
         }
-        (oldest != EMPTY).then_some(Turn { shard, until: second })
+        (oldest != EMPTY).then_some(Turn { shard, until: second, task: 0 })
     }
 }
 
@@ -111,7 +110,7 @@ impl Order for Recency {
         if self.shared.oldest(self.index) == EMPTY {
             self.shared.publish(self.index, self.stamp);
         }
-        self.slots.put(slot)
+        self.slots.put(slot, RING)
     }
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
@@ -133,16 +132,20 @@ impl Order for Recency {
         self.slots.find(hash, wanted)
     }
 
+    fn admits(&mut self, _: u64, _: u64) -> bool {
+        true
+    }
+
     fn evict(&mut self, turn: &Turn) -> Option<Slot> {
-        let oldest = |slots: &Slots| slots.last().map_or(EMPTY, |slot| slot.mark);
+        let oldest = |slots: &Slots| slots.last(RING).map_or(EMPTY, |slot| slot.mark);
         let stamp = oldest(&self.slots);
-        let slot = if stamp > turn.until { None } else { self.slots.pop_last() };
+        let slot = if stamp > turn.until { None } else { self.slots.pop_last(RING) };
         self.shared.publish(self.index, oldest(&self.slots));
         slot
     }
 
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {
-        Box::new(self.slots.iter())
+        Box::new(self.slots.iter(RING))
     }
 
     fn worth(&self, slot: &Slot) -> u64 {

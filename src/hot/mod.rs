@@ -21,6 +21,13 @@ mod lifetime;
 mod deadlines;
 mod slots;
 mod lru;
+mod history;
+mod mode;
+mod mini;
+mod sampler;
+mod mark;
+mod contest;
+mod tinylfu;
 mod eviction;
 mod shard_state;
 mod shard;
@@ -39,6 +46,9 @@ use policy::{Policy, SHARD_BITS, SHARD_COUNT};
 use shard::Shard;
 use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// Steps that a policy may take before it judges a candidate.
+const PREPARE_STEPS_MAX: usize = 4;
 
 /// The bounds of a hot tier.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +75,9 @@ pub struct Hot {
 impl Hot {
     /// Makes an empty tier.
     pub fn new(options: &HotOptions) -> Self {
-        Self::with_policy(options, options.eviction.policy())
+        let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
+        let limits = Usage { bytes: options.capacity, entries: max_entries };
+        Self::with_policy(options, options.eviction.policy(limits))
     }
 
     fn with_policy(options: &HotOptions, policy: Arc<dyn Policy>) -> Self {
@@ -176,8 +188,16 @@ impl Hot {
         victims: &mut Victims,
     ) -> Option<Reservation<'_>> {
         let (mut reservation, needed) = (self.reservation(), Usage::of_entry(charge));
-        let is_admitted = self.budget.has(needed) || self.policy.admits(key.hash(), charge);
+        let is_admitted = self.budget.has(needed) || self.is_worth_room(key, charge);
         (is_admitted && self.make_room(&mut reservation, needed, victims)).then_some(reservation)
+    }
+
+    fn is_worth_room(&self, key: &Key<'_>, charge: u64) -> bool {
+        for _ in 0..PREPARE_STEPS_MAX {
+            let Some(turn) = self.policy.before_judging() else { break };
+            self.lock(turn.shard).prepare(&turn);
+        }
+        self.lock(self.shard_index(key.hash())).admits(key, charge)
     }
 
     /// Makes the reservation hold at least `needed`, evicting as needed; what is evicted is added

@@ -1,8 +1,8 @@
 //! What a policy of the hot tier decides: what may enter, and what leaves next.
 //!
 //! A policy has two halves. An [`Order`] keeps the entries of one shard; the shard calls it with the
-//! shard's lock held. The [`Policy`] exists once for the whole tier and has no lock: it judges
-//! candidates, and it chooses the shard that evicts next. What the halves must know of each other
+//! shard's lock held, and asks it whether a candidate may enter. The [`Policy`] exists once for
+//! the whole tier and has no lock: it chooses the shard that evicts next. What the halves must know of each other
 //! they share as atomic numbers. Neither half knows the budget or a clock.
 //!
 //! A new policy is a file with both halves, and one more name in [`super::eviction`].
@@ -44,6 +44,8 @@ pub(super) struct Turn {
     pub(super) shard: usize,
     /// A number of the policy's own, at which another shard is next.
     pub(super) until: u64,
+    /// What the policy wants its order to do; nobody else reads it.
+    pub(super) task: u64,
 }
 
 /// The half of a policy that sees all shards. Any thread may call it at any time.
@@ -51,9 +53,10 @@ pub(super) trait Policy: Send + Sync {
     /// Makes the order of shard `index`. It is empty.
     fn order(self: Arc<Self>, index: usize) -> Box<dyn Order>;
 
-    /// Whether a candidate, whose key has this hash and whose entry would be charged so many bytes,
-    /// may enter hot although others would have to leave for it. Cold keeps what is refused.
-    fn admits(&self, hash: u64, charge: u64) -> bool;
+    /// A step that is due before an order can judge a candidate.
+    fn before_judging(&self) -> Option<Turn> {
+        None
+    }
 
     /// The shard that evicts next; `None` if all orders are empty. May be wrong about a shard that
     /// changes meanwhile, or that an order will answer `None` for; asked again, it knows better.
@@ -83,9 +86,16 @@ pub(super) trait Order: Send {
     /// Finds an entry with this hash that is `wanted`; the order learns nothing.
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot>;
 
-    /// Takes out the entry that is to leave next; `None` if another shard is next, or if nothing is
-    /// left.
+    /// Whether a candidate, whose key has this hash and whose entry would be charged so many bytes,
+    /// may enter hot although others would have to leave for it. Cold keeps what is refused.
+    fn admits(&mut self, hash: u64, charge: u64) -> bool;
+
+    /// Takes out the entry that is to leave next; `None` if this is not the last step, if another
+    /// shard is next, or if nothing is left. The caller asks [`Policy::next`] again then.
     fn evict(&mut self, turn: &Turn) -> Option<Slot>;
+
+    /// Takes a step that is due before a candidate is judged. Nothing leaves by it.
+    fn prepare(&mut self, _turn: &Turn) {}
 
     /// All entries; the one to leave next comes last.
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_>;

@@ -132,6 +132,17 @@ impl<'a> ShardGuard<'a> {
         Lifetime { residency_ms: self.state.residency_ms, clock }
     }
 
+    /// Takes a step that the policy wants taken before it judges a candidate.
+    pub(super) fn prepare(&mut self, turn: &Turn) {
+        self.state.order.prepare(turn);
+    }
+
+    /// Whether the policy lets an entry of `key` with this charge in although others would have to
+    /// leave for it.
+    pub(super) fn admits(&mut self, key: &Key<'_>, charge: u64) -> bool {
+        self.state.order.admits(key.hash(), charge)
+    }
+
     /// Counts a use of the entry of `key`, if there is one.
     pub fn touch(&mut self, key: &Key<'_>) {
         self.state.order.touch(probe(key));
@@ -211,7 +222,7 @@ impl<'a> ShardGuard<'a> {
     /// Adds the unwritten entries in the order of writing, until `limit_bytes`.
     pub(super) fn oldest_unwritten(&self, limit_bytes: u64, out: &mut Vec<Entry>) {
         let mut bytes = 0;
-        for slot in self.state.unwritten.iter().rev() {
+        for slot in self.state.unwritten.iter(0).rev() {
             // It has room for one entry of each shard at least.
             let is_full = out.len() == out.capacity() && out.try_reserve(1).is_err();
             if bytes >= limit_bytes || is_full {
@@ -229,7 +240,7 @@ impl<'a> ShardGuard<'a> {
     pub(super) fn hottest(&self, limit_bytes: usize, out: &mut Vec<(u64, Vec<u8>)>) -> Result<()> {
         let mut bytes = 0;
         let order = &self.state.order;
-        let unwritten = self.state.unwritten.iter().map(|slot| (u64::MAX, slot));
+        let unwritten = self.state.unwritten.iter(0).map(|slot| (u64::MAX, slot));
         for (worth, slot) in order.iter().map(|slot| (order.worth(slot), slot)).chain(unwritten) {
             if bytes >= limit_bytes {
                 break;

@@ -63,7 +63,7 @@ impl ShardState {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.order.iter().chain(self.unwritten.iter())
+        self.order.iter().chain(self.unwritten.iter(0))
     }
 
     pub(super) fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
@@ -84,7 +84,7 @@ impl ShardState {
         let replaced = match slot.entry.is_unwritten() {
             true => {
                 let written = self.order.remove(slot.entry.probe());
-                self.unwritten.put(slot).or(written)
+                self.unwritten.put(slot, 0).or(written)
             }
             false => {
                 let unwritten = self.unwritten.remove(slot.entry.probe());

@@ -1,8 +1,8 @@
-//! The entries of a list by their keys, in the order of their last use.
+//! Entries by their keys, in two rings: each keeps its own order.
 //!
 //! The chain knows an entry by a number, its place: the hash, or for a second key with the same hash
 //! the next number that is free. `reach` is the greatest distance from its hash at which an entry of
-//! this list was ever put. With 64-bit hashes under a secret seed it is 0, prepared tests aside. So a
+//! this map was ever put. With 64-bit hashes under a secret seed it is 0, prepared tests aside. So a
 //! lookup is one probe, and the chain needs neither a copy of the key nor a pointer to it.
 //!
 //! # Invariants
@@ -18,7 +18,7 @@ use crate::error::Result;
 /// Tables of fewer slots than this are left as they are: some 20 KiB.
 const SHRINK_SLOTS_MIN: usize = 1024;
 
-/// Entries by key, in the order of their last use.
+/// Entries by key, in two rings.
 pub(super) struct Slots {
     slots: Chain<Slot>,
     reach: u64,
@@ -75,9 +75,10 @@ impl Slots {
         self.slots.reserve(count)
     }
 
-    /// Puts an entry in, as the last used, in place of the one of its key, which is given back.
+    /// Puts an entry in, as the first of `ring`, or in place of the one of its key, whose ring it
+    /// keeps and which is given back.
     #[inline]
-    pub(super) fn put(&mut self, slot: Slot) -> Option<Slot> {
+    pub(super) fn put(&mut self, slot: Slot, ring: usize) -> Option<Slot> {
         let probe = slot.entry.probe();
         let mut place = self.place(probe);
         match self.slots.peek(place) {
@@ -85,7 +86,7 @@ impl Slots {
             None if self.reach == 0 => {}
             _ => place = self.free_place(probe.hash),
         }
-        let replaced = self.slots.push(place, slot);
+        let replaced = self.slots.push(place, slot, ring);
         self.peak = self.peak.max(self.slots.len());
         replaced
     }
@@ -101,13 +102,32 @@ impl Slots {
         slot
     }
 
-    /// Finds an entry, which becomes the last used.
+    /// Finds an entry, which becomes the first of its ring.
     pub(super) fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
         let place = self.place(probe);
         // Whoever uses an entry reads its value next; it comes while the order is changed.
         self.slots.peek(place)?.entry.prefetch();
         // A key that misses onto another key's place renews that one: rarer than one in 2^64.
         self.slots.touch(place).filter(|slot| holds(slot, probe))
+    }
+
+    /// Finds an entry and leaves it where it is.
+    #[inline]
+    pub(super) fn get_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(self.place(probe)).filter(|slot| holds(slot, probe))?;
+        slot.entry.prefetch();
+        Some(slot)
+    }
+
+    /// Makes the last of ring `from` the first of ring `to`.
+    pub(super) fn move_last(&mut self, from: usize, to: usize) -> Option<&mut Slot> {
+        let place = self.slots.last_place(from)?;
+        self.slots.move_to(place, to)
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Finds an entry.
@@ -122,19 +142,19 @@ impl Slots {
             .find(|slot| slot.entry.hash() == hash && wanted(slot))
     }
 
-    /// The entry that was used longest ago.
-    pub(super) fn last(&self) -> Option<&Slot> {
-        self.slots.last()
+    /// The last entry of `ring`.
+    pub(super) fn last(&self, ring: usize) -> Option<&Slot> {
+        self.slots.last(ring)
     }
 
-    /// Takes out the entry that was used longest ago.
+    /// Takes out the last entry of `ring`.
     #[inline]
-    pub(super) fn pop_last(&mut self) -> Option<Slot> {
-        let slot = self.slots.pop_last()?;
+    pub(super) fn pop_last(&mut self, ring: usize) -> Option<Slot> {
+        let slot = self.slots.pop_last(ring)?;
         // The processor's cache does not have what leaves next, because nobody has used it for long.
         // It is fetched ahead: the second next slot, and the buffer of the next one, whose slot was
         // fetched the last time.
-        let mut victims = self.slots.iter();
+        let mut victims = self.slots.iter(ring);
         if let Some(next) = victims.next_back() {
             next.entry.buffer().prefetch();
         }
@@ -145,9 +165,9 @@ impl Slots {
         Some(slot)
     }
 
-    /// All entries; the last used comes first.
-    pub(super) fn iter(&self) -> Iter<'_, Slot> {
-        self.slots.iter()
+    /// The entries of `ring`, the first first.
+    pub(super) fn iter(&self, ring: usize) -> Iter<'_, Slot> {
+        self.slots.iter(ring)
     }
 }
 

@@ -42,7 +42,7 @@ impl Clock for ManualClock {
     }
 }
 
-const SMALL: u64 = 48 + 2 + 140;
+const SMALL: u64 = 48 + 2 + 149;
 
 fn options(capacity: u64) -> HotOptions {
     HotOptions { capacity, max_entries: 0, residency_ms: 0, eviction: Eviction::Lru }
@@ -279,16 +279,21 @@ fn what_was_evicted_is_room_for_the_one_who_evicts() {
 
 #[test]
 fn an_entry_may_take_the_whole_tier_but_not_more() {
-    let hot = hot_for(20);
+    for eviction in [Eviction::Lru, Eviction::TinyLfu] {
+        whole_tier(&Hot::new(&HotOptions { eviction, ..options(20 * SMALL) }));
+    }
+}
+
+fn whole_tier(hot: &Hot) {
     for n in 0..20 {
-        store(&hot, entry(&n.to_string(), 1), 0).unwrap();
+        store(hot, entry(&n.to_string(), 1), 0).unwrap();
     }
     let mut victims = Victims::new();
-    assert!(reserve(&hot, hot.capacity() + 1, &mut victims).is_none());
+    assert!(reserve(hot, hot.capacity() + 1, &mut victims).is_none());
     assert_eq!((victims.len(), hot.entry_count()), (0, 20));
-    let reservation = reserve(&hot, hot.capacity(), &mut victims).unwrap();
+    let reservation = reserve(hot, hot.capacity(), &mut victims).unwrap();
     assert_eq!((victims.len(), hot.used_bytes()), (20, hot.capacity()));
-    assert!(reserve(&hot, 1, &mut victims).is_none());
+    assert!(reserve(hot, 1, &mut victims).is_none());
     drop(reservation);
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
 }
@@ -518,8 +523,14 @@ fn the_hottest_keys_come_first() {
 /// Eight threads store, get, remove and clear, while the sums are watched.
 #[test]
 fn the_bounds_hold_at_every_instant_under_threads() {
+    for eviction in [Eviction::Lru, Eviction::TinyLfu] {
+        bounds_under_threads(eviction);
+    }
+}
+
+fn bounds_under_threads(eviction: Eviction) {
     let max_entries = 40;
-    let hot = Hot::new(&HotOptions { max_entries, ..options(50 * SMALL) });
+    let hot = &Hot::new(&HotOptions { max_entries, eviction, ..options(50 * SMALL) });
     let work = |seed: u64| {
         let mut random = seed;
         for version in 0..20_000 {
@@ -529,12 +540,12 @@ fn the_bounds_hold_at_every_instant_under_threads() {
             match random >> 60 {
                 0..8 => {
                     let value = vec![1; usize::try_from((random >> 50) % 600).unwrap()];
-                    drop(store(&hot, entry_of(&key, &value, version, Expiry::NEVER), 0));
+                    drop(store(hot, entry_of(&key, &value, version, Expiry::NEVER), 0));
                 }
                 8..14 => drop(hot.get(&key, &ManualClock::default())),
                 14 => drop(hot.lock(hot.shard_index(key.hash())).remove(&key)),
                 15 if version % 3 == 0 => {
-                    let reservation = reserve(&hot, 300, &mut Victims::new());
+                    let reservation = reserve(hot, 300, &mut Victims::new());
                     std::thread::yield_now();
                     drop(reservation);
                 }

@@ -58,7 +58,7 @@ use self::maintenance::Maintenance;
 use self::state::State;
 use crate::cold::{Cold, ColdOptions, check_contents};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{self, Hot, HotOptions};
+use crate::hot::{Hot, HotOptions};
 use crate::io::clock::SystemClock;
 use crate::io::disk::Directory;
 use crate::io::fork;
@@ -187,8 +187,7 @@ fn state_of(
         capacity: options.hot_capacity,
         max_entries: options.hot_max_entries,
         residency_ms: options.hot_ttl_ms,
-        // The options' check has refused any other.
-        eviction: hot::Eviction::Lru,
+        eviction: options.eviction,
     });
     let id = storage_id(path, options);
     Arc::new(State::new(options.clone(), id, (hot, cold), clock))

@@ -11,6 +11,7 @@
 
 use crate::cold::Compression;
 use crate::error::{Error, ErrorKind, Result};
+pub use crate::hot::Eviction;
 use crate::limits::{
     COLD_CAPACITY_MIN, HOT_CAPACITY_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     SYNC_INTERVAL_MS_DEFAULT,
@@ -21,16 +22,6 @@ const STORAGE_ID_BYTES_MAX: usize = 255;
 
 /// How much of a bad value an error message repeats, in characters.
 const QUOTED_CHARS_MAX: usize = 60;
-
-/// Which entry leaves hot first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Eviction {
-    /// The least recently used.
-    Lru,
-    /// The least frequently used of late.
-    TinyLfu,
-}
 
 /// What becomes of a failure of the cold tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +107,7 @@ impl Default for Options {
             hot_capacity: HOT_CAPACITY_DEFAULT,
             hot_max_entries: 0,
             hot_ttl_ms: 0,
-            eviction: Eviction::Lru,
+            eviction: Eviction::TinyLfu,
             compression: Compression::Deflate(6),
             policy: Policy::Strict,
             write_mode: WriteMode::Through,
@@ -222,9 +213,6 @@ impl Options {
         ];
         if let Some((_, message)) = contradictions.iter().find(|(found, _)| *found) {
             return Err(invalid(*message));
-        }
-        if self.eviction == Eviction::TinyLfu {
-            return Err(unsupported("eviction=tinylfu is not built in this version: use lru"));
         }
         if !self.compression.is_supported() {
             return Err(unsupported(

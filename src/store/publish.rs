@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn new_entries_take_the_memory_of_evicted_ones_but_not_what_a_caller_holds() {
-        let store = Store::open(None, &options(&[("hot_max_entries", "2")])).unwrap();
+        let two = options(&[("hot_max_entries", "2"), ("eviction", "lru")]);
+        let store = Store::open(None, &two).unwrap();
         let at = |key: &[u8]| value(&store, key).unwrap().data().as_ptr();
         for key in [b"a", b"b"] {
             store.store(key, &[key[0]; 500]).unwrap();

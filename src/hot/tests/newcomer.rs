@@ -20,16 +20,12 @@ impl Policy for Stack {
         Box::new(Pile { slots: Vec::new(), shared: self, index })
     }
 
-    fn admits(&self, hash: u64, _: u64) -> bool {
-        hash.is_multiple_of(2)
-    }
-
     fn next(&self) -> Option<Turn> {
         let newest = |index: &usize| self.newest[*index].load(Ordering::Relaxed);
         let shard = (0..self.newest.len()).max_by_key(newest)?;
         let others = (0..self.newest.len()).filter(|index| *index != shard);
         let until = others.map(|index| newest(&index)).max()?;
-        (newest(&shard) != 0).then_some(Turn { shard, until })
+        (newest(&shard) != 0).then_some(Turn { shard, until, task: 0 })
     }
 }
 
@@ -79,6 +75,10 @@ impl Order for Pile {
 
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.entry.hash() == hash && wanted(slot))
+    }
+
+    fn admits(&mut self, hash: u64, _: u64) -> bool {
+        hash.is_multiple_of(2)
     }
 
     fn evict(&mut self, turn: &Turn) -> Option<Slot> {

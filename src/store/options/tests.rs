@@ -28,7 +28,7 @@ fn values_in_all_their_units_reach_their_fields() {
         ("hot_ttl", "2m", Options { hot_ttl_ms: 120_000, ..Options::default() }),
         ("hot_ttl", "2h", Options { hot_ttl_ms: 7_200_000, ..Options::default() }),
         ("hot_ttl", "2d", Options { hot_ttl_ms: 172_800_000, ..Options::default() }),
-        ("eviction", "tinylfu", Options { eviction: Eviction::TinyLfu, ..Options::default() }),
+        ("eviction", "lru", Options { eviction: Eviction::Lru, ..Options::default() }),
         ("compression", "none", Options { compression: Compression::None, ..Options::default() }),
         (
             "compression",
@@ -178,7 +178,7 @@ fn a_number_that_cannot_be_is_refused() {
 fn combinations_are_checked_when_the_store_is_opened() {
     use ErrorKind::{InvalidArgument, Unsupported};
     type Row<'a> = (bool, &'a [(&'a str, &'a str)], Option<ErrorKind>);
-    let rows: [Row<'_>; 14] = [
+    let rows: [Row<'_>; 13] = [
         (true, &[], None),
         (false, &[], None),
         (true, &[("hot_capacity", "0")], None),
@@ -189,7 +189,6 @@ fn combinations_are_checked_when_the_store_is_opened() {
         (true, &[("write_mode", "back"), ("durability", "sync")], Some(InvalidArgument)),
         (true, &[("write_mode", "back"), ("hot_capacity", "0")], Some(InvalidArgument)),
         (true, &[("write_mode", "back"), ("read_only", "true")], Some(InvalidArgument)),
-        (true, &[("eviction", "tinylfu")], Some(Unsupported)),
         (true, &[("compression", "lz4")], Some(Unsupported)),
         (true, &[("compression", "zstd:3")], Some(Unsupported)),
         (true, &[("compression", "none"), ("policy", "lenient"), ("durability", "sync")], None),
