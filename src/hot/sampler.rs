@@ -3,7 +3,9 @@
 //! Whether a key is in the sample depends on its hash alone, so a key's uses are seen all or not at
 //! all (Waldspurger et al., ATC 2017). The sample grows coarser with the tier, so that the small caches
 //! hold some 256 to 512 keys each. Hits count less the older they are. A division is changed for one
-//! that is clearly better: by more than one in a hundred, and by more than chance would have it.
+//! that is clearly better: by more than one in a hundred, and by more than chance would have it, which
+//! the uses tell that one has found and the other has not. Where another is no better the tier goes back
+//! to the first division: it refuses what comes from cold before that costs anything.
 //!
 //! # Invariants
 //! 1. All small caches saw the same uses.
@@ -20,10 +22,13 @@ const ENTRIES_MIN: u64 = 160;
 const DECIDE_EVERY: u64 = 16;
 const DECAY: f64 = 0.994_47;
 
-/// A change has to gain so much of the hits, so many hits, and so many standard deviations.
+/// A change has to gain so much of the hits, so many hits, and so many standard deviations. The first
+/// division comes back where it lacks fewer deviations than this.
 const GAIN: f64 = 1.01;
 const GAIN_HITS: f64 = 1.0;
-const GAIN_DEVIATIONS: f64 = 0.25;
+const GAIN_DEVIATIONS: f64 = 1.0;
+const RETURN_DEVIATIONS: f64 = 0.8;
+const FIRST: usize = 0;
 
 /// Which bits of a hash choose the sample: below those that choose the shard.
 const SAMPLE_SHIFT: u32 = 44;
@@ -46,6 +51,8 @@ pub(super) fn is_sampled(hash: u64, coarse: u32) -> bool {
 pub(super) struct Sampler {
     minis: [Mini; MODE_COUNT],
     hits: [f64; MODE_COUNT],
+    /// Of each two, the uses that one has found and the other has not.
+    apart: [[f64; MODE_COUNT]; MODE_COUNT],
     sketch: Sketch,
     uses: u64,
     coarse: u32,
@@ -57,8 +64,8 @@ impl Sampler {
     pub(super) fn new(coarse: u32, mode: usize) -> Option<Self> {
         let [a, b, c, d, e] = MODES.map(Mini::new);
         let minis = [a?, b?, c?, d?, e?];
-        let (hits, sketch) = ([0.0; MODE_COUNT], Sketch::new()?);
-        Some(Self { minis, hits, sketch, uses: 0, coarse, best: mode })
+        let (hits, apart) = ([0.0; MODE_COUNT], [[0.0; MODE_COUNT]; MODE_COUNT]);
+        Some(Self { minis, hits, apart, sketch: Sketch::new()?, uses: 0, coarse, best: mode })
     }
 
     /// How coarse the sample of a tier of so many entries should be, if it is so coarse now.
@@ -81,8 +88,15 @@ impl Sampler {
     /// Counts a use of a sampled key, and says which division is best.
     pub(super) fn look(&mut self, hash: u64) -> usize {
         self.sketch.add(hash);
-        for (mini, hits) in self.minis.iter_mut().zip(&mut self.hits) {
-            *hits += f64::from(u8::from(mini.look(hash)));
+        let mut found = [false; MODE_COUNT];
+        for (at, mini) in self.minis.iter_mut().enumerate() {
+            found[at] = mini.look(hash);
+            self.hits[at] += f64::from(u8::from(found[at]));
+        }
+        if found.iter().any(|is_hit| *is_hit != found[FIRST]) {
+            for (row, a) in self.apart.iter_mut().zip(found) {
+                row.iter_mut().zip(found).for_each(|(sum, b)| *sum += f64::from(u8::from(a != b)));
+            }
         }
         self.uses += 1;
         if self.uses.is_multiple_of(DECIDE_EVERY) {
@@ -111,10 +125,16 @@ impl Sampler {
                 best = mode;
             }
         }
-        if self.hits[best] > now * GAIN + GAIN_HITS + GAIN_DEVIATIONS * now.sqrt() {
+        let deviation = self.apart[best][self.best].sqrt();
+        if self.hits[best] > now * GAIN + GAIN_HITS + GAIN_DEVIATIONS * deviation {
             self.best = best;
         }
-        self.hits.iter_mut().for_each(|hits| *hits *= DECAY);
+        let lacks = self.hits[self.best] - self.hits[FIRST];
+        if lacks < RETURN_DEVIATIONS * self.apart[self.best][FIRST].sqrt() {
+            self.best = FIRST;
+        }
+        let sums = self.hits.iter_mut().chain(self.apart.as_flattened_mut());
+        sums.for_each(|sum| *sum *= DECAY);
     }
 }
 
