@@ -224,9 +224,12 @@ impl Contest {
 
     /// A step that is due before a candidate can be judged.
     pub(super) fn before_judging(&self) -> Option<Turn> {
+        let is_ready = self.exposed.load(Relaxed) != 0 && !self.spares.load(Relaxed);
+        if is_ready || !self.mode().has_door {
+            return None;
+        }
         let (shard, stamp, until) = self.next_of(MAIN);
-        let waits = self.mode().has_door && stamp != EMPTY && self.exposed_count(stamp).is_none();
-        waits.then(|| Turn { shard, until, task: self.expose() })
+        (stamp != EMPTY).then(|| Turn { shard, until, task: self.expose() })
     }
 
     /// The next step to make room, and the shard that takes it.

@@ -26,8 +26,8 @@ const DECAY: f64 = 0.994_47;
 /// division comes back where it lacks fewer deviations than this.
 const GAIN: f64 = 1.01;
 const GAIN_HITS: f64 = 1.0;
-const GAIN_DEVIATIONS: f64 = 1.0;
-const RETURN_DEVIATIONS: f64 = 0.8;
+const GAIN_DEVIATIONS: f64 = 1.5;
+const RETURN_DEVIATIONS: f64 = 1.0;
 const FIRST: usize = 0;
 
 /// Which bits of a hash choose the sample: below those that choose the shard.

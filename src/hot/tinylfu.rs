@@ -149,6 +149,7 @@ impl Queues {
     fn spare(&mut self, until: u64) {
         if self.next(MAIN, until).is_some() {
             self.promote_last(MAIN, 0);
+            self.shared.exposed.store(0, Relaxed);
             self.shared.spares.store(false, Relaxed);
         }
     }
@@ -159,6 +160,7 @@ impl Queues {
         }
         self.shared.rounds.store(0, Relaxed);
         self.shared.owes.store(false, Relaxed);
+        self.shared.exposed.store(0, Relaxed);
         self.drop_last(MAIN)
     }
 
