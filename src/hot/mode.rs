@@ -21,7 +21,7 @@ pub(super) struct Mode {
 pub(super) const MODE_COUNT: usize = 5;
 
 /// The divisions, from the one that holds most to what was used often to those that follow what was
-/// used last. The first is where a tier begins. Chosen by replaying traces (`benches/hit_ratio`).
+/// used last. The first is where a tier begins. Chosen by replaying traces (`benches/run hit-ratio`).
 pub(super) const MODES: [Mode; MODE_COUNT] = [
     Mode { window_share: 10, margin: 1, recalls: false, has_door: true },
     Mode { window_share: 100, margin: 1, recalls: false, has_door: false },
