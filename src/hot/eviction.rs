@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 /// Which entry leaves hot first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Eviction {
     /// The least recently used.
     Lru,
