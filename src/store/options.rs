@@ -107,7 +107,7 @@ impl Default for Options {
             hot_capacity: HOT_CAPACITY_DEFAULT,
             hot_max_entries: 0,
             hot_ttl_ms: 0,
-            eviction: Eviction::TinyLfu,
+            eviction: Eviction::Lru,
             compression: Compression::Deflate(6),
             policy: Policy::Strict,
             write_mode: WriteMode::Through,
