@@ -87,11 +87,6 @@ impl<T> Mutex<T> {
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         tried(self.0.try_lock()).map(|guard| MutexGuard { lock: self, guard })
     }
-
-    /// What was guarded.
-    pub fn into_inner(self) -> T {
-        unpoisoned(self.0.into_inner())
-    }
 }
 
 impl<T> RwLock<T> {

@@ -16,12 +16,12 @@ use super::op::{Op, Ops};
 use super::options::Durability;
 use super::state::{Effects, State};
 use super::stats::Tier;
-use crate::cold::{Change, Cold, Current, Want};
+use crate::cold::{Change, ColdTier, Current, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Usage;
 use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
-use crate::time::{Clock, Expiry};
+use crate::time::Expiry;
 
 impl State {
     /// Applies all changes at one instant, or none. Gives the current version of the first key
@@ -61,7 +61,7 @@ impl State {
             }
         }
         match &self.cold {
-            Some(cold) => self.commit_cold(cold, &mut ops, sync, effects)?,
+            Some(cold) => self.commit_cold(&**cold, &mut ops, sync, effects)?,
             None => self.commit_hot(&mut ops, effects)?,
         }
         if self.loads.are_running() {
@@ -84,7 +84,7 @@ impl State {
         };
         if let Some(cold) = &self.cold {
             // What hot has written is in cold, so cold's only entry is this key's.
-            cold.look(change, in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten));
+            cold.look(change, in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten))?;
         }
         let (version, expires_at) = match (in_hot, change.current) {
             (Some((version, expires_at, _)), _) => (version, expires_at),
@@ -103,7 +103,7 @@ impl State {
 
     fn commit_cold(
         &self,
-        cold: &Cold,
+        cold: &dyn ColdTier,
         ops: &mut Ops<'_, '_>,
         sync: bool,
         effects: &mut Effects,
@@ -144,10 +144,8 @@ impl State {
             return 0;
         }
         let moment = self.clock.moment();
-        let is_told = |cold: &&Cold| cold.tells(&moment) || self.is_read_only();
-        if let Some(cold) = self.cold.as_ref().filter(|cold| !is_told(cold)) {
-            // Where this fails the background thread tries again, and tells it.
-            let _ = cold.keep_time();
+        if let Some(cold) = &self.cold {
+            cold.keep_time(&moment);
         }
         Expiry::after(moment.wall, ttl_ms).ms()
     }

@@ -6,12 +6,12 @@
 //! | `stats`, `histogram`, `report` | what is counted, and how it is told |
 //! | `events`, `queue` | what is told to subscribers, called or pulled |
 //! | `state` | what all calls share; the order of locks |
-//! | `rewriting` | what compaction asks of the store; room on a full disk |
+//! | `host`, `full_disk` | the store as the cold tier sees it; room where there is none |
 //! | `read`, `write`, `batch`, `load`, `scan` | the calls |
 //! | `op`, `publish`, `commit` | how every change is made |
 //! | `loads` | which keys are being loaded |
 //! | `unwritten` | what hot has and cold has not got yet |
-//! | `care` | verify and backup |
+//! | `verify`, `backup`, `admin` | calls about the store as a whole |
 //! | `warm` | which keys were hot, across close and crash |
 //! | `maintenance`, `work` | the background thread |
 
@@ -26,7 +26,8 @@ pub mod value;
 pub mod work;
 pub mod loads;
 pub mod state;
-pub mod rewriting;
+pub mod host;
+pub mod full_disk;
 pub mod read;
 pub mod op;
 pub mod publish;
@@ -37,8 +38,10 @@ pub mod batch;
 pub mod scan;
 pub mod load;
 pub mod report;
-pub mod care;
+pub mod verify;
+pub mod backup;
 pub mod warm;
+pub mod admin;
 pub mod maintenance;
 
 pub use self::batch::Batch;
@@ -56,30 +59,22 @@ pub use crate::io::fork::fork_epoch;
 
 use self::maintenance::Maintenance;
 use self::state::State;
-use crate::cold::{Cold, ColdOptions, check_contents};
+use crate::cold::{ColdTier, Local, LocalOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Hot, HotOptions};
 use crate::io::clock::SystemClock;
-use crate::io::disk::Directory;
 use crate::io::fork;
-use crate::io::lock::{DirLock, LockMode};
 use crate::io::thread::Thread;
 use crate::sync::Mutex;
+use crate::time::Clock;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-
-/// So many stores that follow each other closely are a load, in which a failure of the disk may be
-/// told some stores later; what was acknowledged survives the process all the same.
-const STAGE_AFTER: u64 = 512;
 
 /// A store. All calls may be made from any thread at once; those that are not here are those of
 /// [`State`].
 pub struct Store {
     state: Arc<State>,
     background: Mutex<Option<Thread>>,
-    /// Given back last, when nothing writes any more.
-    lock: Mutex<Option<DirLock>>,
     warning: Option<String>,
 }
 
@@ -93,20 +88,33 @@ impl Store {
     pub fn open(path: Option<&Path>, options: &Options) -> Result<Self> {
         options.check(path.is_some())?;
         fork::watch()?;
-        let clock = Arc::new(SystemClock::default());
-        let (cold, lock, warning) = match path {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (cold, warning) = match path {
             Some(path) => {
-                let directory = open_directory(path, options)?;
-                let warning = exposure(&directory, options)?;
-                let (cold, lock) = open_cold(directory, options, &clock)?;
-                (Some(cold), Some(lock), warning)
+                let (local, warning) = open_local(path, options, &clock)?;
+                (Some(Box::new(local) as Box<dyn ColdTier>), warning)
             }
-            None => (None, None, None),
+            None => (None, None),
         };
-        let state = state_of(path, options, cold, clock);
-        let background = start(state.clone())?;
-        let (background, lock) = (Mutex::new(Some(background)), Mutex::new(lock));
-        Ok(Self { state, background, lock, warning })
+        let id = storage_id(path, options);
+        let mut store = Self::open_with(options, id, cold, clock)?;
+        store.warning = warning;
+        Ok(store)
+    }
+
+    /// Opens a store over any cold tier and clock; without a cold tier it is in memory only.
+    ///
+    /// # Errors
+    /// `Io`, `OutOfMemory`: there is no thread to be had.
+    fn open_with(
+        options: &Options,
+        storage_id: String,
+        cold: Option<Box<dyn ColdTier>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let state = Arc::new(State::new(options.clone(), storage_id, cold, clock));
+        let background = Mutex::new(Some(start(state.clone())?));
+        Ok(Self { state, background, warning: None })
     }
 
     /// What whoever opened the store should know although it was opened, as a sentence.
@@ -123,9 +131,7 @@ impl Store {
         let Some(background) = self.background.lock().take() else { return Ok(()) };
         self.state.work.stop();
         background.join();
-        let ended = self.state.shut_down();
-        *self.lock.lock() = None;
-        ended
+        self.state.shut_down()
     }
 
     /// After a panic: refuses further writes.
@@ -149,75 +155,21 @@ impl Deref for Store {
     }
 }
 
-fn open_directory(path: &Path, options: &Options) -> Result<Directory> {
-    if path.as_os_str().is_empty() {
-        let sentence = "open the store: the path is empty; name a directory, or give no path at all \
-                        for a store in memory";
-        return Err(Error::new(ErrorKind::InvalidArgument, sentence));
-    }
-    Directory::open(path, options.create && !options.read_only)
-        .map_err(|error| error.context(format_args!("open the store in {}", path.display())))
-}
-
-/// What is to be told of a directory that other users may change.
-fn exposure(directory: &Directory, options: &Options) -> Result<Option<String>> {
-    if options.writable_by_others == Exposed::Allow {
-        return Ok(None);
-    }
-    let Some(what) = directory.exposure()? else { return Ok(None) };
-    let sentence = format!(
-        "{what}: they can replace its files; let only its own user write there, or set \
-         writable_by_others=allow"
-    );
-    match options.writable_by_others {
-        Exposed::Refuse => Err(Error::new(ErrorKind::InvalidArgument, sentence)),
-        Exposed::Tell | Exposed::Allow => Ok(Some(sentence)),
-    }
-}
-
-/// On its own, so that its frame is not on the stack while cold is opened.
+/// On its own, so that its frame is not on the stack while the rest is made.
 #[inline(never)]
-fn state_of(
-    path: Option<&Path>,
+fn open_local(
+    path: &Path,
     options: &Options,
-    cold: Option<Cold>,
-    clock: Arc<SystemClock>,
-) -> Arc<State> {
-    let hot = Hot::new(&HotOptions {
-        capacity: options.hot_capacity,
-        max_entries: options.hot_max_entries,
-        residency_ms: options.hot_ttl_ms,
-        eviction: options.eviction,
-    });
-    let id = storage_id(path, options);
-    Arc::new(State::new(options.clone(), id, (hot, cold), clock))
-}
-
-#[inline(never)]
-fn open_cold(
-    directory: Directory,
-    options: &Options,
-    clock: &Arc<SystemClock>,
-) -> Result<(Cold, DirLock)> {
-    let create = options.create && !options.read_only;
-    let mode = if options.read_only { LockMode::Shared } else { LockMode::Exclusive };
-    let lock = DirLock::acquire(&directory, mode, &|| check_contents(&directory, create))?;
-    let cold_options = ColdOptions {
+    clock: &Arc<dyn Clock>,
+) -> Result<(Local, Option<String>)> {
+    let sync_each = options.durability == Durability::Sync;
+    let local = LocalOptions {
         compression: options.compression,
-        segment_bytes_max: options.segment_bytes(),
-        capacity: options.cold_capacity,
-        sync: options.sync_interval_ms != 0 || options.durability == Durability::Sync,
-        unsynced_ms_max: match options.sync_interval_ms {
-            0 => u64::MAX,
-            interval => interval,
-        },
-        sync_each: options.durability == Durability::Sync,
         read_only: options.read_only,
-        create,
-        stage_after: STAGE_AFTER,
+        create: options.create && !options.read_only,
+        ..LocalOptions::new(options.cold_capacity, sync_each, options.sync_interval_ms)
     };
-    let cold = Cold::open(Arc::new(directory), clock.clone(), cold_options)?;
-    Ok((cold, lock))
+    Local::open_directory(path, options.writable_by_others, clock, &local)
 }
 
 fn storage_id(path: Option<&Path>, options: &Options) -> String {

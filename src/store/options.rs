@@ -9,13 +9,10 @@
 //! 1. A failed `set` or `set_u64` changes nothing.
 //! 2. Every field can be set by exactly one row, and holds only what its row lets through.
 
-use crate::cold::Compression;
+pub use crate::cold::{Compression, Exposed};
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::hot::Eviction;
-use crate::limits::{
-    COLD_CAPACITY_MIN, HOT_CAPACITY_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    SYNC_INTERVAL_MS_DEFAULT,
-};
+use crate::limits::{COLD_CAPACITY_MIN, HOT_CAPACITY_DEFAULT, SYNC_INTERVAL_MS_DEFAULT};
 
 /// Longest `storage_id`, in bytes: as long as a directory's name can be.
 const STORAGE_ID_BYTES_MAX: usize = 255;
@@ -41,18 +38,6 @@ pub enum WriteMode {
     Through,
     /// When the entry is demoted, evicted, synced or the store is closed.
     Back,
-}
-
-/// What becomes of a directory that other users may change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Exposed {
-    /// It is not opened.
-    Refuse,
-    /// It is opened, and the caller is told.
-    Tell,
-    /// It is opened.
-    Allow,
 }
 
 /// What acknowledged stores survive.
@@ -171,15 +156,6 @@ impl Options {
         };
         let expected = takes.expected();
         done.ok_or_else(|| invalid(format!("{name}: {value} is not {expected}")))
-    }
-
-    /// Length of a segment in bytes: smaller when the disk is bounded, so that dropping the oldest
-    /// is done in small steps.
-    pub fn segment_bytes(&self) -> u64 {
-        match self.cold_capacity {
-            0 => SEGMENT_BYTES_MAX,
-            capacity => (capacity / 32).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
-        }
     }
 
     /// Checks what the options ask for together, for a store with a directory or without one.

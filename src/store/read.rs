@@ -9,11 +9,11 @@ use super::events::{Event, EventKind};
 use super::state::{Effects, HotSays, State};
 use super::stats::{Counter, Operation, Tier};
 use super::value::{Answer, Value};
-use crate::cold::{Cold, Found as Record, Held};
+use crate::cold::{ColdTier, Place, Record};
 use crate::error::Result;
 use crate::hot::{Entry, Lookup};
 use crate::key::Key;
-use crate::time::{Clock, Expiry};
+use crate::time::Expiry;
 
 /// How a retrieve treats the hot tier.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl State {
         };
         let found = cold.read(&key)?.filter(|(record, _)| !self.has_expired(record.expires_at));
         Ok(found
-            .and_then(|(record, _)| entry_of(record))
+            .and_then(|(record, _)| entry_of(key.hash(), record))
             .map(|e| Value::of(e, Tier::Cold, &self.ledger)))
     }
 
@@ -91,14 +91,14 @@ impl State {
             (HotSays::Has(entry), _) => {
                 return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))));
             }
-            (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
+            (HotSays::Nothing, Some(cold)) => self.find_cold(&**cold, key),
             (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
         };
         match found {
-            Ok(Some((entry, held))) => {
+            Ok(Some((entry, place))) => {
                 let value = Value::of(entry.clone(), Tier::Cold, &self.ledger);
                 if !options.no_promote && !options.no_recency {
-                    self.promote(key, entry, &held, effects);
+                    self.promote(key, entry, &place, effects);
                 }
                 Ok(Answer::of(Some(value)))
             }
@@ -132,27 +132,27 @@ impl State {
         };
         let is_hit = matches!(says, HotSays::Has(_));
         if let (true, Some(cold)) = (is_hit && self.options.cold_capacity != 0, &self.cold) {
-            cold.mark_key_read(key);
+            cold.mark_used(key, None);
         }
         self.counters.add(if is_hit { Counter::HotHits } else { Counter::HotMisses }, 1);
         says
     }
 
-    fn find_cold(&self, cold: &Cold, key: &Key<'_>) -> Result<Option<(Entry, Held)>> {
+    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<(Entry, Place)>> {
         let timer = self.counters.start_tier(Tier::Cold);
         let read = cold.read(key);
         timer.finish(read.is_ok());
         let found = read.inspect_err(|error| self.count_damage(error))?;
-        let Some((record, held)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
+        let Some((record, place)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
             self.counters.add(Counter::ColdMisses, 1);
             return Ok(None);
         };
         self.counters.add(Counter::ColdHits, 1);
-        self.counters.add(Counter::ColdBytesRead, record.header.record_bytes());
+        self.counters.add(Counter::ColdBytesRead, record.bytes);
         if self.options.cold_capacity != 0 {
-            cold.mark_read(&held);
+            cold.mark_used(key, Some(&place));
         }
-        Ok(entry_of(record).map(|entry| (entry, held)))
+        Ok(entry_of(key.hash(), record).map(|entry| (entry, place)))
     }
 
     pub(super) fn count_damage(&self, error: &crate::error::Error) {
@@ -162,13 +162,16 @@ impl State {
     }
 
     /// Lets what was read from cold enter hot, if it is still what the key has.
-    fn promote(&self, key: &Key<'_>, entry: Entry, held: &Held, effects: &mut Effects) {
+    fn promote(&self, key: &Key<'_>, entry: Entry, place: &Place, effects: &mut Effects) {
         let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else { return };
         let Some(mut room) = self.hot.admit(key, entry.charge(), &mut effects.evicted) else {
             return;
         };
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
-        if shard.peek(key).is_some() || !cold.is_at(held) || self.has_expired(entry.expiry().ms()) {
+        if shard.peek(key).is_some()
+            || !cold.is_current(place)
+            || self.has_expired(entry.expiry().ms())
+        {
             return;
         }
         effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.now()));
@@ -233,20 +236,19 @@ impl State {
             return Ok(());
         }
         let found = cold.read(key).inspect_err(|error| self.count_damage(error))?;
-        let Some((record, held)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
+        let Some((record, place)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
             return Ok(());
         };
-        self.counters.add(Counter::ColdBytesRead, record.header.record_bytes());
-        if let Some(entry) = entry_of(record) {
-            self.promote(key, entry, &held, effects);
+        self.counters.add(Counter::ColdBytesRead, record.bytes);
+        if let Some(entry) = entry_of(key.hash(), record) {
+            self.promote(key, entry, &place, effects);
         }
         Ok(())
     }
 }
 
 /// The entry of a record that was read.
-pub(super) fn entry_of(record: Record) -> Option<Entry> {
-    let Record { buffer, key, value, header, expires_at } = record;
-    let expiry = Expiry::from_ms(expires_at);
-    Entry::new(buffer, key, value, header.hash, header.sequence, expiry)
+fn entry_of(hash: u64, record: Record) -> Option<Entry> {
+    let Record { buffer, key, value, version, expires_at, .. } = record;
+    Entry::new(buffer, key, value, hash, version, Expiry::from_ms(expires_at))
 }

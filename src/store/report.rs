@@ -7,7 +7,6 @@ use super::stats::{MemoryStats, OperationStats, Snapshot, TierStats};
 use crate::error::Result;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A format for stats as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +39,17 @@ impl State {
         };
         if let Some(cold) = &self.cold {
             let gauges = cold.gauges();
-            let tally = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
             stats.cold.entries = gauges.entries;
             stats.cold.bytes_live = gauges.bytes_live;
             stats.cold.bytes_disk = gauges.bytes_disk;
             stats.cold.segments = gauges.segments;
             stats.cold.unfrozen_bytes = gauges.unfrozen_bytes;
             stats.cold.read_only = u64::from(self.is_read_only());
-            stats.cold.bytes_written += tally(&cold.tallies.bytes_written);
-            stats.cold.compactions += tally(&cold.tallies.compactions);
-            stats.cold.corrupt_records += tally(&cold.tallies.corrupt_records);
-            stats.cold.rebuilt_files += tally(&cold.tallies.rebuilt_files);
-            stats.cold.recovered_bytes += tally(&cold.tallies.recovered_bytes);
+            stats.cold.bytes_written += gauges.bytes_written;
+            stats.cold.compactions += gauges.compactions;
+            stats.cold.corrupt_records += gauges.corrupt_records;
+            stats.cold.rebuilt_files += gauges.rebuilt_files;
+            stats.cold.recovered_bytes += gauges.recovered_bytes;
             memory.keydir = gauges.keydir_bytes;
             memory.buffers += gauges.buffer_bytes;
         }

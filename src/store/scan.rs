@@ -1,13 +1,15 @@
-//! Walking all keys: range by range of hashes, each range taken from both tiers at once.
+//! Walking all keys, so that a key that lives throughout is met exactly once, whatever happens
+//! meanwhile. Such a key is in cold, or unwritten in hot, at any moment.
 //!
-//! A key that lives throughout stands in the keydir, or is unwritten in hot, at any moment; and it
-//! has one hash. So it is met exactly once, in the range of its hash, whatever happens meanwhile.
-//! In a hot-only store a range is one hot shard.
+//! A cold tier that walks in the order of hashes is walked range by range, and of each range hot's
+//! unwritten keys are taken at the same time: a key has one hash, and is met in the range of that. A
+//! tier that walks in an order of its own comes after all unwritten keys of hot, which are remembered
+//! so that they are not met again. In a hot-only store a range is one hot shard.
 
 use super::read::RetrieveOptions;
 use super::state::State;
 use super::value::{Answer, Value};
-use crate::cold::Cold;
+use crate::cold::{ColdTier, Page, Place, Position};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Lookup};
 use crate::memory;
@@ -21,7 +23,10 @@ const WHAT: &str = "the keys of a walk";
 /// Where a walk stands. It knows no store: each step is given one.
 pub struct Cursor {
     prefix: Vec<u8>,
-    next_hash: Option<u64>,
+    /// Where to go on; `None` at the end.
+    next: Option<Position>,
+    /// Unwritten keys that were met, if the tier may meet them again.
+    met: HashSet<Vec<u8>>,
     waiting: VecDeque<Result<Vec<u8>>>,
     key: Vec<u8>,
     is_on_key: bool,
@@ -41,6 +46,12 @@ impl Cursor {
         self.waiting.push_back(Ok(key));
         Ok(())
     }
+
+    fn remember(&mut self, key: &[u8]) -> Result<()> {
+        self.met.try_reserve(1).map_err(|_| memory::exhausted(size_of::<Vec<u8>>(), WHAT))?;
+        self.met.insert(memory::copy(key, WHAT)?);
+        Ok(())
+    }
 }
 
 impl State {
@@ -51,7 +62,8 @@ impl State {
     pub fn cursor(&self, prefix: &[u8]) -> Result<Cursor> {
         Ok(Cursor {
             prefix: memory::copy(prefix, "a prefix")?,
-            next_hash: Some(0),
+            next: Some(self.cold.as_ref().map_or(Position::Hash(0), |cold| cold.first_position())),
+            met: HashSet::new(),
             waiting: VecDeque::new(),
             key: Vec::new(),
             is_on_key: false,
@@ -77,13 +89,14 @@ impl State {
                     self.survive(error, &[])?;
                 }
                 None => {
-                    let Some(hash) = cursor.next_hash else { return Ok(false) };
-                    let filled = match &self.cold {
-                        Some(cold) => self.fill_from_both(cold, cursor, hash),
-                        None => self.fill_from_hot(cursor, hash),
+                    let Some(from) = cursor.next.clone() else { return Ok(false) };
+                    let filled = match (&self.cold, from) {
+                        (Some(cold), from) => self.fill_from_both(&**cold, cursor, &from),
+                        (None, Position::Hash(hash)) => self.fill_from_hot(cursor, hash),
+                        (None, Position::After(_)) => Ok(None),
                     };
                     // What a failure has left of the range comes with the next try.
-                    cursor.next_hash = filled.inspect_err(|_| cursor.waiting.clear())?;
+                    cursor.next = filled.inspect_err(|_| cursor.waiting.clear())?;
                 }
             }
         }
@@ -102,16 +115,20 @@ impl State {
         self.retrieve_with(cursor.key(), options)
     }
 
-    fn fill_from_both(&self, cold: &Cold, cursor: &mut Cursor, hash: u64) -> Result<Option<u64>> {
+    fn fill_from_both(
+        &self,
+        cold: &dyn ColdTier,
+        cursor: &mut Cursor,
+        from: &Position,
+    ) -> Result<Option<Position>> {
         // Hot before cold: what is being written meanwhile is then in one of them at least.
-        let mut unwritten = match self.hot.unwritten_bytes() {
-            0 => Vec::new(),
-            _ => self.hot.entries_in(hash, u64::MAX)?,
+        let unwritten = self.unwritten_from(from)?;
+        let Page { places, next } = cold.places(from, &cursor.prefix, RANGE_KEYS)?;
+        let in_range = |entry: &&Entry| match &next {
+            Some(Position::Hash(next)) => entry.hash() < *next,
+            _ => true,
         };
-        unwritten.retain(Entry::is_unwritten);
-        let (places, next) = cold.keys_from(hash, RANGE_KEYS);
         let mut met = HashSet::new();
-        let in_range = |entry: &&Entry| next.is_none_or(|next| entry.hash() < next);
         for entry in unwritten.iter().filter(in_range) {
             met.try_reserve(1).map_err(|_| memory::exhausted(size_of::<&[u8]>(), WHAT))?;
             met.insert(entry.key());
@@ -123,24 +140,57 @@ impl State {
         let room = cursor.waiting.try_reserve(places.len());
         room.map_err(|_| memory::exhausted(places.len() * size_of::<Vec<u8>>(), WHAT))?;
         for place in places {
-            let wanted = cold.read_key(&place, |known| {
-                let is_wanted = known.key.starts_with(&cursor.prefix) && !met.contains(known.key);
-                let lives = is_wanted && !self.has_expired(known.expires_at()?);
-                Ok(lives.then(|| memory::copy(known.key, WHAT)))
-            });
-            match wanted {
-                Ok(Some(key)) => cursor.waiting.push_back(Ok(key?)),
+            match self.read_key_of(cold, &place, cursor, &met) {
+                Ok(Some(key)) => cursor.waiting.push_back(Ok(key)),
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => return Err(error),
                 // One that was deleted or written anew meanwhile is not damaged but gone.
-                Err(error) if cold.is_at(&place) => cursor.waiting.push_back(Err(error)),
+                Err(error) if cold.is_current(&place) => cursor.waiting.push_back(Err(error)),
                 Err(_) => {}
+            }
+        }
+        if matches!(from, Position::After(_)) {
+            for key in met {
+                cursor.remember(key)?;
             }
         }
         Ok(next)
     }
 
-    fn fill_from_hot(&self, cursor: &mut Cursor, hash: u64) -> Result<Option<u64>> {
+    /// The key at a place, if the walk has not met it and it has not expired.
+    fn read_key_of(
+        &self,
+        cold: &dyn ColdTier,
+        place: &Place,
+        cursor: &Cursor,
+        met: &HashSet<&[u8]>,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut found = None;
+        cold.read_key(place, &mut |key, expires_at| {
+            let was_met = met.contains(key) || cursor.met.contains(key);
+            let is_wanted = key.starts_with(&cursor.prefix) && !was_met;
+            if is_wanted && !self.has_expired(expires_at()?) {
+                found = Some(memory::copy(key, WHAT)?);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hot's unwritten entries that a walk at `from` has to take before it asks cold.
+    fn unwritten_from(&self, from: &Position) -> Result<Vec<Entry>> {
+        let first = match from {
+            _ if self.hot.unwritten_bytes() == 0 => return Ok(Vec::new()),
+            Position::Hash(hash) => *hash,
+            Position::After(key) if key.is_empty() => 0,
+            Position::After(_) => return Ok(Vec::new()),
+        };
+        let mut entries = self.hot.entries_in(first, u64::MAX)?;
+        entries.retain(Entry::is_unwritten);
+        Ok(entries)
+    }
+
+    fn fill_from_hot(&self, cursor: &mut Cursor, hash: u64) -> Result<Option<Position>> {
         let (_, last) = self.hot.shard_range(self.hot.shard_index(hash));
         for entry in self.hot.entries_in(hash, last)? {
             let Ok(key) = self.key(entry.key()) else { continue };
@@ -149,6 +199,6 @@ impl State {
                 cursor.add(entry.key())?;
             }
         }
-        Ok(last.checked_add(1))
+        Ok(last.checked_add(1).map(Position::Hash))
     }
 }

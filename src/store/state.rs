@@ -15,10 +15,9 @@ use super::options::{Options, Policy};
 use super::stats::{Counter, Counters, Tier};
 use super::work::{Room, Work};
 use crate::buffer::Ledger;
-use crate::cold::Cold;
+use crate::cold::ColdTier;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Ended, Entry, Hot, Lookup, Victims};
-use crate::io::clock::SystemClock;
+use crate::hot::{Ended, Entry, Hot, HotOptions, Lookup, Victims};
 use crate::key::{Key, KeyHasher};
 use crate::memory::Few;
 use crate::sync::{Mutex, MutexGuard};
@@ -34,8 +33,8 @@ pub struct State {
     pub(super) options: Options,
     pub(super) storage_id: String,
     pub(super) hot: Hot,
-    pub(super) cold: Option<Cold>,
-    pub(super) clock: Arc<SystemClock>,
+    pub(super) cold: Option<Box<dyn ColdTier>>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: KeyHasher,
     pub(super) counters: Counters,
     pub(super) events: Arc<Events>,
@@ -87,10 +86,16 @@ impl State {
     pub(super) fn new(
         options: Options,
         storage_id: String,
-        (hot, cold): (Hot, Option<Cold>),
-        clock: Arc<SystemClock>,
+        cold: Option<Box<dyn ColdTier>>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        let hasher = cold.as_ref().map_or_else(KeyHasher::random, Cold::hasher);
+        let hot = Hot::new(&HotOptions {
+            capacity: options.hot_capacity,
+            max_entries: options.hot_max_entries,
+            residency_ms: options.hot_ttl_ms,
+            eviction: options.eviction,
+        });
+        let hasher = cold.as_ref().map_or_else(KeyHasher::random, |cold| cold.hasher());
         Self {
             options,
             storage_id,
@@ -144,7 +149,7 @@ impl State {
     pub(super) fn is_read_only(&self) -> bool {
         self.options.read_only
             || self.failed.load(Ordering::Acquire)
-            || self.cold.as_ref().is_some_and(|cold| cold.poison().is_set())
+            || self.cold.as_ref().is_some_and(|cold| cold.check_writable().is_err())
     }
 
     /// The next version, of the range that this open has.
@@ -165,7 +170,7 @@ impl State {
         self.room.wait(bytes, capacity / 32, &mut || {
             self.work.wake();
             let is_stuck = self.work.is_stopping() || self.is_read_only();
-            is_stuck || cold.disk_bytes() <= capacity
+            is_stuck || !cold.is_over_capacity()
         });
     }
 

@@ -5,7 +5,7 @@
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
 use super::state::{Effects, State};
-use crate::cold::{Change, Cold, Want};
+use crate::cold::{Change, ColdTier, Want};
 use crate::error::Result;
 use crate::hot::Entry;
 use std::slice;
@@ -50,12 +50,12 @@ impl State {
         let entries = self.hot.oldest_unwritten(FLUSH_BYTES);
         for entry in &entries {
             let want = Want::Value((entry.key().len() + entry.value().len()) as u64);
-            self.with_room(want, || self.flush_one(cold, entry))?;
+            self.with_room(want, || self.flush_one(&**cold, entry))?;
         }
         Ok(!entries.is_empty())
     }
 
-    fn flush_one(&self, cold: &Cold, entry: &Entry) -> Result<()> {
+    fn flush_one(&self, cold: &dyn ColdTier, entry: &Entry) -> Result<()> {
         let mut effects = Effects::default();
         let key = self.key(entry.key())?;
         let stripe = self.stripe(key.hash());
@@ -69,7 +69,7 @@ impl State {
         }
         let mut change = Change::new(key, Some(entry.value()), entry.expiry().ms());
         change.version = entry.version();
-        cold.look(&mut change, false);
+        cold.look(&mut change, false)?;
         let changes = slice::from_mut(&mut change);
         let prepared = cold.prepare(changes, self.is_synced(false))?;
         let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));

@@ -20,8 +20,8 @@ impl State {
     pub(super) fn save_warm(&self) -> Result<()> {
         match &self.cold {
             Some(cold) if self.options.warm_start => {
-                let keys = self.hot.hottest(KEYS_BYTES_MAX)?;
-                cold.save_warm(keys)
+                let mut keys = self.hot.hottest(KEYS_BYTES_MAX)?;
+                cold.save_hot_keys(&mut keys)
             }
             _ => Ok(()),
         }
@@ -35,9 +35,9 @@ impl State {
         let Some(cold) = self.cold.as_ref().filter(|_| self.options.warm_start) else {
             return Ok(());
         };
-        let warm = cold.load_warm()?;
+        let warm = cold.load_hot_keys()?;
         let mut loaded_count = 0;
-        for (index, bytes) in warm.keys().enumerate() {
+        for (index, bytes) in warm.iter().enumerate() {
             let is_full = self.hot.used_bytes() + 2 * self.mean_charge() > self.hot.capacity();
             if is_full || (index % PAUSE_KEYS == 0 && !go_on()) {
                 break;
@@ -52,7 +52,7 @@ impl State {
             }
         }
         // Used once more from the coldest to the hottest, so that the hottest stays longest.
-        let keys: Vec<&[u8]> = warm.keys().take(loaded_count.min(KEYS_MAX)).collect();
+        let keys: Vec<&[u8]> = warm.iter().take(loaded_count.min(KEYS_MAX)).collect();
         for key in keys.into_iter().rev().filter_map(|bytes| self.key(bytes).ok()) {
             drop(self.hot.get(&key, &*self.clock));
         }

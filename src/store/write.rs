@@ -187,13 +187,13 @@ impl State {
             None => None,
         };
         let mut hot = self.hot.lock_all();
-        let taken = prepared.map(|(cold, prepared)| cold.publish_clear(prepared));
+        let discarded = prepared.map(|(cold, prepared)| cold.publish_clear(prepared));
         let drained = hot.take();
         drop(hot);
         self.loads.forget_all();
         drop(stripes);
         // What was taken out is freed here, with no lock held.
-        drop((taken, drained));
+        drop((discarded, drained));
         Ok(())
     }
 

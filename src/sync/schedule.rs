@@ -156,7 +156,7 @@ mod tests {
             *sum.lock() = seen + 1;
         };
         schedule::run(seed, vec![Box::new(add), Box::new(add)]);
-        sum.into_inner()
+        *sum.lock()
     }
 
     #[test]

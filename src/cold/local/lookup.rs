@@ -4,9 +4,11 @@ use super::index::keydir::{Keydir, SHARDS};
 use super::index::location::Location;
 use super::segment::read::{self, Found, Known};
 use super::segment::segment::Segment;
-use super::tier::Cold;
+use super::tier::Local;
+use crate::cold::record::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
+use std::any::Any;
 use std::sync::Arc;
 
 /// A key's place, kept from changing its meaning by the segment that is held with it.
@@ -19,6 +21,18 @@ pub struct Held {
 }
 
 impl Held {
+    /// The place as the store has it.
+    pub(super) fn into_place(self) -> Place {
+        let keep = self.segment.map(|segment| segment as Arc<dyn Any + Send + Sync>);
+        Place { hash: self.hash, word: self.location.word(), keep }
+    }
+
+    /// The place that the store has.
+    pub(super) fn of(place: &Place) -> Self {
+        let keep = place.keep.clone().and_then(|keep| keep.downcast().ok());
+        Self { hash: place.hash, location: Location::from_word(place.word), segment: keep }
+    }
+
     fn segment(&self) -> Result<&Segment> {
         let segment = self.segment.as_deref().filter(|segment| !segment.is_gone());
         segment.ok_or_else(|| {
@@ -31,7 +45,7 @@ impl Held {
     }
 }
 
-impl Cold {
+impl Local {
     /// Reads the value of `key`, expired or not, and where it was found.
     ///
     /// # Errors
@@ -53,7 +67,7 @@ impl Cold {
     /// it; `Ok(None)` if the key has none.
     ///
     /// # Errors
-    /// As [`Cold::read`].
+    /// As [`Local::read`].
     pub fn read_expiry(&self, key: &Key<'_>) -> Result<Option<u64>> {
         let mut failure = None;
         for held in self.candidates(key.hash()) {
@@ -70,7 +84,7 @@ impl Cold {
         failure.map_or(Ok(None), Err)
     }
 
-    /// Reads the key that stands at a place which [`Cold::keys_from`] gave, for `use_it`.
+    /// Reads the key that stands at a place which [`Local::keys_from`] gave, for `use_it`.
     ///
     /// # Errors
     /// `Corrupt` if the record is damaged, `Io`; those of `use_it`.
@@ -83,18 +97,18 @@ impl Cold {
     }
 
     /// True if the hash still has that location: its key was neither written, deleted nor moved.
-    pub fn is_at(&self, held: &Held) -> bool {
-        self.keydir.lock_for(held.hash).index_of(held.hash, held.location).is_some()
+    pub fn is_at(&self, hash: u64, location: Location) -> bool {
+        self.keydir.lock_for(hash).index_of(hash, location).is_some()
     }
 
     /// Marks the record as read, which spares it once when room is made on disk.
-    pub fn mark_read(&self, held: &Held) {
-        if !held.location.is_read() {
-            self.keydir.lock_for(held.hash).mark_read(held.hash, held.location);
+    pub fn mark_read(&self, hash: u64, location: Location) {
+        if !location.is_read() {
+            self.keydir.lock_for(hash).mark_read(hash, location);
         }
     }
 
-    /// As [`Cold::mark_read`], for a key that was served by hot.
+    /// As [`Local::mark_read`], for a key that was served by hot.
     pub fn mark_key_read(&self, key: &Key<'_>) {
         self.keydir.lock_for(key.hash()).mark_group(key.hash());
     }

@@ -5,7 +5,7 @@
 //!              \-- keydir: hash -> location --/
 //! ```
 //! It knows keys, records and files, and nothing of the hot tier or of why something is written.
-//! Whoever writes holds a lock on the key's hash from [`Cold::look`] to [`Cold::publish`]; the
+//! Whoever writes holds a lock on the key's hash from [`Local::look`] to [`Local::publish`]; the
 //! store above has those locks, because it has to change both tiers at one instant.
 
 pub mod index;
@@ -13,24 +13,24 @@ pub mod segment;
 pub mod log;
 pub mod recovery;
 pub mod compaction;
-pub mod backup;
 pub mod tier;
+pub mod open;
 pub mod lookup;
 pub mod change;
-pub mod upkeep;
-pub mod verify;
+pub mod syncing;
+pub mod time;
+pub mod rewriting;
 pub mod room;
-pub mod warm;
+pub mod maintenance;
+pub mod verify;
+pub mod backup;
+pub mod hot_keys;
+pub mod gauges;
+pub mod cold_tier;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::change::{Change, Current};
-pub use self::compaction::compaction::{Departed, Departure, Host, Rewritten};
-pub use self::index::location::Location;
-pub use self::lookup::Held;
-pub use self::recovery::contents::{check as check_contents, check_empty};
-pub use self::room::Want;
-pub use self::segment::read::Found;
-pub use self::tier::{Cold, ColdOptions};
+pub use self::open::Exposed;
+pub use self::tier::{Local, LocalOptions};
 pub use crate::codec::compress::Compression;

@@ -1,8 +1,8 @@
 //! Making room on a full disk: rewriting, on the thread that needs it, what frees most.
 
-use super::compaction::compaction::{Host, Rewritten};
 use super::log::reserve::{Need, STEP_BYTES};
-use super::tier::Cold;
+use super::tier::Local;
+use crate::cold::host::{Host, Want};
 use crate::error::{ErrorKind, Result};
 use std::time::Duration;
 
@@ -17,29 +17,14 @@ const WAIT: Duration = Duration::from_millis(1);
 /// and a name.
 const DYING_BYTES: u64 = 16 << 10;
 
-/// What the room is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Tombstones and a clear, which use the reserve.
-    Deletion,
-    /// A value of so many bytes, which does not.
-    Value(u64),
-}
-
-impl Cold {
-    /// After something met a full disk: makes room until it can be tried again, and gives each
-    /// segment that went to `report`; false if there is nothing to be had. `is_first` says that it was
-    /// not tried again yet, so that it may be enough that another thread has made room.
+impl Local {
+    /// After something met a full disk: makes room until it can be tried again; false if
+    /// there is nothing to be had. `is_first` says that it was not tried again yet, so that it may be
+    /// enough that another thread has made room.
     ///
     /// # Errors
-    /// As [`Cold::compact_next`].
-    pub fn make_room(
-        &self,
-        want: Want,
-        is_first: bool,
-        host: &dyn Host,
-        report: &mut dyn FnMut(&Rewritten),
-    ) -> Result<bool> {
+    /// As [`Local::compact_next`].
+    pub fn make_room(&self, want: Want, is_first: bool, host: &dyn Host) -> Result<bool> {
         let mut compactor = self.compactor.lock();
         let share = if want == Want::Deletion { u64::MAX } else { VALUE_SHARE };
         let (mut has_made, mut is_sealed, mut waits) = (false, false, WAITS);
@@ -56,11 +41,8 @@ impl Cold {
                 let needed = field.needed_bytes(&segment);
                 drop(field);
                 match self.rewrite(&mut compactor, host, segment) {
-                    Ok(Some(rewritten)) => {
-                        report(&rewritten);
-                        has_made = true;
-                    }
-                    Ok(None) => return Ok(has_made),
+                    Ok(true) => has_made = true,
+                    Ok(false) => return Ok(has_made),
                     // A file system says that it has more room than it gives; what needs less may fit.
                     Err(error) if error.kind() == ErrorKind::NoSpace && needed > 0 => {
                         room_max = room_max.min(needed - 1);

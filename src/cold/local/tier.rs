@@ -12,18 +12,24 @@ use super::segment::segment::Segments;
 use crate::codec::compress::Compression;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::files::Disk;
+use crate::io::lock::DirLock;
 use crate::key::KeyHasher;
+use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::sync::Mutex;
-use crate::time::Clock;
+use crate::time::{Clock, Instant};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What opening may need on a full disk: what the stage has, and the manifest.
 const OPEN_BYTES: u64 = 320 << 10;
 
+/// So many changes that follow each other closely are a load, in which a failure of the disk may be
+/// told some changes later; what was acknowledged survives the process all the same.
+const STAGE_AFTER: u64 = 512;
+
 /// How a cold tier is set up.
 #[derive(Clone, Debug)]
-pub struct ColdOptions {
+pub struct LocalOptions {
     /// How compaction compresses.
     pub compression: Compression,
     /// Length of a segment in bytes.
@@ -45,7 +51,7 @@ pub struct ColdOptions {
 }
 
 /// The cold tier.
-pub struct Cold {
+pub struct Local {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) segments: Arc<Segments>,
@@ -55,15 +61,18 @@ pub struct Cold {
     pub(super) reserve: Arc<Reserve>,
     pub(super) log: Option<Log>,
     pub(super) compactor: Mutex<Compactor>,
-    pub(super) options: ColdOptions,
+    pub(super) options: LocalOptions,
     pub(super) clear_sequence: AtomicU64,
     pub(super) changed: AtomicBool,
     pub(super) unsaved_bytes: AtomicU64,
     pub(super) sequence_floor: u64,
     /// What recovery met and background work has done.
-    pub tallies: Tallies,
+    pub(super) tallies: Tallies,
+    pub(super) timers: Mutex<Timers>,
     /// What is damaged, as recovery found it and nobody was told yet.
     findings: Mutex<Vec<Error>>,
+    /// What keeps others from the directory; none on a disk that nobody else has.
+    lock: Mutex<Option<DirLock>>,
 }
 
 /// Counters that the cold tier keeps itself.
@@ -83,13 +92,41 @@ pub struct Tallies {
     pub compactions: AtomicU64,
 }
 
-impl Cold {
+/// When work that is done now and then was done last, or is due.
+pub(super) struct Timers {
+    pub(super) last_sync: Instant,
+    pub(super) sweep_after: Instant,
+}
+
+impl LocalOptions {
+    /// What is usual, under a bound of `capacity` bytes (0: none), if changes are synced each by
+    /// itself or not, and together every `sync_interval_ms` milliseconds (0: never).
+    pub fn new(capacity: u64, sync_each: bool, sync_interval_ms: u64) -> Self {
+        Self {
+            compression: Compression::None,
+            // Smaller when the disk is bounded, so that dropping the oldest is done in small steps.
+            segment_bytes_max: match capacity {
+                0 => SEGMENT_BYTES_MAX,
+                _ => (capacity / 32).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+            },
+            capacity,
+            sync: sync_interval_ms != 0 || sync_each,
+            unsynced_ms_max: if sync_interval_ms == 0 { u64::MAX } else { sync_interval_ms },
+            sync_each,
+            read_only: false,
+            create: true,
+            stage_after: STAGE_AFTER,
+        }
+    }
+}
+
+impl Local {
     /// Opens the store in `disk`, or makes one there.
     ///
     /// # Errors
     /// `InvalidArgument` if it holds other files and no store, or nothing and none may be made;
     /// `Unsupported` if a newer version wrote it, `Io`, `NoSpace`, `OutOfMemory`.
-    pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: ColdOptions) -> Result<Self> {
+    pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: LocalOptions) -> Result<Self> {
         let writable = !options.read_only;
         contents::check(&*disk, options.create)?;
         let reserve = Arc::new(Reserve::open(disk.clone())?);
@@ -107,7 +144,7 @@ impl Cold {
     fn open_with(
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
-        options: &ColdOptions,
+        options: &LocalOptions,
         reserve: &Arc<Reserve>,
     ) -> Result<Self> {
         let found = recovery::recover(&**disk, !options.read_only)?;
@@ -121,7 +158,7 @@ impl Cold {
         found: Recovered,
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
-        options: &ColdOptions,
+        options: &LocalOptions,
         reserve: &Arc<Reserve>,
     ) -> Result<Self> {
         let writable = !options.read_only;
@@ -146,6 +183,7 @@ impl Cold {
             }
             false => None,
         };
+        let now = clock.monotonic();
         let tallies = Tallies {
             corrupt_records: AtomicU64::new(found.corrupt_records),
             rebuilt_files: AtomicU64::new(found.rebuilt_files),
@@ -168,18 +206,10 @@ impl Cold {
             unsaved_bytes: AtomicU64::new(found.scanned_bytes),
             sequence_floor: found.sequence_floor,
             tallies,
+            timers: Mutex::new(Timers { last_sync: now, sweep_after: now }),
             findings: Mutex::new(found.findings),
+            lock: Mutex::new(None),
         })
-    }
-
-    /// Ends writing: the files tell the time, and what only an open store needs goes from the
-    /// directory. Nothing may be appended any more.
-    ///
-    /// # Errors
-    /// `NoSpace`, `Io`: the time that they told before stays, and the rest does no harm.
-    pub fn end(&self) -> Result<()> {
-        let told = self.end_time();
-        self.log.as_ref().map_or(Ok(()), Log::end).and(told)
     }
 
     /// Makes keys of this store.
@@ -192,9 +222,15 @@ impl Cold {
         std::mem::take(&mut self.findings.lock())
     }
 
-    /// Whether, and why, writing has ended.
-    pub fn poison(&self) -> &Poison {
-        &self.poison
+    /// Takes over the lock that keeps others from the directory.
+    pub(super) fn with_lock(self, lock: DirLock) -> Self {
+        *self.lock.lock() = Some(lock);
+        self
+    }
+
+    /// Lets others open the directory. Nothing may be written any more.
+    pub fn release(&self) {
+        *self.lock.lock() = None;
     }
 
     /// Takes note of bytes that were written.

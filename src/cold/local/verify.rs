@@ -9,23 +9,11 @@ use super::recovery::gone;
 use super::segment::read::damaged;
 use super::segment::scan::{Scanner, Step};
 use super::segment::segment::Segment;
-use super::tier::Cold;
+use super::tier::Local;
 use crate::codec::record::{HEADER_BYTES, Header, Kind};
+use crate::cold::tier::Verified;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
-
-/// What verifying came to.
-#[derive(Default)]
-pub struct Verified {
-    /// Records that were met.
-    pub records: u64,
-    /// What is damaged: records, live or dead; keys without one; runs of bytes in which no record can
-    /// be told, unless keys are known to have been in them; segments that are gone, or were cut, with
-    /// nobody knows what.
-    pub damaged: u64,
-    /// A sentence for each segment with anything damaged.
-    pub findings: Vec<Error>,
-}
 
 /// What was met in one segment.
 #[derive(Default)]
@@ -39,7 +27,7 @@ struct Met {
     live: u64,
 }
 
-impl Cold {
+impl Local {
     /// Reads every record, and asks the keydir for those that are not there. What is damaged and has a
     /// key that is known is given to `tell`.
     ///
@@ -124,8 +112,7 @@ impl Cold {
                 // What lies behind the end, in a segment that goes on, came after the walk began.
                 let is_asked = segment.lacks() || segment.is_sealed() || location.offset() < end;
                 if is_asked && !was_met(segment, hash, location, end)? {
-                    let held = self.hold(hash, location);
-                    count += u64::from(self.is_at(&held));
+                    count += u64::from(self.is_at(hash, location));
                 }
             }
         }

@@ -25,11 +25,13 @@ use super::choice::{Field, can_drop, keeps_nothing};
 use super::output::{Move, Output, Parts};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
+use crate::cold::host::{Departed, Departure, Host, Rewritten};
 use crate::cold::local::index::keydir::SHARDS;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::gone;
 use crate::cold::local::segment::scan::{Scanner, Step};
 use crate::cold::local::segment::segment::{Segment, Segments};
+use crate::cold::record::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
 use crate::time::Expiry;
@@ -47,39 +49,6 @@ const COMPRESSOR_BYTES: u64 = 320 << 10;
 /// Beyond this the original is copied as it is: a compressed value is made in memory.
 const COMPRESSED_BYTES_MAX: usize = 64 << 20;
 
-/// What rewriting asks of the store around it.
-pub trait Host {
-    /// Returns once every write that had been appended when it was called is published.
-    fn quiesce(&self);
-
-    /// The value of `key`, at `location`, is not kept: takes it out of both tiers, unless the
-    /// keydir points elsewhere by now.
-    fn departed(&self, key: &[u8], location: Location, departed: Departed);
-
-    /// Called about every megabyte: false to give up.
-    fn go_on(&self) -> bool;
-}
-
-/// A value that was not kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Departed {
-    /// Why.
-    pub why: Departure,
-    /// Its version.
-    pub version: u64,
-    /// Milliseconds since the epoch; 0 for never.
-    pub expires_at: u64,
-}
-
-/// Why a value is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// It has expired.
-    Expired,
-    /// Room is made, and nobody has read it since it was written or last spared.
-    Evicted,
-}
-
 /// What is done with values that live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -87,17 +56,6 @@ pub enum Mode {
     Keep,
     /// Those that were read are kept once more, the others are not.
     Evict,
-}
-
-/// What became of one rewriting.
-#[derive(Clone, Debug)]
-pub struct Rewritten {
-    /// The segment that is gone.
-    pub segment: String,
-    /// Its length.
-    pub bytes_before: u64,
-    /// What of it was written again.
-    pub bytes_after: u64,
 }
 
 /// Rewrites segments, one after the other, into the current output.
@@ -190,7 +148,7 @@ impl Compactor {
             // out, it must be absent for good.
             parts.disk.sync_names().inspect_err(|error| parts.poison.set(error))?;
         }
-        Ok(Some(Rewritten { segment: input.name(), bytes_before, bytes_after }))
+        Ok(Some(Rewritten { name: input.name(), bytes_before, bytes_after }))
     }
 
     /// The segment that is written to, if one is.
@@ -254,7 +212,8 @@ impl Compactor {
             if has_expired || evicts {
                 let key = scanner.key(&header);
                 let why = if has_expired { Departure::Expired } else { Departure::Evicted };
-                host.departed(key, from, Departed { why, version: header.sequence, expires_at });
+                let place = Place { hash: header.hash, word: from.word(), keep: None };
+                host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
                 if !can_drop(input, all, header.sequence) {
                     bytes += self.bury(parts, header, key)?;
                 }

@@ -4,12 +4,13 @@
 //! come its records are walked, those that have expired are taken out of the keydir, and it is
 //! noted when the next does. Their space is then dead, and compaction reclaims it.
 
-use super::compaction::{Departed, Departure, Host};
 use crate::codec::record::Kind;
+use crate::cold::host::{Departed, Departure, Host};
 use crate::cold::local::index::location::Location;
 use crate::cold::local::segment::scan::{Scanner, Step};
 use crate::cold::local::segment::segment::Segment;
 use crate::cold::local::segment::segment::Segments;
+use crate::cold::record::Place;
 use crate::error::Result;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -73,7 +74,8 @@ fn walk(
         let why = Departure::Expired;
         segment.note_swept();
         let departed = Departed { why, version: header.sequence, expires_at };
-        host.departed(scanner.key(&header), location, departed);
+        let place = Place { hash: header.hash, word: location.word(), keep: None };
+        host.departed(scanner.key(&header), &place, departed);
     }
     Ok(true)
 }

@@ -5,7 +5,7 @@ use super::world::{Model, SETUPS, Setup, World, new_disk, without};
 use crate::codec::checkpoint::{HEAD_BYTES, ROW_BYTES};
 use crate::codec::checksum::checksum;
 use crate::cold::local::tests::script::keys;
-use crate::cold::local::{Change, Current};
+use crate::cold::{Change, Current};
 use crate::error::ErrorKind;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;

@@ -99,7 +99,7 @@ fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
                 Ok(_) => {
                     // What a failed sync has left uncertain stays so.
                     models.pop();
-                    models.truncate(usize::from(world.cold.poison().is_set()));
+                    models.truncate(usize::from(world.cold.poison.is_set()));
                     models.push(next);
                 }
                 Err(error) => {
@@ -107,7 +107,7 @@ fn fail_everywhere(setup: Setup, seed: u64, op: Op) {
                     let kind = if failures == 1 { ErrorKind::Io } else { ErrorKind::ReadOnly };
                     assert_eq!(error.kind(), kind, "{step:?}: {error}\n{}", story());
                     // Once writing has ended nobody can tell whether it is there after reopening.
-                    if failures == 1 && world.cold.poison().is_set() {
+                    if failures == 1 && world.cold.poison.is_set() {
                         models.insert(0, next);
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::script::{Dice, Step, after, find, run, tell, wanted_script};
 use super::world::{Model, SETUPS, Setup, World, new_disk, value};
-use crate::cold::local::Change;
+use crate::cold::Change;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
 use crate::time::Timestamp;

@@ -2,7 +2,7 @@
 
 use super::script::Dice;
 use super::world::{Model, SETUPS, Setup, World, key, new_disk, value};
-use crate::cold::local::Want;
+use crate::cold::Want;
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::{SimDisk, coin};

@@ -2,7 +2,7 @@
 
 use super::collide::colliding_keys;
 use super::world::{Model, SEED, SETUPS, Setup, World, key, value, without};
-use crate::cold::local::check_empty;
+use crate::cold::local::recovery::contents::check_empty;
 use crate::error::ErrorKind;
 use crate::io::sim::{Op, SimDisk, coin};
 

@@ -37,7 +37,7 @@ fn write_own(world: &World, writer: u64, (setup, seed): (Setup, u64), allowed: &
         let puts = [(key.clone(), put.clone().map(|value| (value, 0)))];
         match world.write_with(&puts, setup.sync_each || dice.below(3) == 0) {
             Ok(_) => drop(allowed.lock().insert(key, vec![put])),
-            Err(_) if world.cold.poison().is_set() || world.disk.is_stopped() => return,
+            Err(_) if world.cold.poison.is_set() || world.disk.is_stopped() => return,
             Err(_) => drop(allowed.lock().get_mut(&key).and_then(Vec::pop)),
         }
     }
@@ -71,7 +71,7 @@ fn race(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup, seed: u64) -> Al
     }
     threads.push(Box::new(move || work(world, seed)));
     schedule::run(seed, threads);
-    allowed.into_inner()
+    std::mem::take(&mut *allowed.lock())
 }
 
 /// Opens what is left, and compares each key with what is allowed.

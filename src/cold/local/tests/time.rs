@@ -216,7 +216,7 @@ fn a_copy_goes_on_from_where_the_store_stood() {
     put_for(&world, 1, 20 * DAY);
     set(&world, NOW);
     let copy = SimDisk::from_files([].into());
-    world.cold.backup(Arc::new(copy.clone()), &|| ()).unwrap();
+    world.cold.copy_to(Arc::new(copy.clone()), &|| ()).unwrap();
     let copied = open_again(&copy, &world.clock, 10 * DAY);
     assert_eq!(copied.clock.wall(), Timestamp(FUTURE + 10 * DAY));
     assert!(copied.get(&key(1)).unwrap().is_some());

@@ -2,9 +2,10 @@
 //! the keys.
 
 use crate::codec::manifest::Manifest;
-use crate::cold::local::{
-    Change, Cold, ColdOptions, Compression, Departed, Found, Host, Location, Want,
-};
+use crate::cold::local::index::location::Location;
+use crate::cold::local::segment::read::Found;
+use crate::cold::local::{Compression, Local, LocalOptions};
+use crate::cold::{Change, Departed, Host, Place, Rewritten, Want};
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -55,7 +56,7 @@ const STRIPES: usize = 4;
 pub struct World {
     pub disk: SimDisk,
     pub clock: Arc<ManualClock>,
-    pub cold: Cold,
+    pub cold: Local,
     stripes: [Mutex<()>; STRIPES],
     sync_each: bool,
 }
@@ -106,7 +107,7 @@ impl World {
         setup: Setup,
         read_only: bool,
     ) -> Result<Self> {
-        let options = ColdOptions {
+        let options = LocalOptions {
             compression: setup.compression,
             segment_bytes_max: setup.segment_bytes_max,
             capacity: 0,
@@ -117,7 +118,7 @@ impl World {
             create: !read_only,
             stage_after: 0,
         };
-        let cold = Cold::open(Arc::new(disk.clone()), clock.clone(), options)?;
+        let cold = Local::open(Arc::new(disk.clone()), clock.clone(), options)?;
         let stripes = [const { Mutex::new(()) }; STRIPES];
         let (disk, clock) = (disk.clone(), clock.clone());
         Ok(Self { disk, clock, cold, stripes, sync_each: setup.sync_each })
@@ -174,7 +175,7 @@ impl World {
 
     pub fn clear(&self) -> Result<Vec<u64>> {
         let _stripes: Vec<_> = self.stripes.iter().map(Mutex::lock).collect();
-        drop(self.cold.publish_clear(self.cold.prepare_clear(self.sync_each)?));
+        drop(self.cold.publish_clear(&self.cold.prepare_clear(self.sync_each)?));
         Ok(Vec::new())
     }
 
@@ -183,7 +184,7 @@ impl World {
         let mut result = call();
         for tried in 0..8 {
             let is_full = result.as_ref().is_err_and(|e| e.kind() == ErrorKind::NoSpace);
-            if !is_full || !self.cold.make_room(want, tried == 0, self, &mut |_| ())? {
+            if !is_full || !self.cold.make_room(want, tried == 0, self)? {
                 break;
             }
             result = call();
@@ -198,7 +199,7 @@ impl World {
     }
 
     pub fn compact_all(&self) -> Result<()> {
-        self.cold.compact_all(self, &mut |_| ())
+        self.cold.compact_all(self)
     }
 
     pub fn compact_next(&self) -> Result<()> {
@@ -273,11 +274,17 @@ impl Host for World {
         self.stripes.iter().for_each(|stripe| drop(stripe.lock()));
     }
 
-    fn departed(&self, key: &[u8], location: Location, _: Departed) {
+    fn departed(&self, key: &[u8], place: &Place, _: Departed) {
         let hash = self.cold.hasher().hash(key);
         let _stripe = self.lock([hash].into_iter());
-        self.cold.forget(hash, location);
+        self.cold.forget(hash, Location::from_word(place.word));
     }
+
+    fn rewrote(&self, _: &Rewritten) {}
+
+    fn made_room(&self) {}
+
+    fn at_rest(&self) {}
 
     fn go_on(&self) -> bool {
         true

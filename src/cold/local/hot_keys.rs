@@ -1,8 +1,9 @@
 //! Keeping the list of hot keys in the directory, across close and crash.
 
 use super::log::sequences::replace_file;
-use super::tier::Cold;
+use super::tier::Local;
 use crate::codec::warm;
+use crate::cold::tier::HotKeys;
 use crate::error::Result;
 use crate::memory;
 
@@ -12,22 +13,12 @@ const WARM_NEW: &str = "WARM.new";
 /// A list longer than this is not read: no store has written it.
 const WARM_BYTES_MAX: u64 = 64 << 20;
 
-/// A list of keys as it was saved.
-pub struct Warm(Vec<u8>);
-
-impl Warm {
-    /// The keys, the most recently used first.
-    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        warm::decode(&self.0)
-    }
-}
-
-impl Cold {
+impl Local {
     /// Saves keys, the most recently used first.
     ///
     /// # Errors
     /// `Io`, `NoSpace`: the old list stays.
-    pub fn save_warm(&self, keys: impl Iterator<Item = Vec<u8>>) -> Result<()> {
+    pub fn save_hot_keys(&self, keys: &mut dyn Iterator<Item = Vec<u8>>) -> Result<()> {
         replace_file(&*self.disk, WARM_NEW, WARM, &warm::encode(keys)?)
     }
 
@@ -35,15 +26,15 @@ impl Cold {
     ///
     /// # Errors
     /// `Io`, `OutOfMemory`.
-    pub fn load_warm(&self) -> Result<Warm> {
+    pub fn load_hot_keys(&self) -> Result<HotKeys> {
         if !self.disk.list()?.iter().any(|name| name == WARM) {
-            return Ok(Warm(Vec::new()));
+            return Ok(HotKeys::default());
         }
         let file = self.disk.open(WARM, false)?;
         let length = usize::try_from(file.len()?.min(WARM_BYTES_MAX)).unwrap_or(0);
         let mut bytes = memory::zeros(length, "the list of keys that were hot")?;
         let count = file.read_at(&mut bytes, 0)?;
         bytes.truncate(count);
-        Ok(Warm(bytes))
+        Ok(HotKeys(bytes))
     }
 }

@@ -1,0 +1,65 @@
+//! What a cold tier asks of the store around it while it maintains itself.
+
+use super::record::Place;
+
+/// The store, as a cold tier's maintenance sees it. One for each call of maintenance.
+pub trait Host {
+    /// Returns once every change that was prepared when it was called is published.
+    fn quiesce(&self);
+
+    /// The value of `key` at `place` is not kept: takes it out of both tiers, by
+    /// [`forget`](super::ColdTier::forget), unless the key has another by now.
+    fn departed(&self, key: &[u8], place: &Place, departed: Departed);
+
+    /// Takes note of a file or the like that was rewritten.
+    fn rewrote(&self, rewritten: &Rewritten);
+
+    /// The tier has made what room it could under a bound on its size.
+    fn made_room(&self);
+
+    /// The tier holds no lock at this moment: what was noted may be told.
+    fn at_rest(&self);
+
+    /// Asked about every megabyte: false to give up.
+    fn go_on(&self) -> bool;
+}
+
+/// A value that was not kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Departed {
+    /// Why.
+    pub why: Departure,
+    /// Its version.
+    pub version: u64,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+/// Why a value is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It has expired.
+    Expired,
+    /// Room is made, and nobody has read it since it was written or last spared.
+    Evicted,
+}
+
+/// What became of one rewriting.
+#[derive(Clone, Debug)]
+pub struct Rewritten {
+    /// What is gone.
+    pub name: String,
+    /// Its length.
+    pub bytes_before: u64,
+    /// What of it was written again.
+    pub bytes_after: u64,
+}
+
+/// What room is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Deletes and a clear, for which some room is kept.
+    Deletion,
+    /// A value of so many bytes.
+    Value(u64),
+}

@@ -1,0 +1,91 @@
+//! Calls that concern the store as a whole: compact, sync, optimize_hot, and the end.
+
+use super::events::EventKind;
+use super::full_disk::{is_full, without_room};
+use super::host::StoreHost;
+use super::state::State;
+use super::stats::{Counter, Tier};
+use super::value::Answer;
+use crate::cold::Host;
+use crate::error::{Error, Result};
+use crate::hot::Victims;
+
+impl State {
+    /// Rewrites everything that is not compressed or holds dead records, on the calling thread,
+    /// and saves a checkpoint.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`, `ReadOnly`: what was not rewritten is as before.
+    pub fn compact(&self) -> Result<()> {
+        self.check_writable()?;
+        let Some(cold) = &self.cold else { return Ok(()) };
+        let flushed = self.flush_unwritten();
+        if flushed.is_err() && !is_full(&flushed) {
+            return flushed;
+        }
+        let host = StoreHost::new(self, &|| true);
+        let compacted = cold.compact(&host);
+        host.at_rest();
+        compacted?;
+        if flushed.is_ok() { Ok(()) } else { self.flush_unwritten() }
+    }
+
+    /// Makes everything acknowledged so far survive power loss.
+    ///
+    /// # Errors
+    /// `Io`, and the store turns read-only; `NoSpace`, `ReadOnly`.
+    pub fn sync(&self) -> Result<()> {
+        let Some(cold) = &self.cold else { return Ok(()) };
+        self.check_writable()?;
+        self.flush_unwritten()?;
+        cold.sync()
+    }
+
+    /// Demotes what is least worth keeping until hot uses at most `target_bytes`; returns how many
+    /// entries that were.
+    ///
+    /// # Errors
+    /// Those of writing back unwritten entries; they stay in hot. Survived if lenient.
+    pub fn optimize_hot(&self, target_bytes: u64) -> Result<Answer<u64>> {
+        let mut survived = None;
+        if self.hot.used_bytes() > target_bytes
+            && let Err(error) = self.flush_unwritten()
+        {
+            survived = Some(self.survive(error, &[])?);
+        }
+        let mut demoted = Victims::new();
+        self.hot.shrink_to(target_bytes, &mut demoted);
+        self.counters.add(Counter::HotDemotions, demoted.len() as u64);
+        demoted.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));
+        Ok(Answer { value: demoted.len() as u64, survived })
+    }
+
+    /// Ends the store's work: writes back, syncs, saves a checkpoint. The first failure is given.
+    pub(super) fn shut_down(&self) -> Result<()> {
+        let mut first: Result<()> = Ok(());
+        let mut keep = |result: Result<()>| {
+            if first.is_ok() {
+                first = result;
+            }
+        };
+        if let Some(cold) = self.cold.as_ref().filter(|_| !self.options.read_only) {
+            let writable = self.check_writable().and_then(|()| cold.check_writable());
+            match writable {
+                Ok(()) => {
+                    keep(self.flush_unwritten());
+                    // What was acknowledged is in cold; this only makes the next start faster.
+                    keep(without_room(self.save_warm()));
+                    let host = StoreHost::new(self, &|| true);
+                    keep(cold.close(&host));
+                    host.at_rest();
+                }
+                Err(error) => keep(Err(error)),
+            }
+        }
+        if let Some(cold) = &self.cold {
+            cold.release();
+        }
+        self.events.close();
+        first.map_err(|error: Error| error.context("close"))
+    }
+}
