@@ -3,22 +3,22 @@
 use super::events::EventKind;
 use super::full_disk::{is_full, without_room};
 use super::host::StoreHost;
-use super::state::State;
 use super::stats::{Counter, Tier};
 use super::value::Answer;
+use super::writer::Writer;
 use crate::cold::Host;
 use crate::error::{Error, Result};
 use crate::hot::Victims;
 
-impl State {
+impl Writer<'_> {
     /// Rewrites everything that is not compressed or holds dead records, on the calling thread,
     /// and saves a checkpoint.
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `ReadOnly`: what was not rewritten is as before.
     pub fn compact(&self) -> Result<()> {
-        self.check_writable()?;
-        let Some(cold) = &self.cold else { return Ok(()) };
+        self.health.check_writable()?;
+        let Some(cold) = self.tiers.cold() else { return Ok(()) };
         let flushed = self.flush_unwritten();
         if flushed.is_err() && !is_full(&flushed) {
             return flushed;
@@ -35,8 +35,8 @@ impl State {
     /// # Errors
     /// `Io`, and the store turns read-only; `NoSpace`, `ReadOnly`.
     pub fn sync(&self) -> Result<()> {
-        let Some(cold) = &self.cold else { return Ok(()) };
-        self.check_writable()?;
+        let Some(cold) = self.tiers.cold() else { return Ok(()) };
+        self.health.check_writable()?;
         self.flush_unwritten()?;
         cold.sync()
     }
@@ -48,15 +48,17 @@ impl State {
     /// Those of writing back unwritten entries; they stay in hot. Survived if lenient.
     pub fn optimize_hot(&self, target_bytes: u64) -> Result<Answer<u64>> {
         let mut survived = None;
-        if self.hot.used_bytes() > target_bytes
+        if self.tiers.hot().used_bytes() > target_bytes
             && let Err(error) = self.flush_unwritten()
         {
-            survived = Some(self.survive(error, &[])?);
+            survived = Some(self.reporting.survive(error, &[])?);
         }
         let mut demoted = Victims::new();
-        self.hot.shrink_to(target_bytes, &mut demoted);
-        self.counters.add(Counter::HotDemotions, demoted.len() as u64);
-        demoted.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));
+        self.tiers.hot().shrink_to(target_bytes, &mut demoted);
+        self.reporting.counters().add(Counter::HotDemotions, demoted.len() as u64);
+        demoted
+            .iter()
+            .for_each(|entry| self.reporting.tell_entry(EventKind::Demoted, Tier::Hot, entry));
         Ok(Answer { value: demoted.len() as u64, survived })
     }
 
@@ -68,13 +70,15 @@ impl State {
                 first = result;
             }
         };
-        if let Some(cold) = self.cold.as_ref().filter(|_| !self.options.read_only) {
-            let writable = self.check_writable().and_then(|()| cold.check_writable());
+        if let Some(cold) = self.tiers.cold().filter(|_| !self.options.read_only) {
+            let writable = self.health.check_writable().and_then(|()| cold.check_writable());
             match writable {
                 Ok(()) => {
                     keep(self.flush_unwritten());
                     // What was acknowledged is in cold; this only makes the next start faster.
-                    keep(without_room(self.save_warm()));
+                    if self.options.warm_start {
+                        keep(without_room(self.reader().save_hot_keys()));
+                    }
                     let host = StoreHost::new(self, &|| true);
                     keep(cold.close(&host));
                     host.at_rest();
@@ -82,10 +86,10 @@ impl State {
                 Err(error) => keep(Err(error)),
             }
         }
-        if let Some(cold) = &self.cold {
+        if let Some(cold) = self.tiers.cold() {
             cold.release();
         }
-        self.events.close();
+        self.reporting.events().close();
         first.map_err(|error: Error| error.context("close"))
     }
 }

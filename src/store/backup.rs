@@ -1,11 +1,11 @@
 //! Copying a store in use to another directory.
 
 use super::host::StoreHost;
-use super::state::State;
+use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use std::path::Path;
 
-impl State {
+impl Writer<'_> {
     /// Writes a copy of the store, as it is at one moment during the call, into the directory
     /// `dest`, which is made if need be and must be empty. The copy is durable and can be opened.
     ///
@@ -13,7 +13,7 @@ impl State {
     /// `InvalidArgument` for a store in memory only or a directory that is not empty; `Locked`,
     /// `NoSpace`, `Io`: what was made is removed again.
     pub fn backup(&self, dest: &Path) -> Result<()> {
-        let Some(cold) = &self.cold else {
+        let Some(cold) = self.tiers.cold() else {
             let sentence = "a store in memory only cannot be backed up; open one with a directory";
             return Err(Error::new(ErrorKind::InvalidArgument, sentence));
         };

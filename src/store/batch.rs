@@ -3,8 +3,9 @@
 use super::commit::check_value;
 use super::events::{Event, EventKind};
 use super::op::{Op, Ops};
-use super::state::{Effects, State};
+use super::reporting::Effects;
 use super::write::StoreOptions;
+use super::writer::Writer;
 use crate::cold::Change;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BATCH_BYTES_MAX, KEY_BYTES_MAX};
@@ -68,13 +69,13 @@ impl Batch {
     }
 }
 
-impl State {
+impl Writer<'_> {
     /// Applies a batch; `false`, and nothing is done, if a condition in it is not met.
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `ReadOnly`, `TooLarge`, `OutOfMemory`: nothing is done.
     pub fn write(&self, batch: &Batch, sync: bool) -> Result<bool> {
-        self.check_writable()?;
+        self.health.check_writable()?;
         let Some((mut changes, mut ops)) = self.final_ops(batch)? else { return Ok(false) };
         let sync = sync || batch.ops.iter().any(|op| op.options.sync);
         let mut effects = Effects::default();
@@ -85,7 +86,7 @@ impl State {
                 self.commit(ops, sync, &mut effects)
             }
         };
-        self.finish(effects);
+        self.reporting.finish(effects);
         if committed?.is_some() {
             return Ok(false);
         }
@@ -104,7 +105,7 @@ impl State {
         let bytes = count * size_of::<(&[u8], usize)>();
         places.try_reserve(count).map_err(|_| memory::exhausted(bytes, what))?;
         for BatchOp { key, value, options } in &batch.ops {
-            let expires_at = self.expiry_after(options.ttl_ms);
+            let expires_at = self.tiers.expiry_after(options.ttl_ms);
             let place = *places.entry(key).or_insert(ops.len());
             let StoreOptions { if_version, cold_only, .. } = *options;
             if let (Some(earlier), Some(op)) = (changes.get_mut(place), ops.get_mut(place)) {
@@ -117,7 +118,7 @@ impl State {
                 op.cold_only = cold_only;
                 continue;
             }
-            changes.push(Change::new(self.key(key)?, value.as_deref(), expires_at));
+            changes.push(Change::new(self.tiers.key(key)?, value.as_deref(), expires_at));
             ops.push(Op { if_version, cold_only, ..Op::default() });
         }
         Ok(Some((changes, ops)))
@@ -129,7 +130,7 @@ impl State {
             None if op.existed => EventKind::ItemDeleted,
             None => return,
         };
-        self.events.emit(&Event {
+        self.reporting.events().emit(&Event {
             key: change.key.bytes(),
             value: change.value,
             version: change.version,

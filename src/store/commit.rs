@@ -12,18 +12,17 @@
 //! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What was
 //!    appended is published: a call that failed would otherwise take effect at the next open.
 
-use super::op::{Op, Ops};
-use super::options::Durability;
-use super::state::{Effects, State};
+use super::events::{EventKind, in_callback};
+use super::op::Ops;
+use super::reporting::Effects;
 use super::stats::Tier;
-use crate::cold::{Change, ColdTier, Current, Want};
+use super::writer::Writer;
+use crate::cold::{Change, ColdTier, Want};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::Usage;
 use crate::key::Key;
 use crate::limits::VALUE_BYTES_MAX;
-use crate::time::Expiry;
 
-impl State {
+impl Writer<'_> {
     /// Applies all changes at one instant, or none. Gives the current version of the first key
     /// whose condition is not met, if one is not.
     ///
@@ -47,21 +46,37 @@ impl State {
         self.with_room(want, || self.commit_once(ops.borrow(), sync, effects))
     }
 
+    /// Waits while cold is bounded and full, until the background thread has made room.
+    fn wait_for_room(&self, bytes: u64) {
+        let (capacity, Some(cold)) = (self.options.cold_capacity, self.tiers.cold()) else {
+            return;
+        };
+        // A callback may run on the thread that would have to make the room.
+        if capacity == 0 || in_callback() {
+            return;
+        }
+        self.throttle.wait(bytes, capacity / 32, &mut || {
+            self.work.wake();
+            let is_stuck = self.work.is_stopping() || self.is_read_only();
+            is_stuck || !cold.is_over_capacity()
+        });
+    }
+
     fn commit_once(
         &self,
         mut ops: Ops<'_, '_>,
         sync: bool,
         effects: &mut Effects,
     ) -> Result<Option<u64>> {
-        let stripes = self.stripes(ops.keys().map(Key::hash));
+        let stripes = self.locks.stripes(ops.keys().map(Key::hash));
         for (change, op) in ops.iter_mut() {
-            let current = self.look(change, op)?;
+            let current = self.tiers.look(change, op)?;
             if !op.may_change(current) {
                 return Ok(Some(current));
             }
         }
-        match &self.cold {
-            Some(cold) => self.commit_cold(&**cold, &mut ops, sync, effects)?,
+        match self.tiers.cold() {
+            Some(cold) => self.commit_cold(cold, &mut ops, sync, effects)?,
             None => self.commit_hot(&mut ops, effects)?,
         }
         if self.loads.are_running() {
@@ -69,36 +84,6 @@ impl State {
         }
         drop(stripes);
         Ok(None)
-    }
-
-    /// Finds out what the change meets; returns the key's version, 0 if it is absent.
-    pub(super) fn look(&self, change: &mut Change<'_>, op: &mut Op<'_>) -> Result<u64> {
-        op.replaced = Usage::default();
-        let hash = change.key.hash();
-        let in_hot = match self.hot.is_enabled() {
-            true => self.hot.lock(self.hot.shard_index(hash)).peek(&change.key).map(|entry| {
-                op.replaced = Usage::of_entry(entry.charge());
-                (entry.version(), entry.expiry().ms(), entry.is_unwritten())
-            }),
-            false => None,
-        };
-        if let Some(cold) = &self.cold {
-            // What hot has written is in cold, so cold's only entry is this key's.
-            cold.look(change, in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten))?;
-        }
-        let (version, expires_at) = match (in_hot, change.current) {
-            (Some((version, expires_at, _)), _) => (version, expires_at),
-            (None, Current::Value { version, expires_at }) => (version, expires_at),
-            (None, _) => (0, 0),
-        };
-        let is_damaged = in_hot.is_none() && change.current == Current::Damaged;
-        if is_damaged && op.if_version.is_some() {
-            let sentence = "the key's record is damaged and its version unknown; store it without \
-                            a condition, or delete it";
-            return Err(Error::new(ErrorKind::Corrupt, sentence));
-        }
-        op.existed = is_damaged || (version != 0 && !self.has_expired(expires_at));
-        Ok(if op.existed { version } else { 0 })
     }
 
     fn commit_cold(
@@ -109,45 +94,32 @@ impl State {
         effects: &mut Effects,
     ) -> Result<()> {
         cold.check_length(ops.changes)?;
-        let in_hot = self.prepare(ops, effects)?;
-        let timer = self.counters.start_tier(Tier::Cold);
+        let in_hot = self.tiers.prepare(ops, self.recycles(), effects)?;
+        let timer = self.reporting.counters().start_tier(Tier::Cold);
         let in_cold = cold.prepare(ops.changes, self.is_synced(sync))?;
         timer.finish(true);
-        self.publish(ops, in_hot, effects, |changes| cold.publish(&in_cold, changes));
+        self.tiers.publish(ops, in_hot, effects, |changes| cold.publish(&in_cold, changes));
         Ok(())
+    }
+
+    /// Whether new entries may take the memory of evicted ones: not if somebody is told of those.
+    pub(super) fn recycles(&self) -> bool {
+        !self.reporting.events().wants(EventKind::Evicted)
     }
 
     fn commit_hot(&self, ops: &mut Ops<'_, '_>, effects: &mut Effects) -> Result<()> {
         for change in ops.changes.iter_mut() {
-            change.version = self.take_version()?;
+            change.version = self.tiers.take_version()?;
         }
-        let prepared = self.prepare(ops, effects)?;
-        if self.publish_hot(ops, prepared, effects)? {
+        let prepared = self.tiers.prepare(ops, self.recycles(), effects)?;
+        if self.tiers.publish_hot(ops, prepared, effects)? {
             return Ok(());
         }
         let sentence = format!(
             "the value does not fit into the hot tier of {} bytes; raise hot_capacity",
-            self.hot.capacity()
+            self.tiers.hot().capacity()
         );
         Err(Error::new(ErrorKind::TooLarge, sentence))
-    }
-
-    /// Whether a change survives power loss before it is seen.
-    pub(super) fn is_synced(&self, asked: bool) -> bool {
-        asked || self.options.durability == Durability::Sync
-    }
-
-    /// When what is stored now ends. The files tell the time before anything expires by it:
-    /// otherwise what was stored under a clock that was ahead would outlive a crash by as much.
-    pub(super) fn expiry_after(&self, ttl_ms: u64) -> u64 {
-        if ttl_ms == 0 {
-            return 0;
-        }
-        let moment = self.clock.moment();
-        if let Some(cold) = &self.cold {
-            cold.keep_time(&moment);
-        }
-        Expiry::after(moment.wall, ttl_ms).ms()
     }
 }
 

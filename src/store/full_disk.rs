@@ -1,7 +1,7 @@
 //! A call that meets a full disk: making room, and trying again.
 
 use super::host::StoreHost;
-use super::state::State;
+use super::writer::Writer;
 use crate::cold::{Host, Want};
 use crate::error::{ErrorKind, Result};
 
@@ -18,7 +18,7 @@ pub(super) fn without_room(result: Result<()>) -> Result<()> {
     if is_full(&result) { Ok(()) } else { result }
 }
 
-impl State {
+impl Writer<'_> {
     /// Makes a call that takes room on the disk. If it is refused because the disk is full, makes
     /// room, on this thread, and makes it again. No lock may be held.
     ///
@@ -42,7 +42,7 @@ impl State {
     /// False if there is nothing to be had.
     #[cold]
     fn free_room(&self, want: Want, is_first: bool) -> Result<bool> {
-        let Some(cold) = &self.cold else { return Ok(false) };
+        let Some(cold) = self.tiers.cold() else { return Ok(false) };
         let host = StoreHost::new(self, &|| true);
         let made = cold.make_room(want, is_first, &host);
         host.at_rest();

@@ -1,8 +1,12 @@
 //! The store as a cold tier sees it while that maintains itself.
 
 use super::events::{Event, EventKind};
-use super::state::State;
+use super::locks::Locks;
+use super::reporting::Reporting;
 use super::stats::{Counter, Tier};
+use super::throttle::Throttle;
+use super::tiers::Tiers;
+use super::writer::Writer;
 use crate::cold::{Departed, Departure, Host, Place, Rewritten};
 use crate::memory;
 use crate::sync::Mutex;
@@ -15,7 +19,10 @@ struct Gone {
 
 /// The store around a cold tier: one for each call of the tier's maintenance.
 pub(super) struct StoreHost<'a> {
-    state: &'a State,
+    tiers: &'a Tiers,
+    locks: &'a Locks,
+    reporting: &'a Reporting,
+    throttle: &'a Throttle,
     go_on: &'a dyn Fn() -> bool,
     gone: Mutex<Vec<Gone>>,
     rewritten: Mutex<Vec<Rewritten>>,
@@ -23,26 +30,28 @@ pub(super) struct StoreHost<'a> {
 
 impl<'a> StoreHost<'a> {
     /// `go_on` is asked about every megabyte: false to give up.
-    pub(super) fn new(state: &'a State, go_on: &'a dyn Fn() -> bool) -> Self {
-        Self { state, go_on, gone: Mutex::default(), rewritten: Mutex::default() }
+    pub(super) fn new(writer: &Writer<'a>, go_on: &'a dyn Fn() -> bool) -> Self {
+        let Writer { tiers, locks, reporting, throttle, .. } = *writer;
+        let (gone, rewritten) = (Mutex::default(), Mutex::default());
+        Self { tiers, locks, reporting, throttle, go_on, gone, rewritten }
     }
 }
 
 impl Host for StoreHost<'_> {
     fn quiesce(&self) {
-        self.state.quiesce();
+        self.locks.quiesce();
     }
 
     fn departed(&self, key: &[u8], place: &Place, departed: Departed) {
-        if !self.state.forget(key, place) {
+        if !self.forget(key, place) {
             return;
         }
         let counter = match departed.why {
             Departure::Expired => Counter::ColdExpirations,
             Departure::Evicted => Counter::ColdEvictions,
         };
-        self.state.counters.add(counter, 1);
-        if self.state.events.wants(event_of(departed.why)) {
+        self.reporting.counters().add(counter, 1);
+        if self.reporting.events().wants(event_of(departed.why)) {
             // Without memory for it nobody is told.
             let _untold = memory::copy(key, "a key that has left").and_then(|key| {
                 memory::push(&mut self.gone.lock(), Gone { key, departed }, "keys that have left")
@@ -51,18 +60,18 @@ impl Host for StoreHost<'_> {
     }
 
     fn rewrote(&self, rewritten: &Rewritten) {
-        if self.state.events.wants(EventKind::Compacted) {
+        if self.reporting.events().wants(EventKind::Compacted) {
             self.rewritten.lock().push(rewritten.clone());
         }
     }
 
     fn made_room(&self) {
-        self.state.made_room();
+        self.throttle.made();
     }
 
     fn at_rest(&self) {
         for Gone { key, departed } in std::mem::take(&mut *self.gone.lock()) {
-            self.state.events.emit(&Event {
+            self.reporting.events().emit(&Event {
                 tier: Some(Tier::Cold),
                 key: &key,
                 version: departed.version,
@@ -71,7 +80,7 @@ impl Host for StoreHost<'_> {
             });
         }
         let rewritten = std::mem::take(&mut *self.rewritten.lock());
-        rewritten.iter().for_each(|rewritten| self.state.tell_compacted(rewritten));
+        rewritten.iter().for_each(|rewritten| self.tell_compacted(rewritten));
     }
 
     fn go_on(&self) -> bool {
@@ -86,16 +95,16 @@ fn event_of(why: Departure) -> EventKind {
     }
 }
 
-impl State {
+impl StoreHost<'_> {
     /// Takes a key out of both tiers whose record has ended, unless it has another by now.
     fn forget(&self, key: &[u8], place: &Place) -> bool {
-        let (Some(cold), Ok(key)) = (&self.cold, self.key(key)) else { return false };
+        let (Some(cold), Ok(key)) = (self.tiers.cold(), self.tiers.key(key)) else { return false };
         // The locks are those of the key's hash.
         if key.hash() != place.hash {
             return false;
         }
-        let stripe = self.stripe(key.hash());
-        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        let stripe = self.locks.stripe(key.hash());
+        let mut shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         let forgotten = cold.forget(place);
         // An unwritten entry is newer than any record.
         let is_old = shard.peek(&key).is_some_and(|entry| !entry.is_unwritten());
@@ -109,7 +118,7 @@ impl State {
     fn tell_compacted(&self, rewritten: &Rewritten) {
         let Rewritten { name, bytes_before, bytes_after } = rewritten;
         let message = format!("{name}: {bytes_before} bytes became {bytes_after}");
-        self.events.emit(&Event {
+        self.reporting.events().emit(&Event {
             tier: Some(Tier::Cold),
             message: Some(&message),
             ..Event::of(EventKind::Compacted)

@@ -8,10 +8,11 @@
 //! keys would wait forever. It runs its own.
 
 use super::loads::Load;
-use super::state::State;
+use super::read::Reader;
 use super::stats::Tier;
 use super::value::{Answer, Value};
 use super::write::{StoreOptions, Stored};
+use super::writer::Writer;
 use crate::buffer::{Buffer, Held};
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -35,7 +36,17 @@ impl Loaded {
     }
 }
 
-impl State {
+/// The parts of a store that loading needs: what is missed is loaded and stored.
+pub(super) struct Loader<'a> {
+    reader: Reader<'a>,
+    writer: Writer<'a>,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(reader: Reader<'a>, writer: Writer<'a>) -> Self {
+        Self { reader, writer }
+    }
+
     /// Finds the value of a key, or has `load` make it and stores that.
     ///
     /// # Errors
@@ -46,16 +57,16 @@ impl State {
         key: &[u8],
         load: &mut dyn FnMut(&mut Loaded) -> i32,
     ) -> Result<Answer<Option<Value>>> {
-        let found = self.retrieve(key)?;
+        let found = self.reader.retrieve(key)?;
         if found.value.is_some() {
             return Ok(found);
         }
-        let (is_inside, is_again) = self.loads.inside(key);
+        let (is_inside, is_again) = self.writer.loads.inside(key);
         if is_again {
             let sentence = "this thread is loading that key already; a load may not ask for it";
             return Err(Error::new(ErrorKind::Misuse, sentence));
         }
-        let (joined, is_first) = self.loads.join(key)?;
+        let (joined, is_first) = self.writer.loads.join(key)?;
         match (is_first, is_inside) {
             (false, false) => joined.wait().map(Answer::of),
             (false, true) => self.run_load(key, None, load),
@@ -69,9 +80,9 @@ impl State {
         registered: Option<Arc<Load>>,
         load: &mut dyn FnMut(&mut Loaded) -> i32,
     ) -> Result<Answer<Option<Value>>> {
-        let running = self.loads.enter(key, registered.clone())?;
+        let running = self.writer.loads.enter(key, registered.clone())?;
         // It may have been stored between the miss and the registration.
-        let outcome = match self.look_up(key) {
+        let outcome = match self.reader.look_up(key) {
             Ok(Some(value)) => Ok(Answer::of(Some(value))),
             Ok(None) => self.load_value(key, registered.as_ref(), load),
             Err(error) => Err(error),
@@ -96,13 +107,13 @@ impl State {
             return Err(Error::new(ErrorKind::CallbackFailed, sentence).with_os_code(code));
         }
         let Some((buffer, ttl_ms)) = loaded.value else { return Ok(Answer::of(None)) };
-        let expires_at = self.expiry_after(ttl_ms);
+        let expires_at = self.writer.tiers.expiry_after(ttl_ms);
         let options = StoreOptions { ttl_ms, ..StoreOptions::default() };
         let stored = self.store_loaded(key, buffer.bytes(), &options, expires_at, registered)?;
         let (version, survived) = stored.map_or((0, None), |answer| match answer.value {
             Stored::Version(version) | Stored::Conflict(version) => (version, answer.survived),
         });
-        let held = Held::new(buffer, &self.ledger);
+        let held = Held::new(buffer, self.reader.reporting.ledger());
         let value = Value::whole(held, version, expires_at, Tier::Hot);
         Ok(Answer { value: Some(value), survived })
     }
@@ -118,8 +129,8 @@ impl State {
     ) -> Result<Option<Answer<Stored>>> {
         // Whoever changes the key forgets the load while nobody else can change the key, and the
         // question is asked under the same lock: so a change since the load began is not missed.
-        let is_wanted = || registered.is_none_or(|load| self.loads.has(key, load));
-        let answer = self.store_gated(key, value, options, expires_at, Some(&is_wanted))?;
+        let is_wanted = || registered.is_none_or(|load| self.writer.loads.has(key, load));
+        let answer = self.writer.store_gated(key, value, options, expires_at, Some(&is_wanted))?;
         Ok(matches!(answer.value, Stored::Version(_)).then_some(answer))
     }
 }

@@ -8,7 +8,8 @@
 
 use super::full_disk::{is_full, without_room};
 use super::host::StoreHost;
-use super::state::{Effects, State};
+use super::reporting::Effects;
+use super::writer::Writer;
 use crate::cold::{ColdTier, Host};
 use crate::error::Result;
 use crate::memory;
@@ -32,7 +33,7 @@ const SWEEP_ENTRIES: usize = 256;
 
 /// Where the background thread stands.
 pub(super) struct Maintenance<'a> {
-    state: &'a State,
+    writer: Writer<'a>,
     resting_until: Instant,
     /// The hot shard that is swept next.
     shard: usize,
@@ -43,10 +44,10 @@ pub(super) struct Maintenance<'a> {
 }
 
 impl<'a> Maintenance<'a> {
-    pub(super) fn new(state: &'a State) -> Self {
-        let now = state.clock.monotonic();
+    pub(super) fn new(writer: Writer<'a>) -> Self {
+        let now = writer.tiers.clock().monotonic();
         Self {
-            state,
+            writer,
             resting_until: now,
             shard: 0,
             trimmed: now,
@@ -57,19 +58,21 @@ impl<'a> Maintenance<'a> {
 
     /// Works until the store is closed.
     pub(super) fn run(&mut self) {
-        let state = self.state;
-        let go_on = || {
-            if let Some(cold) = writable_cold(state) {
-                tend(state, cold);
+        let Writer { options, tiers, reporting, work, .. } = self.writer;
+        if options.warm_start {
+            let go_on = || {
+                if let Some(cold) = self.writable_cold() {
+                    self.tend(cold);
+                }
+                !work.is_stopping()
+            };
+            if let Err(error) = self.writer.reader().load_hot_keys(&go_on) {
+                reporting.tell_error(&error, &[]);
             }
-            !state.work.is_stopping()
-        };
-        if let Err(error) = state.load_warm(&go_on) {
-            state.tell_error(&error, &[]);
         }
-        let interval = state.cold.as_ref().map_or(Duration::MAX, |cold| cold.tend_interval());
-        while !state.work.is_stopping() {
-            state.work.wait(TICK.min(interval));
+        let interval = tiers.cold().map_or(Duration::MAX, ColdTier::tend_interval);
+        while !work.is_stopping() {
+            work.wait(TICK.min(interval));
             self.round();
         }
     }
@@ -81,42 +84,55 @@ impl<'a> Maintenance<'a> {
         }
         self.sweep_hot();
         self.trim();
-        self.state.tell_findings();
-        let Some(cold) = writable_cold(self.state) else { return };
-        tend(self.state, cold);
+        self.writer.reader().tell_findings();
+        let Some(cold) = self.writable_cold() else { return };
+        self.tend(cold);
         if self.now() < self.resting_until {
             return;
         }
         if let Err(error) = self.work(cold) {
-            self.state.tell_error(&error, &[]);
+            self.writer.reporting.tell_error(&error, &[]);
             self.resting_until = Instant(self.now().0.saturating_add(PAUSE_MS));
         }
     }
 
     fn work(&mut self, cold: &dyn ColdTier) -> Result<()> {
-        let state = self.state;
         // On a full disk it may be the rest that makes room for it.
-        let flushed = state.flush_unwritten();
+        let flushed = self.writer.flush_unwritten();
         if flushed.is_err() && !is_full(&flushed) {
             return flushed;
         }
         let go_on = || {
-            tend(state, cold);
-            !state.work.is_stopping()
+            self.tend(cold);
+            !self.writer.work.is_stopping()
         };
-        let host = StoreHost::new(state, &go_on);
+        let host = StoreHost::new(&self.writer, &go_on);
         let maintained = cold.maintain(&host);
         host.at_rest();
         maintained?;
         flushed.and_then(|()| without_room(self.save_hot_keys_if_due()))
     }
 
+    /// The cold tier, as long as it takes writes.
+    fn writable_cold(&self) -> Option<&'a dyn ColdTier> {
+        let tiers = self.writer.tiers;
+        tiers.cold().filter(|_| !self.writer.is_read_only())
+    }
+
+    /// Lets the cold tier do what cannot wait until something long is done.
+    fn tend(&self, cold: &dyn ColdTier) {
+        if let Err(error) = cold.tend() {
+            self.writer.reporting.tell_error(&error, &[]);
+        }
+    }
+
     fn save_hot_keys_if_due(&mut self) -> Result<()> {
-        if !self.is_due(self.hot_keys_saved, SAVE_INTERVAL_MS) {
+        let is_asked = self.writer.options.warm_start;
+        if !is_asked || !self.is_due(self.hot_keys_saved, SAVE_INTERVAL_MS) {
             return Ok(());
         }
         self.hot_keys_saved = self.now();
-        self.state.save_warm()
+        self.writer.reader().save_hot_keys()
     }
 
     /// Gives memory back that calls have freed, at most once a second and only if there were calls.
@@ -124,7 +140,7 @@ impl<'a> Maintenance<'a> {
         if !self.is_due(self.trimmed, TRIM_INTERVAL_MS) {
             return;
         }
-        let calls = self.state.counters.calls();
+        let calls = self.writer.reporting.counters().calls();
         if calls != self.trimmed_calls {
             crate::io::memory::give_back();
         }
@@ -133,32 +149,21 @@ impl<'a> Maintenance<'a> {
 
     /// Lets entries leave hot whose time is over, a part of one shard at a time.
     fn sweep_hot(&mut self) {
-        let hot = &self.state.hot;
+        let Writer { tiers, reporting, .. } = self.writer;
+        let hot = tiers.hot();
         for _ in 0..hot.shard_count() {
             let mut effects = Effects::default();
-            hot.sweep(self.shard, &*self.state.clock, SWEEP_ENTRIES, &mut effects.gone);
+            hot.sweep(self.shard, tiers.clock(), SWEEP_ENTRIES, &mut effects.gone);
             self.shard = (self.shard + 1) % hot.shard_count();
-            self.state.finish(effects);
+            reporting.finish(effects);
         }
     }
 
     fn now(&self) -> Instant {
-        self.state.clock.monotonic()
+        self.writer.tiers.clock().monotonic()
     }
 
     fn is_due(&self, last: Instant, interval_ms: u64) -> bool {
         self.now().0.saturating_sub(last.0) >= interval_ms
-    }
-}
-
-/// The cold tier, as long as it takes writes.
-fn writable_cold(state: &State) -> Option<&dyn ColdTier> {
-    state.cold.as_deref().filter(|_| !state.is_read_only())
-}
-
-/// Lets the cold tier do what cannot wait until something long is done.
-fn tend(state: &State, cold: &dyn ColdTier) {
-    if let Err(error) = cold.tend() {
-        state.tell_error(&error, &[]);
     }
 }

@@ -1,9 +1,9 @@
 //! Publishing changes: room and entries are made before anything is appended, and what was appended
 //! enters both tiers at one instant.
 
-use super::events::EventKind;
 use super::op::{Op, Ops};
-use super::state::{Effects, State};
+use super::reporting::Effects;
+use super::tiers::Tiers;
 use crate::buffer::Buffer;
 use crate::cold::Change;
 use crate::error::Result;
@@ -12,46 +12,48 @@ use crate::key::Key;
 use crate::time::Expiry;
 
 /// What changes need in hot, taken before anything is appended.
-pub(super) struct Prepared<'a> {
+pub(super) struct Reserved<'a> {
     room: Reservation<'a>,
     /// There is room for all new entries.
     fits: bool,
 }
 
-impl State {
+impl Tiers {
     /// Takes the room that the changes need in hot, and makes their entries: all that can fail once
-    /// it is known what is changed. Entries for which there is no room are left out.
+    /// it is known what is changed. Entries for which there is no room are left out. With `recycles`
+    /// they may take the memory of what is evicted for them.
     ///
     /// # Errors
     /// `OutOfMemory`: nothing was changed, but that something may have been evicted.
     pub(super) fn prepare(
         &self,
         ops: &mut Ops<'_, '_>,
+        recycles: bool,
         effects: &mut Effects,
-    ) -> Result<Prepared<'_>> {
-        let mut room = self.hot.reservation();
+    ) -> Result<Reserved<'_>> {
+        let mut room = self.hot().reservation();
         let mut fits = true;
-        if self.hot.is_enabled() {
+        if self.hot().is_enabled() {
             fits = self.make_room(ops, &mut room, effects);
-            self.make_entries(ops, effects)?;
+            self.make_entries(ops, recycles, effects)?;
         }
-        Ok(Prepared { room, fits })
+        Ok(Reserved { room, fits })
     }
 
     /// Changes both tiers at one instant. What cannot be hot is in cold alone.
     pub(super) fn publish(
         &self,
         ops: &mut Ops<'_, '_>,
-        mut prepared: Prepared<'_>,
+        mut reserved: Reserved<'_>,
         effects: &mut Effects,
         publish_cold: impl FnOnce(&[Change<'_>]),
     ) {
-        if !self.hot.is_enabled() {
+        if !self.hot().is_enabled() {
             return publish_cold(ops.changes);
         }
-        let mut shards = self.lock_shards(ops, &mut prepared, effects);
+        let mut shards = self.lock_shards(ops, &mut reserved, effects);
         publish_cold(ops.changes);
-        self.enter(ops, &mut shards, prepared, effects);
+        self.enter(ops, &mut shards, reserved, effects);
     }
 
     /// Changes hot alone, at one instant, whether there is a cold tier or not; false, and nothing is
@@ -62,20 +64,20 @@ impl State {
     pub(super) fn publish_hot(
         &self,
         ops: &mut Ops<'_, '_>,
-        mut prepared: Prepared<'_>,
+        mut reserved: Reserved<'_>,
         effects: &mut Effects,
     ) -> Result<bool> {
-        if !prepared.fits {
+        if !reserved.fits {
             return Ok(false);
         }
-        let mut shards = self.lock_shards(ops, &mut prepared, effects);
-        if !prepared.fits {
+        let mut shards = self.lock_shards(ops, &mut reserved, effects);
+        if !reserved.fits {
             return Ok(false);
         }
         let entering = || ops.iter().filter(|(_, op)| op.entry.is_some());
         let hashes = entering().map(|(change, _)| change.key.hash());
         shards.reserve(hashes, entering().any(|(_, op)| op.unwritten))?;
-        self.enter(ops, &mut shards, prepared, effects);
+        self.enter(ops, &mut shards, reserved, effects);
         Ok(true)
     }
 
@@ -83,25 +85,25 @@ impl State {
     fn lock_shards(
         &self,
         ops: &Ops<'_, '_>,
-        prepared: &mut Prepared<'_>,
+        reserved: &mut Reserved<'_>,
         effects: &mut Effects,
     ) -> ShardGuards<'_> {
         loop {
-            let mut shards = self.hot.lock_for(ops.keys().map(Key::hash));
+            let mut shards = self.hot().lock_for(ops.keys().map(Key::hash));
             let mut needed = Usage::default();
             for (Change { key, .. }, op) in ops.iter().filter(|(_, op)| op.entry.is_some()) {
                 needed.add(shards.of(key.hash()).needed(key, op.charge));
             }
-            let is_covered = prepared.room.cover(needed);
-            if is_covered || !prepared.fits {
-                prepared.fits = is_covered;
+            let is_covered = reserved.room.cover(needed);
+            if is_covered || !reserved.fits {
+                reserved.fits = is_covered;
                 return shards;
             }
             // What was to be replaced has left meanwhile, and its room is missing. The others are
             // used, so as not to be evicted for their own successors.
             ops.keys().for_each(|key| shards.of(key.hash()).touch(key));
             drop(shards);
-            prepared.fits = self.hot.make_room(&mut prepared.room, needed, &mut effects.evicted);
+            reserved.fits = self.hot().make_room(&mut reserved.room, needed, &mut effects.evicted);
         }
     }
 
@@ -110,7 +112,7 @@ impl State {
         &self,
         ops: &mut Ops<'_, '_>,
         shards: &mut ShardGuards<'_>,
-        Prepared { mut room, .. }: Prepared<'_>,
+        Reserved { mut room, .. }: Reserved<'_>,
         effects: &mut Effects,
     ) {
         let now = self.now();
@@ -139,7 +141,7 @@ impl State {
     ) -> bool {
         let (mut fit, mut sum) = (true, Usage::default());
         for (change, op) in ops.iter_mut() {
-            let enters = !(op.cold_only && self.cold.is_some());
+            let enters = !(op.cold_only && self.cold().is_some());
             op.charge = 0;
             let Some(value) = change.value.filter(|_| enters) else { continue };
             let charge = Entry::charge_of(
@@ -148,7 +150,7 @@ impl State {
             );
             let mut with_this = sum;
             with_this.add(Usage::of_entry(charge).beyond(op.replaced));
-            if self.hot.make_room(room, with_this, &mut effects.evicted) {
+            if self.hot().make_room(room, with_this, &mut effects.evicted) {
                 (op.charge, sum) = (charge, with_this);
             } else {
                 fit = false;
@@ -158,12 +160,17 @@ impl State {
     }
 
     /// Makes the entries of those changes that have room.
-    fn make_entries(&self, ops: &mut Ops<'_, '_>, effects: &mut Effects) -> Result<()> {
+    fn make_entries(
+        &self,
+        ops: &mut Ops<'_, '_>,
+        recycles: bool,
+        effects: &mut Effects,
+    ) -> Result<()> {
         for (change, op) in ops.iter_mut() {
             op.entry = match change.value {
                 Some(value) if op.charge != 0 => {
                     let parts = [change.key.bytes(), value];
-                    let buffer = match self.recycle(effects, &parts) {
+                    let buffer = match recycles.then(|| recycle(effects, &parts)).flatten() {
                         Some(buffer) => buffer,
                         None => Buffer::from_parts(&parts)?,
                     };
@@ -174,19 +181,16 @@ impl State {
         }
         Ok(())
     }
+}
 
-    /// A buffer for a new entry, of what has just been evicted, if that is of the same length: in a
-    /// full tier of values of one length nothing is allocated or freed.
-    fn recycle(&self, effects: &mut Effects, parts: &[&[u8]]) -> Option<Buffer> {
-        let len: usize = parts.iter().map(|part| part.len()).sum();
-        let fits = effects.evicted.last().is_some_and(|entry| entry.buffer().bytes().len() == len);
-        if !fits || self.events.wants(EventKind::Evicted) {
-            return None;
-        }
-        let buffer = effects.evicted.pop()?.into_buffer();
-        effects.recycled += 1;
-        buffer.refilled(parts)
-    }
+/// A buffer for a new entry, of what has just been evicted, if that is of the same length: in a full
+/// tier of values of one length nothing is allocated or freed.
+fn recycle(effects: &mut Effects, parts: &[&[u8]]) -> Option<Buffer> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    effects.evicted.last().filter(|entry| entry.buffer().bytes().len() == len)?;
+    let buffer = effects.evicted.pop()?.into_buffer();
+    effects.recycled += 1;
+    buffer.refilled(parts)
 }
 
 /// The entry of a new value, in a buffer of its own; `None` if it is too long for one.

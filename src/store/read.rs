@@ -6,8 +6,9 @@
 //! both under that lock, so a promotion neither overwrites nor revives.
 
 use super::events::{Event, EventKind};
-use super::state::{Effects, HotSays, State};
+use super::reporting::{Effects, Reporting};
 use super::stats::{Counter, Operation, Tier};
+use super::tiers::{HotSays, Tiers};
 use super::value::{Answer, Value};
 use crate::cold::{ColdTier, Place, Record};
 use crate::error::Result;
@@ -24,7 +25,16 @@ pub struct RetrieveOptions {
     pub no_recency: bool,
 }
 
-impl State {
+/// The parts of a store that calls need which change no key.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) tiers: &'a Tiers,
+    pub(super) reporting: &'a Reporting,
+    /// Whether cold wants to know which keys are used.
+    pub(super) marks_use: bool,
+}
+
+impl Reader<'_> {
     /// Finds the value of a key; `None` if it is absent or has expired.
     ///
     /// # Errors
@@ -33,24 +43,24 @@ impl State {
         self.retrieve_with(key, RetrieveOptions::default())
     }
 
-    /// As [`State::retrieve`], with a say in what becomes of hot.
+    /// As [`Reader::retrieve`], with a say in what becomes of hot.
     ///
     /// # Errors
-    /// As [`State::retrieve`].
+    /// As [`Reader::retrieve`].
     pub fn retrieve_with(
         &self,
         key: &[u8],
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
-        let timer = self.counters.start(Operation::Retrieve);
+        let timer = self.reporting.counters().start(Operation::Retrieve);
         let mut effects = Effects::default();
-        let found = self.key(key).and_then(|key| self.find(&key, options, &mut effects));
+        let found = self.tiers.key(key).and_then(|key| self.find(&key, options, &mut effects));
         timer.finish(found.is_ok());
-        self.finish(effects);
+        self.reporting.finish(effects);
         if let Ok(Answer { value: Some(value), .. }) = &found
-            && self.events.wants(EventKind::ItemRetrieved)
+            && self.reporting.events().wants(EventKind::ItemRetrieved)
         {
-            self.events.emit(&Event {
+            self.reporting.events().emit(&Event {
                 tier: Some(value.tier()),
                 key,
                 value: Some(value.data()),
@@ -65,20 +75,21 @@ impl State {
     /// Finds the value of a key without counting, telling or changing anything.
     ///
     /// # Errors
-    /// As [`State::retrieve`], under both policies.
+    /// As [`Reader::retrieve`], under both policies.
     pub(super) fn look_up(&self, key: &[u8]) -> Result<Option<Value>> {
-        let key = self.key(key)?;
-        let cold = match (self.peek_hot(&key), &self.cold) {
+        let key = self.tiers.key(key)?;
+        let cold = match (self.tiers.peek_hot(&key), self.tiers.cold()) {
             (HotSays::Has(entry), _) => {
-                return Ok(Some(Value::of(entry, Tier::Hot, &self.ledger)));
+                return Ok(Some(Value::of(entry, Tier::Hot, self.reporting.ledger())));
             }
             (HotSays::Nothing, Some(cold)) => cold,
             (HotSays::Nothing | HotSays::Gone, _) => return Ok(None),
         };
-        let found = cold.read(&key)?.filter(|(record, _)| !self.has_expired(record.expires_at));
+        let found =
+            cold.read(&key)?.filter(|(record, _)| !self.tiers.has_expired(record.expires_at));
         Ok(found
             .and_then(|(record, _)| entry_of(key.hash(), record))
-            .map(|e| Value::of(e, Tier::Cold, &self.ledger)))
+            .map(|e| Value::of(e, Tier::Cold, self.reporting.ledger())))
     }
 
     fn find(
@@ -87,40 +98,43 @@ impl State {
         options: RetrieveOptions,
         effects: &mut Effects,
     ) -> Result<Answer<Option<Value>>> {
-        let found = match (self.find_hot(key, options.no_recency, effects), &self.cold) {
+        let found = match (self.find_hot(key, options.no_recency, effects), self.tiers.cold()) {
             (HotSays::Has(entry), _) => {
-                return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))));
+                return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, self.reporting.ledger()))));
             }
-            (HotSays::Nothing, Some(cold)) => self.find_cold(&**cold, key),
+            (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
             (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
         };
         match found {
             Ok(Some((entry, place))) => {
-                let value = Value::of(entry.clone(), Tier::Cold, &self.ledger);
+                let value = Value::of(entry.clone(), Tier::Cold, self.reporting.ledger());
                 if !options.no_promote && !options.no_recency {
                     self.promote(key, entry, &place, effects);
                 }
                 Ok(Answer::of(Some(value)))
             }
             Ok(None) => {
-                self.counters.add(Counter::Misses, 1);
+                self.reporting.counters().add(Counter::Misses, 1);
                 Ok(Answer::of(None))
             }
             Err(error) => {
-                self.counters.add(Counter::Misses, 1);
-                Ok(Answer { value: None, survived: Some(self.survive(error, key.bytes())?) })
+                self.reporting.counters().add(Counter::Misses, 1);
+                Ok(Answer {
+                    value: None,
+                    survived: Some(self.reporting.survive(error, key.bytes())?),
+                })
             }
         }
     }
 
     fn find_hot(&self, key: &Key<'_>, only_look: bool, effects: &mut Effects) -> HotSays {
-        if !self.hot.is_enabled() {
+        if !self.tiers.hot().is_enabled() {
             return HotSays::Nothing;
         }
-        let timer = self.counters.start_tier(Tier::Hot);
+        let timer = self.reporting.counters().start_tier(Tier::Hot);
         let found = match only_look {
-            true => self.hot.peek(key, &*self.clock),
-            false => self.hot.get(key, &*self.clock),
+            true => self.tiers.hot().peek(key, self.tiers.clock()),
+            false => self.tiers.hot().get(key, self.tiers.clock()),
         };
         timer.finish(true);
         let says = match found {
@@ -131,115 +145,110 @@ impl State {
             found => found.into(),
         };
         let is_hit = matches!(says, HotSays::Has(_));
-        if let (true, Some(cold)) = (is_hit && self.options.cold_capacity != 0, &self.cold) {
+        if let (true, Some(cold)) = (is_hit && self.marks_use, self.tiers.cold()) {
             cold.mark_used(key, None);
         }
-        self.counters.add(if is_hit { Counter::HotHits } else { Counter::HotMisses }, 1);
+        self.reporting
+            .counters()
+            .add(if is_hit { Counter::HotHits } else { Counter::HotMisses }, 1);
         says
     }
 
     fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<(Entry, Place)>> {
-        let timer = self.counters.start_tier(Tier::Cold);
+        let timer = self.reporting.counters().start_tier(Tier::Cold);
         let read = cold.read(key);
         timer.finish(read.is_ok());
-        let found = read.inspect_err(|error| self.count_damage(error))?;
-        let Some((record, place)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
-            self.counters.add(Counter::ColdMisses, 1);
+        let found = read.inspect_err(|error| self.reporting.count_damage(error))?;
+        let Some((record, place)) = found.filter(|(r, _)| !self.tiers.has_expired(r.expires_at))
+        else {
+            self.reporting.counters().add(Counter::ColdMisses, 1);
             return Ok(None);
         };
-        self.counters.add(Counter::ColdHits, 1);
-        self.counters.add(Counter::ColdBytesRead, record.bytes);
-        if self.options.cold_capacity != 0 {
+        self.reporting.counters().add(Counter::ColdHits, 1);
+        self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
+        if self.marks_use {
             cold.mark_used(key, Some(&place));
         }
         Ok(entry_of(key.hash(), record).map(|entry| (entry, place)))
     }
 
-    pub(super) fn count_damage(&self, error: &crate::error::Error) {
-        if error.kind() == crate::error::ErrorKind::Corrupt {
-            self.counters.add(Counter::ColdCorruptRecords, 1);
-        }
-    }
-
     /// Lets what was read from cold enter hot, if it is still what the key has.
     fn promote(&self, key: &Key<'_>, entry: Entry, place: &Place, effects: &mut Effects) {
-        let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else { return };
-        let Some(mut room) = self.hot.admit(key, entry.charge(), &mut effects.evicted) else {
+        let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return;
         };
-        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        let Some(mut room) = self.tiers.hot().admit(key, entry.charge(), &mut effects.evicted)
+        else {
+            return;
+        };
+        let mut shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         if shard.peek(key).is_some()
             || !cold.is_current(place)
-            || self.has_expired(entry.expiry().ms())
+            || self.tiers.has_expired(entry.expiry().ms())
         {
             return;
         }
-        effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.now()));
+        effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.tiers.now()));
         drop(shard);
         effects.promoted = Some(entry);
-    }
-
-    /// The monotonic time, if there is a residency to measure by it.
-    pub(super) fn now(&self) -> crate::time::Instant {
-        match self.options.hot_ttl_ms {
-            0 => crate::time::Instant(0),
-            _ => self.clock.monotonic(),
-        }
     }
 
     /// True if the key has a value; reads none.
     ///
     /// # Errors
-    /// As [`State::retrieve`].
+    /// As [`Reader::retrieve`].
     pub fn contains(&self, key: &[u8]) -> Result<Answer<bool>> {
-        let key = self.key(key)?;
-        let cold = match (self.peek_hot(&key), &self.cold) {
+        let key = self.tiers.key(key)?;
+        let cold = match (self.tiers.peek_hot(&key), self.tiers.cold()) {
             (HotSays::Has(_), _) => return Ok(Answer::of(true)),
             (HotSays::Nothing, Some(cold)) => cold,
             (HotSays::Nothing | HotSays::Gone, _) => return Ok(Answer::of(false)),
         };
-        match cold.read_expiry(&key).inspect_err(|error| self.count_damage(error)) {
-            Ok(expiry) => Ok(Answer::of(expiry.is_some_and(|at| !self.has_expired(at)))),
-            Err(error) => {
-                Ok(Answer { value: false, survived: Some(self.survive(error, key.bytes())?) })
-            }
+        match cold.read_expiry(&key).inspect_err(|error| self.reporting.count_damage(error)) {
+            Ok(expiry) => Ok(Answer::of(expiry.is_some_and(|at| !self.tiers.has_expired(at)))),
+            Err(error) => Ok(Answer {
+                value: false,
+                survived: Some(self.reporting.survive(error, key.bytes())?),
+            }),
         }
     }
 
     /// Loads the keys from cold into hot; returns how many of them are hot afterwards.
     ///
     /// # Errors
-    /// As [`State::retrieve`], for the first key that fails; those before it are loaded.
+    /// As [`Reader::retrieve`], for the first key that fails; those before it are loaded.
     pub fn warm_up(&self, keys: &[&[u8]]) -> Result<Answer<u64>> {
         let mut survived = None;
         for bytes in keys {
-            let key = self.key(bytes)?;
+            let key = self.tiers.key(bytes)?;
             let mut effects = Effects::default();
             let loaded = self.warm_up_one(&key, &mut effects);
-            self.finish(effects);
+            self.reporting.finish(effects);
             if let Err(error) = loaded {
-                survived = survived.or(Some(self.survive(error, bytes)?));
+                survived = survived.or(Some(self.reporting.survive(error, bytes)?));
             }
         }
         let mut count = 0;
         for bytes in keys {
-            count += u64::from(matches!(self.peek_hot(&self.key(bytes)?), HotSays::Has(_)));
+            count +=
+                u64::from(matches!(self.tiers.peek_hot(&self.tiers.key(bytes)?), HotSays::Has(_)));
         }
         Ok(Answer { value: count, survived })
     }
 
     pub(super) fn warm_up_one(&self, key: &Key<'_>, effects: &mut Effects) -> Result<()> {
-        let Some(cold) = self.cold.as_ref().filter(|_| self.hot.is_enabled()) else {
+        let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return Ok(());
         };
-        if !matches!(self.hot.get(key, &*self.clock).into(), HotSays::Nothing) {
+        if !matches!(self.tiers.hot().get(key, self.tiers.clock()).into(), HotSays::Nothing) {
             return Ok(());
         }
-        let found = cold.read(key).inspect_err(|error| self.count_damage(error))?;
-        let Some((record, place)) = found.filter(|(r, _)| !self.has_expired(r.expires_at)) else {
+        let found = cold.read(key).inspect_err(|error| self.reporting.count_damage(error))?;
+        let Some((record, place)) = found.filter(|(r, _)| !self.tiers.has_expired(r.expires_at))
+        else {
             return Ok(());
         };
-        self.counters.add(Counter::ColdBytesRead, record.bytes);
+        self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
         if let Some(entry) = entry_of(key.hash(), record) {
             self.promote(key, entry, &place, effects);
         }

@@ -1,12 +1,8 @@
 //! Stats as the caller gets them: the counters with what is found by looking, as a struct or text.
 
-use super::events::Subscriber;
-use super::queue::EventQueue;
-use super::state::State;
+use super::core::Core;
 use super::stats::{MemoryStats, OperationStats, Snapshot, TierStats};
-use crate::error::Result;
 use std::fmt::Write;
-use std::sync::Arc;
 
 /// A format for stats as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,33 +14,28 @@ pub enum StatsFormat {
     Prometheus,
 }
 
-impl State {
-    /// The name of the store in stats and events.
-    pub fn storage_id(&self) -> &str {
-        &self.storage_id
-    }
-
+impl Core {
     /// All figures at this moment.
     pub fn stats(&self) -> Snapshot {
-        let mut stats = self.counters.snapshot();
-        stats.hot.entries = self.hot.entry_count();
-        stats.hot.bytes = self.hot.used_bytes();
-        stats.hot.capacity = self.hot.capacity();
-        stats.events_dropped = self.events.dropped();
+        let mut stats = self.reporting().counters().snapshot();
+        stats.hot.entries = self.tiers().hot().entry_count();
+        stats.hot.bytes = self.tiers().hot().used_bytes();
+        stats.hot.capacity = self.tiers().hot().capacity();
+        stats.events_dropped = self.reporting().events().dropped();
         let mut memory = MemoryStats {
-            hot: self.hot.used_bytes(),
-            buffers: self.events.memory_bytes() as u64,
-            held: self.ledger.bytes(),
+            hot: self.tiers().hot().used_bytes(),
+            buffers: self.reporting().events().memory_bytes() as u64,
+            held: self.reporting().ledger().bytes(),
             ..MemoryStats::default()
         };
-        if let Some(cold) = &self.cold {
+        if let Some(cold) = self.tiers().cold() {
             let gauges = cold.gauges();
             stats.cold.entries = gauges.entries;
             stats.cold.bytes_live = gauges.bytes_live;
             stats.cold.bytes_disk = gauges.bytes_disk;
             stats.cold.segments = gauges.segments;
             stats.cold.unfrozen_bytes = gauges.unfrozen_bytes;
-            stats.cold.read_only = u64::from(self.is_read_only());
+            stats.cold.read_only = u64::from(self.health().is_read_only(self.tiers()));
             stats.cold.bytes_written += gauges.bytes_written;
             stats.cold.compactions += gauges.compactions;
             stats.cold.corrupt_records += gauges.corrupt_records;
@@ -62,27 +53,9 @@ impl State {
     pub fn stats_text(&self, format: StatsFormat) -> String {
         let groups = groups(&self.stats());
         match format {
-            StatsFormat::Json => json(&self.storage_id, &groups),
-            StatsFormat::Prometheus => prometheus(&self.storage_id, &groups),
+            StatsFormat::Json => json(self.storage_id(), &groups),
+            StatsFormat::Prometheus => prometheus(self.storage_id(), &groups),
         }
-    }
-
-    /// Subscribes to the kinds of events in `mask`; returns the subscription's number.
-    pub fn subscribe(&self, mask: u32, subscriber: Box<dyn Subscriber>) -> u64 {
-        self.events.subscribe(mask, subscriber)
-    }
-
-    /// Ends a subscription; `false` if there is none of that number.
-    pub fn unsubscribe(&self, subscription: u64) -> bool {
-        self.events.unsubscribe(subscription)
-    }
-
-    /// A queue of the events in `mask`, of at most `capacity` events.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a capacity of 0.
-    pub fn event_queue(&self, mask: u32, capacity: usize) -> Result<Arc<EventQueue>> {
-        EventQueue::open(&self.events, mask, capacity)
     }
 }
 

@@ -6,8 +6,7 @@
 //! tier that walks in an order of its own comes after all unwritten keys of hot, which are remembered
 //! so that they are not met again. In a hot-only store a range is one hot shard.
 
-use super::read::RetrieveOptions;
-use super::state::State;
+use super::read::{Reader, RetrieveOptions};
 use super::value::{Answer, Value};
 use crate::cold::{ColdTier, Page, Place, Position};
 use crate::error::{Error, ErrorKind, Result};
@@ -54,7 +53,7 @@ impl Cursor {
     }
 }
 
-impl State {
+impl Reader<'_> {
     /// A walk through the keys that begin with `prefix`.
     ///
     /// # Errors
@@ -62,7 +61,7 @@ impl State {
     pub fn cursor(&self, prefix: &[u8]) -> Result<Cursor> {
         Ok(Cursor {
             prefix: memory::copy(prefix, "a prefix")?,
-            next: Some(self.cold.as_ref().map_or(Position::Hash(0), |cold| cold.first_position())),
+            next: Some(self.tiers.cold().map_or(Position::Hash(0), |cold| cold.first_position())),
             met: HashSet::new(),
             waiting: VecDeque::new(),
             key: Vec::new(),
@@ -85,13 +84,13 @@ impl State {
                     return Ok(true);
                 }
                 Some(Err(error)) => {
-                    self.count_damage(&error);
-                    self.survive(error, &[])?;
+                    self.reporting.count_damage(&error);
+                    self.reporting.survive(error, &[])?;
                 }
                 None => {
                     let Some(from) = cursor.next.clone() else { return Ok(false) };
-                    let filled = match (&self.cold, from) {
-                        (Some(cold), from) => self.fill_from_both(&**cold, cursor, &from),
+                    let filled = match (self.tiers.cold(), from) {
+                        (Some(cold), from) => self.fill_from_both(cold, cursor, &from),
                         (None, Position::Hash(hash)) => self.fill_from_hot(cursor, hash),
                         (None, Position::After(_)) => Ok(None),
                     };
@@ -132,7 +131,7 @@ impl State {
         for entry in unwritten.iter().filter(in_range) {
             met.try_reserve(1).map_err(|_| memory::exhausted(size_of::<&[u8]>(), WHAT))?;
             met.insert(entry.key());
-            let is_over = self.has_expired(entry.expiry().ms());
+            let is_over = self.tiers.has_expired(entry.expiry().ms());
             if entry.key().starts_with(&cursor.prefix) && !is_over {
                 cursor.add(entry.key())?;
             }
@@ -169,7 +168,7 @@ impl State {
         cold.read_key(place, &mut |key, expires_at| {
             let was_met = met.contains(key) || cursor.met.contains(key);
             let is_wanted = key.starts_with(&cursor.prefix) && !was_met;
-            if is_wanted && !self.has_expired(expires_at()?) {
+            if is_wanted && !self.tiers.has_expired(expires_at()?) {
                 found = Some(memory::copy(key, WHAT)?);
             }
             Ok(())
@@ -180,21 +179,21 @@ impl State {
     /// Hot's unwritten entries that a walk at `from` has to take before it asks cold.
     fn unwritten_from(&self, from: &Position) -> Result<Vec<Entry>> {
         let first = match from {
-            _ if self.hot.unwritten_bytes() == 0 => return Ok(Vec::new()),
+            _ if self.tiers.hot().unwritten_bytes() == 0 => return Ok(Vec::new()),
             Position::Hash(hash) => *hash,
             Position::After(key) if key.is_empty() => 0,
             Position::After(_) => return Ok(Vec::new()),
         };
-        let mut entries = self.hot.entries_in(first, u64::MAX)?;
+        let mut entries = self.tiers.hot().entries_in(first, u64::MAX)?;
         entries.retain(Entry::is_unwritten);
         Ok(entries)
     }
 
     fn fill_from_hot(&self, cursor: &mut Cursor, hash: u64) -> Result<Option<Position>> {
-        let (_, last) = self.hot.shard_range(self.hot.shard_index(hash));
-        for entry in self.hot.entries_in(hash, last)? {
-            let Ok(key) = self.key(entry.key()) else { continue };
-            let lives = matches!(self.hot.peek(&key, &*self.clock), Lookup::Hit(_));
+        let (_, last) = self.tiers.hot().shard_range(self.tiers.hot().shard_index(hash));
+        for entry in self.tiers.hot().entries_in(hash, last)? {
+            let Ok(key) = self.tiers.key(entry.key()) else { continue };
+            let lives = matches!(self.tiers.hot().peek(&key, self.tiers.clock()), Lookup::Hit(_));
             if lives && entry.key().starts_with(&cursor.prefix) {
                 cursor.add(entry.key())?;
             }

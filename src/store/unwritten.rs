@@ -4,7 +4,8 @@
 //! They stay in hot until they are written; half of hot at most may be taken by them. Whoever would
 //! exceed that writes the oldest first, which slows stores to the speed of the disk.
 
-use super::state::{Effects, State};
+use super::reporting::Effects;
+use super::writer::Writer;
 use crate::cold::{Change, ColdTier, Want};
 use crate::error::Result;
 use crate::hot::Entry;
@@ -13,17 +14,17 @@ use std::slice;
 /// Charge of the entries that are written in one go.
 const FLUSH_BYTES: u64 = 1 << 20;
 
-impl State {
+impl Writer<'_> {
     /// Charge that unwritten entries may have.
     fn unwritten_max(&self) -> u64 {
-        self.hot.capacity() / 2
+        self.tiers.hot().capacity() / 2
     }
 
     /// Writes old unwritten entries until one of `charge` more is within the bound; `false` if that
     /// cannot be had.
     pub(super) fn make_unwritten_room(&self, charge: u64) -> bool {
         let limit = self.unwritten_max();
-        while self.hot.unwritten_bytes() + charge > limit {
+        while self.tiers.hot().unwritten_bytes() + charge > limit {
             if charge > limit || !matches!(self.flush_some(), Ok(true)) {
                 return false;
             }
@@ -37,29 +38,29 @@ impl State {
     /// Those of cold; what was not written stays unwritten.
     pub(super) fn flush_unwritten(&self) -> Result<()> {
         // Bounded by what is there now, so that threads that go on storing do not hold it up.
-        let mut rest = self.hot.unwritten_bytes();
+        let mut rest = self.tiers.hot().unwritten_bytes();
         while rest > 0 && self.flush_some()? {
-            rest = rest.saturating_sub(FLUSH_BYTES).min(self.hot.unwritten_bytes());
+            rest = rest.saturating_sub(FLUSH_BYTES).min(self.tiers.hot().unwritten_bytes());
         }
         Ok(())
     }
 
     /// Writes some of the oldest unwritten entries; `false` if there are none.
     pub(super) fn flush_some(&self) -> Result<bool> {
-        let Some(cold) = &self.cold else { return Ok(false) };
-        let entries = self.hot.oldest_unwritten(FLUSH_BYTES);
+        let Some(cold) = self.tiers.cold() else { return Ok(false) };
+        let entries = self.tiers.hot().oldest_unwritten(FLUSH_BYTES);
         for entry in &entries {
             let want = Want::Value((entry.key().len() + entry.value().len()) as u64);
-            self.with_room(want, || self.flush_one(&**cold, entry))?;
+            self.with_room(want, || self.flush_one(cold, entry))?;
         }
         Ok(!entries.is_empty())
     }
 
     fn flush_one(&self, cold: &dyn ColdTier, entry: &Entry) -> Result<()> {
         let mut effects = Effects::default();
-        let key = self.key(entry.key())?;
-        let stripe = self.stripe(key.hash());
-        let shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        let key = self.tiers.key(entry.key())?;
+        let stripe = self.locks.stripe(key.hash());
+        let shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         let is_current = shard
             .peek(&key)
             .is_some_and(|now| now.is_unwritten() && now.version() == entry.version());
@@ -72,14 +73,14 @@ impl State {
         cold.look(&mut change, false)?;
         let changes = slice::from_mut(&mut change);
         let prepared = cold.prepare(changes, self.is_synced(false))?;
-        let mut shard = self.hot.lock(self.hot.shard_index(key.hash()));
+        let mut shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         cold.publish(&prepared, changes);
         if !shard.mark_written(&key, entry.version()) {
             effects.replaced.extend(shard.remove(&key));
         }
         drop(shard);
         drop(stripe);
-        self.finish(effects);
+        self.reporting.finish(effects);
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Verifying what cold has, and telling what was found to be damaged.
 
 use super::events::EventKind;
-use super::state::State;
+use super::read::Reader;
 use super::value::Answer;
 use crate::error::{Error, Result};
 
-impl State {
+impl Reader<'_> {
     /// Reads every record on disk, and asks for those that should be there; returns how many there
     /// are, and how many are damaged or missing. Subscribers are told of each segment with such ones,
     /// and of each of them whose key is known; the answer tells of the first segment and how many more
@@ -14,11 +14,11 @@ impl State {
     /// # Errors
     /// `Io`, `OutOfMemory`.
     pub fn verify(&self) -> Result<Answer<(u64, u64)>> {
-        let Some(cold) = &self.cold else { return Ok(Answer::of((0, 0))) };
+        let Some(cold) = self.tiers.cold() else { return Ok(Answer::of((0, 0))) };
         // This tells all that it would have told.
         drop(cold.take_findings());
-        let verified = cold.verify(&mut |key, error| self.tell_error(error, key))?;
-        verified.findings.iter().for_each(|finding| self.tell_error(finding, &[]));
+        let verified = cold.verify(&mut |key, error| self.reporting.tell_error(error, key))?;
+        verified.findings.iter().for_each(|finding| self.reporting.tell_error(finding, &[]));
         let others = verified.findings.len().saturating_sub(1);
         let survived = verified.findings.into_iter().next().map(|first| match others {
             0 => first,
@@ -29,9 +29,11 @@ impl State {
 
     /// Tells subscribers what was damaged when the store was opened, once there is one.
     pub(super) fn tell_findings(&self) {
-        let Some(cold) = self.cold.as_ref().filter(|_| self.events.wants(EventKind::Error)) else {
+        let Some(cold) =
+            self.tiers.cold().filter(|_| self.reporting.events().wants(EventKind::Error))
+        else {
             return;
         };
-        cold.take_findings().iter().for_each(|finding| self.tell_error(finding, &[]));
+        cold.take_findings().iter().for_each(|finding| self.reporting.tell_error(finding, &[]));
     }
 }

@@ -1,7 +1,6 @@
 //! The signals between callers and the background thread.
 
 use crate::sync::{Condvar, Mutex};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Wakes the background thread, or tells it to stop.
@@ -47,33 +46,5 @@ impl Work {
             signals = self.changed.wait_for(signals, timeout);
         }
         signals.wake = false;
-    }
-}
-
-/// Slows writers down that fill a bounded disk faster than room is made.
-#[derive(Default)]
-pub struct Room {
-    /// Bytes written since the disk was last looked at.
-    written: AtomicU64,
-    waiting: Mutex<()>,
-    made: Condvar,
-}
-
-impl Room {
-    /// Takes note of `bytes` to be written; looks at the disk every `step` bytes, and waits until
-    /// `has_room`.
-    pub fn wait(&self, bytes: u64, step: u64, has_room: &mut dyn FnMut() -> bool) {
-        if self.written.fetch_add(bytes, Ordering::Relaxed) + bytes < step {
-            return;
-        }
-        self.written.store(0, Ordering::Relaxed);
-        while !has_room() {
-            drop(self.made.wait_for(self.waiting.lock(), Duration::from_millis(10)));
-        }
-    }
-
-    /// Room was made.
-    pub fn made(&self) {
-        self.made.notify_all();
     }
 }

@@ -8,9 +8,10 @@ use super::commit::check_value;
 use super::events::{Event, EventKind};
 use super::op::{Op, Ops};
 use super::options::{Policy, WriteMode};
-use super::state::{Effects, State};
+use super::reporting::Effects;
 use super::stats::Operation;
 use super::value::Answer;
+use super::writer::Writer;
 use crate::cold::{Change, Want};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Entry;
@@ -39,7 +40,7 @@ pub enum Stored {
     Conflict(u64),
 }
 
-impl State {
+impl Writer<'_> {
     /// Stores a value.
     ///
     /// # Errors
@@ -51,13 +52,13 @@ impl State {
         value: &[u8],
         options: &StoreOptions,
     ) -> Result<Answer<Stored>> {
-        self.store_gated(key, value, options, self.expiry_after(options.ttl_ms), None)
+        self.store_gated(key, value, options, self.tiers.expiry_after(options.ttl_ms), None)
     }
 
     /// Stores a value without conditions; gives its version.
     ///
     /// # Errors
-    /// As [`State::store_with`].
+    /// As [`Writer::store_with`].
     pub fn store(&self, key: &[u8], value: &[u8]) -> Result<Answer<u64>> {
         let answer = self.store_with(key, value, &StoreOptions::default())?;
         Ok(answer.map(|stored| match stored {
@@ -65,7 +66,7 @@ impl State {
         }))
     }
 
-    /// As [`State::store_with`], but until `expires_at`, and a conflict with version 0 if `gate`,
+    /// As [`Writer::store_with`], but until `expires_at`, and a conflict with version 0 if `gate`,
     /// asked when nobody can change the key, says no.
     pub(super) fn store_gated(
         &self,
@@ -75,15 +76,15 @@ impl State {
         expires_at: u64,
         gate: Option<&dyn Fn() -> bool>,
     ) -> Result<Answer<Stored>> {
-        let timer = self.counters.start(Operation::Store);
+        let timer = self.reporting.counters().start(Operation::Store);
         let mut effects = Effects::default();
         let stored = self.put(key, value, options, expires_at, gate, &mut effects);
         timer.finish(stored.is_ok());
-        self.finish(effects);
+        self.reporting.finish(effects);
         if let Ok(Answer { value: Stored::Version(version), .. }) = stored
-            && self.events.wants(EventKind::ItemStored)
+            && self.reporting.events().wants(EventKind::ItemStored)
         {
-            self.events.emit(&Event {
+            self.reporting.events().emit(&Event {
                 key,
                 value: Some(value),
                 version,
@@ -103,14 +104,14 @@ impl State {
         gate: Option<&'a dyn Fn() -> bool>,
         effects: &mut Effects,
     ) -> Result<Answer<Stored>> {
-        self.check_writable()?;
-        let mut change = Change::new(self.key(key)?, Some(check_value(value)?), expires_at);
+        self.health.check_writable()?;
+        let mut change = Change::new(self.tiers.key(key)?, Some(check_value(value)?), expires_at);
         let StoreOptions { if_version, cold_only, .. } = *options;
         let mut op = Op { if_version, gate, cold_only, ..Op::default() };
         let through = self.options.write_mode == WriteMode::Through
             || options.cold_only
             || options.sync
-            || self.cold.is_none();
+            || self.tiers.cold().is_none();
         if !through && let Some(answer) = self.put_back(&mut change, &mut op, effects)? {
             return Ok(answer);
         }
@@ -119,7 +120,7 @@ impl State {
             Ok(Some(current)) => Ok(Answer::of(Stored::Conflict(current))),
             Ok(None) => Ok(Answer::of(Stored::Version(change.version))),
             Err(error) if self.can_keep(&op, &error) => {
-                let survived = self.survive(error.clone(), key)?;
+                let survived = self.reporting.survive(error.clone(), key)?;
                 match self.put_back(&mut change, &mut op, effects)? {
                     Some(answer) => Ok(Answer { survived: Some(survived), ..answer }),
                     None => Err(error),
@@ -136,7 +137,7 @@ impl State {
             ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::ReadOnly | ErrorKind::Corrupt
         );
         self.options.policy == Policy::Lenient
-            && self.cold.is_some()
+            && self.tiers.cold().is_some()
             && of_cold
             && op.if_version.is_none()
             && !op.cold_only
@@ -147,19 +148,23 @@ impl State {
     /// # Errors
     /// `TooLarge`, `NoSpace`, `Io`, `ReadOnly`: nothing was deleted.
     pub fn delete(&self, key: &[u8]) -> Result<bool> {
-        let timer = self.counters.start(Operation::Delete);
+        let timer = self.reporting.counters().start(Operation::Delete);
         let mut effects = Effects::default();
-        let deleted = self.check_writable().and_then(|()| {
-            let mut change = Change::new(self.key(key)?, None, 0);
+        let deleted = self.health.check_writable().and_then(|()| {
+            let mut change = Change::new(self.tiers.key(key)?, None, 0);
             let mut op = Op::default();
             let ops = Ops { changes: slice::from_mut(&mut change), ops: slice::from_mut(&mut op) };
             self.commit(ops, false, &mut effects)?;
             Ok((op.existed, change.version))
         });
         timer.finish(deleted.is_ok());
-        self.finish(effects);
+        self.reporting.finish(effects);
         if let Ok((true, version)) = deleted {
-            self.events.emit(&Event { key, version, ..Event::of(EventKind::ItemDeleted) });
+            self.reporting.events().emit(&Event {
+                key,
+                version,
+                ..Event::of(EventKind::ItemDeleted)
+            });
         }
         deleted.map(|(existed, _)| existed)
     }
@@ -169,24 +174,25 @@ impl State {
     /// # Errors
     /// `NoSpace`, `Io`, `ReadOnly`: nothing was removed.
     pub fn clear(&self) -> Result<()> {
-        let timer = self.counters.start(Operation::Clear);
+        let timer = self.reporting.counters().start(Operation::Clear);
         let cleared = self
+            .health
             .check_writable()
             .and_then(|()| self.with_room(Want::Deletion, || self.clear_both()));
         timer.finish(cleared.is_ok());
         cleared?;
         self.work.wake();
-        self.events.emit(&Event::of(EventKind::StorageCleared));
+        self.reporting.events().emit(&Event::of(EventKind::StorageCleared));
         Ok(())
     }
 
     fn clear_both(&self) -> Result<()> {
-        let stripes = self.all_stripes();
-        let prepared = match &self.cold {
+        let stripes = self.locks.all_stripes();
+        let prepared = match self.tiers.cold() {
             Some(cold) => Some((cold, cold.prepare_clear(self.is_synced(false))?)),
             None => None,
         };
-        let mut hot = self.hot.lock_all();
+        let mut hot = self.tiers.hot().lock_all();
         let discarded = prepared.map(|(cold, prepared)| cold.publish_clear(prepared));
         let drained = hot.take();
         drop(hot);
@@ -208,16 +214,16 @@ impl State {
         if !self.make_unwritten_room(Entry::charge_of(bytes, Expiry::from_ms(change.expires_at))) {
             return Ok(None);
         }
-        let stripe = self.stripe(change.key.hash());
-        let current = self.look(change, op)?;
+        let stripe = self.locks.stripe(change.key.hash());
+        let current = self.tiers.look(change, op)?;
         if !op.may_change(current) {
             return Ok(Some(Answer::of(Stored::Conflict(current))));
         }
-        change.version = self.take_version()?;
+        change.version = self.tiers.take_version()?;
         op.unwritten = true;
         let mut ops = Ops { changes: slice::from_mut(change), ops: slice::from_mut(op) };
-        let prepared = self.prepare(&mut ops, effects);
-        let is_kept = prepared.and_then(|kept| self.publish_hot(&mut ops, kept, effects));
+        let prepared = self.tiers.prepare(&mut ops, self.recycles(), effects);
+        let is_kept = prepared.and_then(|kept| self.tiers.publish_hot(&mut ops, kept, effects));
         op.unwritten = false;
         if !is_kept? {
             change.version = 0;
