@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod clock;
+pub mod stopwatch;
 pub mod memory;
 #[cfg(any(test, all(feature = "reserve", not(debug_assertions))))]
 pub mod reserve;

@@ -11,11 +11,12 @@
 use super::events::{Event, EventKind, Events, Subscriber};
 use super::stats::Tier;
 use crate::error::{Error, ErrorKind, Result};
+use crate::io::stopwatch::Deadline;
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes of all events that wait in one queue, whatever its capacity.
 const BYTES_MAX: usize = 16 << 20;
@@ -87,8 +88,7 @@ impl EventQueue {
     /// `None` if none came in time, or at once if the queue or the store is closed and nothing is
     /// left.
     pub fn next(&self, timeout_ms: u64) -> Option<OwnedEvent> {
-        // `None` is a time so far away that it cannot be expressed: no limit.
-        let until = Instant::now().checked_add(Duration::from_millis(timeout_ms));
+        let deadline = Deadline::after(Duration::from_millis(timeout_ms));
         let mut waiting = self.waiting.lock();
         loop {
             if let Some(event) = waiting.events.pop_front() {
@@ -99,16 +99,11 @@ impl EventQueue {
             if waiting.is_over {
                 return None;
             }
-            match until {
-                None => waiting = self.changed.wait(waiting),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    waiting = self.changed.wait_for(waiting, left);
-                }
-            }
+            waiting = match deadline.left() {
+                None => self.changed.wait(waiting),
+                Some(Duration::ZERO) => return None,
+                Some(left) => self.changed.wait_for(waiting, left),
+            };
         }
     }
 

@@ -12,10 +12,10 @@
 //!    not in others. Once they have finished it is exact.
 
 use super::histogram::{Distribution, Histogram};
+use crate::io::stopwatch::Stopwatch;
 use crate::sync::{STRIPES, stripe};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Operations of a kind and stripe that are all timed, so that a young store has figures too.
 const ALWAYS_TIMED: u64 = 64;
@@ -221,7 +221,7 @@ impl Stripe {
     fn start(&self, index: usize) -> Timer<'_> {
         let before = self.operations[index].fetch_add(1, Ordering::Relaxed);
         let is_timed = before < ALWAYS_TIMED || before.is_multiple_of(TIMED_EVERY);
-        let started = is_timed.then(Instant::now);
+        let started = is_timed.then(Stopwatch::start);
         let weight = if before < ALWAYS_TIMED { 1 } else { TIMED_EVERY };
         Timer { stripe: self, index, started, weight, ok: true }
     }
@@ -250,7 +250,7 @@ impl Stripe {
 pub struct Timer<'a> {
     stripe: &'a Stripe,
     index: usize,
-    started: Option<Instant>,
+    started: Option<Stopwatch>,
     weight: u64,
     ok: bool,
 }

@@ -145,6 +145,37 @@ fn unsafe_is_where_c_or_the_system_is() {
     });
 }
 
+/// The lines of `source` without its tests that have one of `words`.
+fn lines_with(source: &Source, words: &[&str]) -> Vec<String> {
+    let code = source.body().map(str::trim).filter(|line| !line.starts_with("//"));
+    let found = code.filter(|line| words.iter().any(|word| line.contains(word)));
+    found.map(|line| format!("src/{}: {line}", source.path)).collect()
+}
+
+#[test]
+fn only_io_asks_for_the_time() {
+    let words = ["Instant::now", "SystemTime::now", "UNIX_EPOCH.elapsed"];
+    let is_asked = |source: &Source| !source.is_test() && !source.path.starts_with("io/");
+    checked(|source| if is_asked(source) { lines_with(source, &words) } else { Vec::new() });
+    let text = "fn f() {\n    let now = Instant::now();\n}\n";
+    let source = Source { path: "store/x.rs".into(), text: text.into() };
+    assert_eq!(lines_with(&source, &words).len(), 1);
+}
+
+/// A cold tier need not be made of files: what those are called stays in `cold/local`.
+#[test]
+fn neither_store_nor_hot_names_a_file_a_segment_or_a_location() {
+    let words =
+        ["Location", "Segment", "segment_", "Checkpoint", "io::files", "io::disk", "io::lock"];
+    let is_asked = |source: &Source| {
+        !source.is_test() && ["store/", "hot/"].iter().any(|place| source.path.starts_with(place))
+    };
+    checked(|source| if is_asked(source) { lines_with(source, &words) } else { Vec::new() });
+    let text = "fn f(at: Location) {}\n";
+    let source = Source { path: "store/x.rs".into(), text: text.into() };
+    assert_eq!(lines_with(&source, &words).len(), 1);
+}
+
 #[test]
 fn every_file_says_what_it_is() {
     checked(|source| {

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Instant;
 
 fn stored(version: u64, value: &[u8]) -> Event<'_> {
     Event { key: b"key", value: Some(value), version, ..Event::of(EventKind::ItemStored) }

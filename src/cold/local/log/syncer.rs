@@ -6,8 +6,9 @@
 //! were at its end (as `commit_delay` of PostgreSQL does, which has to be told both).
 
 use crate::error::Result;
+use crate::io::stopwatch::{Deadline, Stopwatch};
 use crate::sync::{Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A leader never waits for others longer than this.
 const GATHER_MAX: Duration = Duration::from_millis(1);
@@ -56,18 +57,16 @@ impl Syncer {
             return Ok(());
         }
         group.has_leader = true;
-        let until = Instant::now() + GATHER_MAX.min(group.lasted / 2);
+        let deadline = Deadline::after(GATHER_MAX.min(group.lasted / 2));
         group.is_gathering = true;
-        while group.waiting < group.crowd {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
+        while group.waiting < group.crowd
+            && let Some(left) = deadline.left().filter(|left| !left.is_zero())
+        {
             group = self.joined.wait_for(group, left);
         }
         group.is_gathering = false;
         drop(group);
-        let _leader = Leader { syncer: self, since: Instant::now() };
+        let _leader = Leader { syncer: self, since: Stopwatch::start() };
         let synced = sync()?;
         let mut group = self.group.lock();
         group.synced = group.synced.max(synced);
@@ -78,7 +77,7 @@ impl Syncer {
 /// The thread that syncs, until it is done or has panicked: others go on then.
 struct Leader<'a> {
     syncer: &'a Syncer,
-    since: Instant,
+    since: Stopwatch,
 }
 
 impl Drop for Leader<'_> {
