@@ -54,6 +54,9 @@ pub struct Change<'a> {
     pub expires_at: u64,
     /// The version that was taken for it earlier, or 0: then it gets one when it is prepared.
     pub version: u64,
+    /// Another key with the same hash has a value, and the version of that, which the tier has not
+    /// got yet.
+    pub has_unwritten_twin: bool,
     /// What the tier has of the key, once it has looked.
     pub current: Current,
     /// The tier's own.
@@ -64,7 +67,7 @@ impl<'a> Change<'a> {
     /// A change that nobody has looked at.
     pub fn new(key: Key<'a>, value: Option<&'a [u8]>, expires_at: u64) -> Self {
         let (version, current, notes) = (0, Current::Absent, Notes::default());
-        Self { key, value, expires_at, version, current, notes }
+        Self { key, value, expires_at, version, has_unwritten_twin: false, current, notes }
     }
 }
 

@@ -97,6 +97,11 @@ impl<'a> ShardGuard<'a> {
         self.state.peek(probe(key)).map(|slot| &slot.entry)
     }
 
+    /// True if another key with the same hash has an unwritten entry.
+    pub fn has_other_unwritten(&self, key: &Key<'_>) -> bool {
+        self.state.totals.unwritten_bytes != 0 && self.state.unwritten.has_other(probe(key))
+    }
+
     /// Makes an unwritten entry evictable, as just used, and returns true; false if this version
     /// of `key` is not here or not unwritten, or there is no memory for its place among the others.
     pub fn mark_written(&mut self, key: &Key<'_>, version: u64) -> bool {

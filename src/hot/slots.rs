@@ -125,6 +125,14 @@ impl Slots {
         self.slots.move_to(place, to)
     }
 
+    /// True if another key with the same hash has an entry here.
+    pub(super) fn has_other(&self, probe: Probe<'_>) -> bool {
+        (0..=self.reach).any(|step| {
+            let slot = self.slots.peek(probe.hash.wrapping_add(step));
+            slot.is_some_and(|slot| slot.entry.hash() == probe.hash && !holds(slot, probe))
+        })
+    }
+
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len()

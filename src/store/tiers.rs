@@ -118,13 +118,15 @@ impl Tiers {
     pub(super) fn look(&self, change: &mut Change<'_>, op: &mut Op<'_>) -> Result<u64> {
         op.replaced = Usage::default();
         let hash = change.key.hash();
-        let in_hot = match self.hot.is_enabled() {
-            true => self.hot.lock(self.hot.shard_index(hash)).peek(&change.key).map(|entry| {
+        let mut in_hot = None;
+        if self.hot.is_enabled() {
+            let shard = self.hot.lock(self.hot.shard_index(hash));
+            change.has_unwritten_twin = shard.has_other_unwritten(&change.key);
+            in_hot = shard.peek(&change.key).map(|entry| {
                 op.replaced = Usage::of_entry(entry.charge());
                 (entry.version(), entry.expiry().ms(), entry.is_unwritten())
-            }),
-            false => None,
-        };
+            });
+        }
         if let Some(cold) = &self.cold {
             // What hot has written is in cold, so cold's only entry is this key's.
             cold.look(change, in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten))?;

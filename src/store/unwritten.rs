@@ -64,12 +64,13 @@ impl Writer<'_> {
         let is_current = shard
             .peek(&key)
             .is_some_and(|now| now.is_unwritten() && now.version() == entry.version());
+        let has_unwritten_twin = shard.has_other_unwritten(&key);
         drop(shard);
         if !is_current {
             return Ok(());
         }
         let mut change = Change::new(key, Some(entry.value()), entry.expiry().ms());
-        change.version = entry.version();
+        (change.version, change.has_unwritten_twin) = (entry.version(), has_unwritten_twin);
         cold.look(&mut change, false)?;
         let changes = slice::from_mut(&mut change);
         let prepared = cold.prepare(changes, self.is_synced(false))?;

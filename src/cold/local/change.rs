@@ -62,7 +62,10 @@ impl Local {
     /// version: then the disk is asked only if several keys share the hash. A damaged record is taken
     /// for the key's own, so that it can be replaced.
     pub fn look(&self, change: &mut Change<'_>, is_known: bool) {
-        (change.current, change.notes) = (Current::Absent, Notes::default());
+        // A record without the mark says that older ones of its hash are dead: so it would of the
+        // twin, which has an older version and is appended later.
+        let collides = change.has_unwritten_twin;
+        (change.current, change.notes) = (Current::Absent, Notes { collides, ..Notes::default() });
         let hash = change.key.hash();
         let candidates: Few<_> = match self.keydir.lock_for(hash).group(hash) {
             group if group.len() == 0 => return,
@@ -92,7 +95,7 @@ impl Local {
             }
         }
         let own = usize::from(change.current != Current::Absent);
-        change.notes.collides = candidates.len() > own;
+        change.notes.collides |= candidates.len() > own;
     }
 
     /// Does all of the changes that can fail, and gives each its version: all happen, or none. With
