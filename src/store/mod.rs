@@ -63,3 +63,6 @@ pub use self::store::Store;
 pub use self::value::{Answer, Value};
 pub use self::write::{StoreOptions, Stored};
 pub use crate::io::fork::fork_epoch;
+
+#[cfg(test)]
+mod tests;
