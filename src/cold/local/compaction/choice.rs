@@ -1,4 +1,11 @@
 //! Which segments are worth rewriting: questions about tallies, which change nothing.
+//!
+//! In this order, because what is dead need not be compressed:
+//! 1. of those that are half dead, the one of which most is; once 35 % of all bytes are dead, of
+//!    all; segments in which next to nothing lives count as half dead earlier;
+//! 2. a sealed log segment, which is not compressed yet;
+//! 3. frozen segments below an eighth of the longest one, when there are eight;
+//! 4. a segment that lacks records.
 
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentKind};
 use crate::cold::local::segment::segment::Segment;
