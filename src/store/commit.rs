@@ -5,12 +5,13 @@
 //! 2. Look at what is there, and ask each change's condition.
 //! 3. Prepare: make room in hot for what is larger than before, evicting, and make the new entries.
 //! 4. Append the records, chained if there are several, and sync them if that is asked for.
-//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers; but if less
-//!    is replaced than was seen in step 2, let go and make more room first.
+//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers. If less is
+//!    replaced than step 2 saw, unlock and make more room first.
+//! 6. Unlock; then free what was evicted, and tell subscribers.
 //!
 //! # Invariants
-//! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What was
-//!    appended is published: a call that failed would otherwise take effect at the next open.
+//! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What
+//!    was appended is published: a call that failed would otherwise take effect at the next open.
 
 use super::events::{EventKind, in_callback};
 use super::op::Ops;

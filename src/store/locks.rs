@@ -1,14 +1,14 @@
 //! Locks for changing keys.
 //!
 //! # Order
-//! Stripes (ascending), hot shards (ascending), keydir shards (ascending); the log's own locks are
-//! never held together with a tier's. A stripe is held over a whole change of a key, from looking at
-//! what is there to publishing what comes; so changes of one key happen one after the other. A change
-//! is published with the key's hot shard and keydir shard locked, so that no reader sees one tier
+//! Stripes (ascending), hot shards (ascending), keydir shards (ascending). The log's own locks are
+//! never held together with a tier's. A change of a key holds its stripe from the look at what is
+//! there to the publishing, so changes of one key happen one after the other. The change is
+//! published with the key's hot shard and keydir shard locked, so that no reader sees one tier
 //! changed and the other not.
 //!
-//! Callbacks run, and evicted entries are freed, after all locks: [`Effects`](super::reporting::Effects)
-//! collects them.
+//! Callbacks run, and evicted entries are freed, after all locks:
+//! [`Effects`](super::reporting::Effects) collects them.
 
 use crate::memory::Few;
 use crate::sync::{Mutex, MutexGuard};

@@ -1,8 +1,12 @@
 //! Store, delete and clear: cold first, then both tiers at one instant.
 //!
 //! # Durability
-//! When a call returns, the system has its records: they survive the death of the process. Under
+//! When a call returns, the kernel has its records: they survive the death of the process. Under
 //! `durability=sync`, or if the call asks for it, they are synced before anyone can see them.
+//!
+//! A delete of a key that cold has not got writes nothing. A clear holds all stripes and writes one
+//! record. Then it empties all shards of both tiers at one instant, by exchanging their tables for
+//! empty ones. The old tables are freed after the locks.
 
 use super::commit::check_value;
 use super::events::{Event, EventKind};

@@ -1,4 +1,4 @@
-//! Opening a directory: from files to segments and a keydir. The steps are those of [`super`].
+//! Opening a directory: from files to segments and a keydir. The steps are those of [`recovery`](super).
 
 use super::checkpoint::{self, CHECKPOINT, Loaded};
 use super::gone;

@@ -1,7 +1,9 @@
-//! A segment's file, and the bytes behind its end that were appended and are not in it yet.
+//! A segment's file, and its pending bytes: they were appended and are not in the file yet.
 //!
-//! Many small appends go to the file in one write. Until then they are here (and in the stage, which
-//! survives the process), and whoever reads finds them as if they were in the file.
+//! One write takes many small appends to the file. Until then they are here, and in the stage,
+//! which survives the process. Readers find them as if they were in the file. A segment is written
+//! by calls and is not mapped, so that a full or failing disk is an error of a call and not a
+//! signal.
 //!
 //! # Invariants
 //! 1. Pending bytes stand right behind the file's last byte that counts, at `flushed`.
@@ -188,7 +190,7 @@ impl SegmentFile {
     }
 
     /// Writes bytes of a segment again that are not known to have reached the disk. After a failed
-    /// sync the system may hold them as clean although they are not there, and a sync alone would
+    /// sync the kernel may hold them as clean although they are not there, and a sync alone would
     /// prove nothing. Long runs of zeros are left as they are: they may have never been written.
     ///
     /// # Errors
