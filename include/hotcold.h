@@ -769,7 +769,7 @@ typedef struct hotcold_stats_t {
 typedef struct hotcold_store_options {
   /**
    * Milliseconds until expiry; 0: never, and so is more than can be counted. They pass also
-   * while the system's clock is set back, and while the store is closed.
+   * while the system clock is set back, and while the store is closed.
    */
   uint64_t ttl;
   /**
@@ -1306,7 +1306,7 @@ hotcold_status_t hotcold_options_set_u64(hotcold_options_t *o,
  *                           nothing and create=false; or others may change it and
  *                           writable_by_others=refuse
  * HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
- * HOTCOLD_IO                the system refused; error says what and where. Also with create=false
+ * HOTCOLD_IO                the kernel refused; error says what and where. Also with create=false
  *                           and no such directory, and where a link, a directory or the like has
  *                           the name of one of the store's files
  * HOTCOLD_NO_SPACE          the disk is full
@@ -1363,7 +1363,7 @@ hotcold_status_t hotcold_close(hotcold_t *s, hotcold_error_t *error);
  * HOTCOLD_OK                synced; also for a store in memory alone, which has nothing to sync
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full; what was unwritten stays in hot
  * HOTCOLD_READ_ONLY         an earlier sync had failed, or opened with read_only
  * HOTCOLD_OUT_OF_MEMORY     no memory for the call
@@ -1386,7 +1386,7 @@ hotcold_status_t hotcold_sync(hotcold_t *s, hotcold_error_t *error);
  * HOTCOLD_OK                done
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_CORRUPT           a record is damaged; its segment is kept as it is
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so
@@ -1430,7 +1430,7 @@ void hotcold_value_release(hotcold_value_t *v);
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key or the value is beyond the limits, or larger than a store in
  *                           memory alone
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for the value
@@ -1494,7 +1494,7 @@ hotcold_status_t hotcold_retrieve(hotcold_t *s,
  * HOTCOLD_INVALID_ARGUMENT  s is NULL, or key is NULL and its length is not 0
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for a buffer
@@ -1520,7 +1520,7 @@ hotcold_status_t hotcold_delete(hotcold_t *s,
  * HOTCOLD_OK                cleared; also if nothing was there
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for the call
@@ -1580,7 +1580,7 @@ hotcold_status_t hotcold_stats(hotcold_t *s,
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key or the value is beyond the limits, or larger than a store in
  *                           memory alone
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_CORRUPT           the version to compare with cannot be read
  * HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
@@ -1747,7 +1747,7 @@ hotcold_status_t hotcold_loaded_set(hotcold_loaded_t *out,
  * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX, or the loaded value larger
  *                           than a store in memory alone
  * HOTCOLD_CORRUPT           the record fails its checksum; other keys stay readable
- * HOTCOLD_IO                the system refused; error says where
+ * HOTCOLD_IO                the kernel refused; error says where
  * HOTCOLD_NO_SPACE          the disk is full; what was loaded is not stored
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so; what was loaded is not stored
  * HOTCOLD_OUT_OF_MEMORY     no memory for the value
@@ -1859,7 +1859,7 @@ hotcold_status_t hotcold_batch_delete(hotcold_batch_t *b,
  * HOTCOLD_INVALID_ARGUMENT  s or b is NULL, or an unknown flag
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         larger than a store in memory alone, or than cold_capacity allows
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_CORRUPT           a version to compare with cannot be read
  * HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
@@ -2199,7 +2199,7 @@ void hotcold_event_queue_close(hotcold_event_queue_t *q);
  *                           alone
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_LOCKED            another handle has dest_dir open
- * HOTCOLD_IO                the system refused; error says where
+ * HOTCOLD_IO                the kernel refused; error says where
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_CORRUPT           a file of the store is damaged
  * HOTCOLD_OUT_OF_MEMORY     no memory for a buffer

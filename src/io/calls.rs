@@ -1,4 +1,4 @@
-//! The calls to the system that directories and files need, each made again when it is interrupted.
+//! The calls to the kernel that directories and files need, each made again when it is interrupted.
 //!
 //! # Invariants
 //! 1. Every descriptor is close-on-exec.
@@ -393,7 +393,7 @@ pub fn read_path(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Writes all slices one after the other; the system may take them in several bites.
+/// Writes all slices one after the other; the kernel may take them in several bites.
 ///
 /// # Errors
 /// Those of `pwrite` and `pwritev`.

@@ -1,4 +1,4 @@
-//! What is told of a call to the system that failed, and what is asked of the error later.
+//! What is told of a call to the kernel that failed, and what is asked of the error later.
 
 use crate::error::{Error, ErrorKind};
 use std::io;

@@ -39,7 +39,7 @@ static LARGE: Blocks<65536, 16, 1> = Blocks::new();
 /// Every block begins at a multiple of it.
 const ALIGN_MAX: usize = 256;
 
-/// Blocks of one size; the memory is touched, and so taken from the system, only when it is used.
+/// Blocks of one size; the memory is touched, and so taken from the kernel, only when it is used.
 #[repr(align(4096))]
 struct Blocks<const BYTES: usize, const COUNT: usize, const WORDS: usize> {
     memory: UnsafeCell<[[u8; BYTES]; COUNT]>,

@@ -45,7 +45,7 @@ impl Syncer {
     pub fn reach(&self, ticket: u64, sync: impl FnOnce() -> Result<u64>) -> Result<()> {
         let mut group = self.group.lock();
         group.waiting += 1;
-        // To notify is a call to the system, whether anybody waits or not.
+        // To notify is a call to the kernel, whether anybody waits or not.
         if group.is_gathering && group.waiting >= group.crowd {
             self.joined.notify_one();
         }
