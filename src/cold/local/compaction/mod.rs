@@ -3,4 +3,5 @@
 pub mod choice;
 pub mod output;
 pub mod compaction;
+pub mod thinning;
 pub mod sweep;
