@@ -339,6 +339,17 @@ pub fn reserve(file: &fs::File, offset: u64, bytes: u64) -> io::Result<()> {
     retried(|| check(unsafe { libc::fallocate(fd, mode, offset, bytes) })).map(|_| ())
 }
 
+/// Gives the room of bytes back, which read as zeros then.
+///
+/// # Errors
+/// Those of `fallocate`.
+pub fn punch(file: &fs::File, offset: u64, bytes: u64) -> io::Result<()> {
+    let (offset, bytes) = (offset_of(offset)?, offset_of(bytes)?);
+    let (fd, mode) = (file.as_raw_fd(), libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE);
+    // SAFETY: the descriptor is open.
+    retried(|| check(unsafe { libc::fallocate(fd, mode, offset, bytes) })).map(|_| ())
+}
+
 /// Reads until the buffer is full or the file ends; returns how many bytes.
 ///
 /// # Errors

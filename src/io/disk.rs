@@ -333,6 +333,13 @@ impl File for LocalFile {
             .map_err(|error| self.failed("look for data in", &error))
     }
 
+    fn punch(&self, offset: u64, bytes: u64) -> Result<bool> {
+        self.write("give room back of", |file| match calls::punch(file, offset, bytes) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+            punched => punched.map(|()| true),
+        })
+    }
+
     fn set_len(&self, bytes: u64) -> Result<()> {
         self.write("set the length of", |file| calls::set_len(file, bytes))
     }

@@ -151,6 +151,13 @@ pub trait File: Send + Sync {
     /// `Io`.
     fn data_from(&self, offset: u64) -> Result<u64>;
 
+    /// Gives the room of bytes within the file back, which read as zeros then; false where the file
+    /// system cannot.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn punch(&self, offset: u64, bytes: u64) -> Result<bool>;
+
     /// Cuts or extends (with zeros) the file.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped, Space};
 use crate::sync::{Mutex, MutexGuard};
 use inode::{FILE_BYTES_MAX, Inode, What, index};
-use state::{Fault, NameChange, State};
+use state::{BLOCK_BYTES, Fault, NameChange, State};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,6 @@ mod state;
 mod tests;
 
 pub use state::{Op, coin};
-
-/// What a file system keeps as a whole, or leaves out where nothing was written.
-const BLOCK_BYTES: u64 = 4096;
 
 /// The disk. Clones are the same disk, so that a test keeps one and gives one away.
 #[derive(Clone)]
@@ -341,16 +338,13 @@ impl File for SimFile {
         let mut state = self.disk.state.lock();
         let was_stopped = state.stopped;
         let mut outcome = state.enter(Op::Write);
+        let long = offset.saturating_add(bytes.len() as u64) > FILE_BYTES_MAX;
+        let lost = self.is_lost(&state);
+        let denials = [(lost, libc::ENOENT), (!self.writable, libc::EBADF), (long, libc::EFBIG)];
         if was_stopped {
             bytes.clear();
-        } else if self.is_lost(&state) {
-            outcome = Err(libc::ENOENT);
-            bytes.clear();
-        } else if !self.writable {
-            outcome = Err(libc::EBADF);
-            bytes.clear();
-        } else if offset.saturating_add(bytes.len() as u64) > FILE_BYTES_MAX {
-            outcome = Err(libc::EFBIG);
+        } else if let Some((_, code)) = denials.iter().find(|(is_so, _)| *is_so) {
+            outcome = Err(*code);
             bytes.clear();
         } else if outcome.is_err() {
             bytes.truncate(bytes.len() / 2);
@@ -428,6 +422,12 @@ impl File for SimFile {
         let behind = bytes.get(start..).unwrap_or_default();
         let data = behind.iter().position(|byte| *byte != 0).map(|at| (start + at) as u64);
         Ok(data.map_or(bytes.len() as u64, |at| at - at % BLOCK_BYTES).max(offset))
+    }
+
+    fn punch(&self, offset: u64, bytes: u64) -> Result<bool> {
+        self.enter(Op::SetLen)?.punch(self.id, offset, bytes);
+        self.is_unsynced.store(true, Ordering::Relaxed);
+        Ok(true)
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {

@@ -13,6 +13,7 @@ mod power;
 mod scarce;
 pub mod script;
 mod stories;
+mod thin;
 mod threads;
 mod time;
 mod wanted;

@@ -58,6 +58,35 @@ pub enum Mode {
     Evict,
 }
 
+/// A record that was met in a segment.
+pub(super) struct Met {
+    /// Its first byte.
+    pub offset: u64,
+    /// Its header.
+    pub header: Header,
+    /// Whether all of it is what was written.
+    pub intact: bool,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+/// Where a record that is needed stands, with its mark; `None` if it is not.
+pub(super) fn held(
+    parts: &Parts<'_>,
+    (input, all): (&Segment, &[Arc<Segment>]),
+    header: &Header,
+    from: Location,
+) -> Option<Location> {
+    match header.kind {
+        Kind::Value | Kind::Lost => parts.keydir.lock_for(header.hash).at(header.hash, from),
+        Kind::Tombstone | Kind::Clear => {
+            let is_over = header.is_filler() || header.sequence < parts.cleared;
+            Some(from).filter(|_| !is_over && !can_drop(input, all, header.sequence))
+        }
+        Kind::Synced => None,
+    }
+}
+
 /// Rewrites segments, one after the other, into the current output.
 pub struct Compactor {
     compressor: Option<Compressor>,
@@ -181,51 +210,8 @@ impl Compactor {
                     return Ok(None);
                 }
             }
-            let from = Location::new(input.slot(), offset, header.record_bytes());
-            let held = match header.kind {
-                Kind::Value | Kind::Lost => {
-                    parts.keydir.lock_for(header.hash).at(header.hash, from)
-                }
-                Kind::Tombstone | Kind::Clear => {
-                    let is_over = header.sequence < parts.cleared;
-                    Some(from).filter(|_| !is_over && !can_drop(input, all, header.sequence))
-                }
-                Kind::Synced => None,
-            };
-            let Some(held) = held else {
-                let key = intact.then(|| scanner.key(&header));
-                bytes += self.bury_swept(parts, (header, key, expires_at), (input, all))?;
-                continue;
-            };
-            if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
-                bytes += match header.kind {
-                    Kind::Value => self.lose(parts, Some(from), header.hash, header.sequence)?,
-                    // Of its key the hash is left, which is enough to go on deleting.
-                    _ => self.bury(parts, header, &[])?,
-                };
-                continue;
-            }
-            let record = scanner.record(&header);
-            let expiry = Expiry::from_ms(expires_at);
-            let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
-            let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
-            if has_expired || evicts {
-                let key = scanner.key(&header);
-                let why = if has_expired { Departure::Expired } else { Departure::Evicted };
-                let place = Place { hash: header.hash, word: from.word(), keep: None };
-                host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
-                if !can_drop(input, all, header.sequence) {
-                    bytes += self.bury(parts, header, key)?;
-                }
-                continue;
-            }
-            // One that is spared is not spared again unless it is read again.
-            let held = held.with_read(held.is_read() && mode == Mode::Keep);
-            let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
-            bytes += match record {
-                Some(record) => self.copy(parts, keeps, header, record, expires_at)?,
-                None => self.copy_long(parts, keeps, header, (input, offset), expires_at)?,
-            };
+            let met = Met { offset, header, intact, expires_at };
+            bytes += self.take_over(parts, host, (input, mode, all), &scanner, met)?;
         }
         self.flush(parts)?;
         bytes += self.lose_unreadable(parts, input)?;
@@ -234,6 +220,49 @@ impl Compactor {
             parts.log.sync()?;
         }
         Ok(Some(bytes))
+    }
+
+    /// Copies a record that the scanner gave last, if it is needed; gives the bytes of what stands for it.
+    pub(super) fn take_over(
+        &mut self,
+        parts: &Parts<'_>,
+        host: &dyn Host,
+        (input, mode, all): (&Segment, Mode, &[Arc<Segment>]),
+        scanner: &Scanner<'_>,
+        Met { offset, header, intact, expires_at }: Met,
+    ) -> Result<u64> {
+        let from = Location::new(input.slot(), offset, header.record_bytes());
+        let Some(held) = held(parts, (input, all), &header, from) else {
+            let key = intact.then(|| scanner.key(&header));
+            return self.bury_swept(parts, (header, key, expires_at), (input, all));
+        };
+        if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
+            return match header.kind {
+                Kind::Value => self.lose(parts, Some(from), header.hash, header.sequence),
+                // Of its key the hash is left, which is enough to go on deleting.
+                _ => self.bury(parts, header, &[]),
+            };
+        }
+        let expiry = Expiry::from_ms(expires_at);
+        let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
+        let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
+        if has_expired || evicts {
+            let key = scanner.key(&header);
+            let why = if has_expired { Departure::Expired } else { Departure::Evicted };
+            let place = Place { hash: header.hash, word: from.word(), keep: None };
+            host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
+            return match can_drop(input, all, header.sequence) {
+                true => Ok(0),
+                false => self.bury(parts, header, key),
+            };
+        }
+        // One that is spared is not spared again unless it is read again.
+        let held = held.with_read(held.is_read() && mode == Mode::Keep);
+        let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
+        match scanner.record(&header) {
+            Some(record) => self.copy(parts, keeps, header, record, expires_at),
+            None => self.copy_long(parts, keeps, header, (input, offset), expires_at),
+        }
     }
 
     /// Copies a record, of which all but the header's bytes are used, compressed if that makes it
@@ -392,7 +421,7 @@ impl Compactor {
         Ok(())
     }
 
-    fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
         match &self.output {
             Some(output) if parts.sync => {
                 // The keydir points to it already, and so would a checkpoint.
@@ -404,13 +433,13 @@ impl Compactor {
         }
     }
 
-    fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
         self.output.as_mut().map_or(Ok(()), |output| output.flush(parts))
     }
 
     /// Forgets what was copied but not published, and its bytes. If they may come back writing
     /// ends, because later deletions would not be known to be newer.
-    fn abandon(&mut self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn abandon(&mut self, parts: &Parts<'_>) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
         output.buffer.clear();
         output.moves.clear();

@@ -48,4 +48,5 @@
 pub mod choice;
 pub mod output;
 pub mod compaction;
+pub mod thinning;
 pub mod sweep;

@@ -110,6 +110,18 @@ pub fn discard(disk: &dyn Disk) {
     let _ = disk.remove(CHECKPOINT_NEW);
 }
 
+/// Removes the checkpoint, if there is one, in such a way that a power loss does not bring it back.
+///
+/// # Errors
+/// `Io`: it may be there.
+pub fn remove(disk: &dyn Disk) -> Result<()> {
+    if disk.list()?.iter().any(|name| name == CHECKPOINT) {
+        disk.remove(CHECKPOINT)?;
+        disk.sync_names()?;
+    }
+    Ok(())
+}
+
 /// Removes what an interrupted [`write`] left behind.
 ///
 /// # Errors
