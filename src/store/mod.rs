@@ -192,3 +192,6 @@ fn start(state: Arc<State>) -> Result<Thread> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

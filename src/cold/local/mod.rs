@@ -29,7 +29,7 @@ pub mod gauges;
 pub mod cold_tier;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use self::open::Exposed;
 pub use self::tier::{Local, LocalOptions};

@@ -3,7 +3,7 @@
 //! `world` writes to a tier as the store does and has the model; each other file has promises.
 
 mod chain;
-mod collide;
+pub mod collide;
 mod damage;
 mod files;
 mod full;
@@ -11,9 +11,9 @@ mod kill;
 mod loss;
 mod power;
 mod scarce;
-mod script;
+pub mod script;
 mod stories;
 mod threads;
 mod time;
 mod wanted;
-mod world;
+pub mod world;
