@@ -3,7 +3,7 @@
 use super::maintenance::Maintenance;
 use super::options::Options;
 use super::state::State;
-use super::{StoreOptions, Tier};
+use super::{Batch, Loaded, StoreOptions, Tier};
 use crate::cold::local::tests::script::Dice;
 use crate::cold::tests::map::{Call, MapTier};
 use crate::error::ErrorKind;
@@ -87,6 +87,49 @@ fn a_slow_read_neither_holds_up_a_store_of_its_key_nor_undoes_it() {
 }
 
 #[test]
+fn after_an_unknown_outcome_the_tier_is_asked_until_it_knows() {
+    type Change = fn(&State) -> Result<(), crate::Error>;
+    let changes: [(Change, Option<&[u8]>); 3] = [
+        (|store| store.store(b"key", b"new").map(drop), Some(b"new")),
+        (|store| store.delete(b"key").map(drop), None),
+        (
+            |store| {
+                let mut batch = Batch::default();
+                batch.store(b"key", b"new", &StoreOptions::default())?;
+                batch.store(b"other", b"value", &StoreOptions::default())?;
+                store.write(&batch, false).map(drop)
+            },
+            Some(b"new"),
+        ),
+    ];
+    for (change, outcome) in changes {
+        for happens in [false, true] {
+            let world = World::new(&[]);
+            world.store(b"key", b"old");
+            world.has(b"key", b"old", Tier::Hot);
+            world.map.lose_next_answer();
+            is_unknown(change(&world.store));
+            // Not even what the tier says now may be kept, as it may change by itself.
+            world.has(b"key", b"old", Tier::Cold);
+            world.has(b"key", b"old", Tier::Cold);
+            world.map.settle(happens);
+            let value = if happens { outcome } else { Some(&b"old"[..]) };
+            assert_eq!(world.get(b"key"), value.map(|value| (value.to_vec(), Tier::Cold)));
+            assert_eq!(world.get(b"key"), value.map(|value| (value.to_vec(), Tier::Hot)));
+        }
+    }
+}
+
+#[test]
+fn an_unknown_clear_leaves_nothing_in_hot_that_the_tier_may_have_lost() {
+    let world = World::new(&[]);
+    (0..50_u8).for_each(|i| world.store(&[i], b"value"));
+    world.map.fail_nth(Call::Clear, 1, ErrorKind::Timeout);
+    is_unknown(world.store.clear());
+    (0..50_u8).for_each(|i| world.has(&[i], b"value", Tier::Cold));
+}
+
+#[test]
 fn an_unknown_outcome_takes_nothing_that_only_hot_has() {
     let world = World::new(&[("write_mode", "back")]);
     world.store(b"key", b"unwritten");
@@ -104,6 +147,19 @@ fn an_unknown_outcome_takes_nothing_that_only_hot_has() {
     }
     world.store.sync().unwrap();
     assert_eq!(world.map.value(b"key").unwrap(), b"unwritten");
+}
+
+#[test]
+fn a_load_does_not_overwrite_what_may_have_been_stored_meanwhile() {
+    let world = World::new(&[]);
+    let mut load = |loaded: &mut Loaded| {
+        world.map.lose_next_answer();
+        is_unknown(world.store.store(b"key", b"stored"));
+        world.map.settle(true);
+        loaded.set(b"loaded", 0).map_or(1, |()| 0)
+    };
+    world.store.retrieve_or_load(b"key", &mut load).unwrap();
+    assert_eq!(world.map.value(b"key").unwrap(), b"stored");
 }
 
 #[test]
@@ -205,4 +261,56 @@ fn what_has_expired_leaves_both_tiers_when_the_tier_is_maintained() {
     assert!(world.map.value(b"over").is_none());
     world.has(b"kept", b"value", Tier::Hot);
     assert_eq!((world.store.stats().hot.entries, world.store.stats().cold.entries), (1, 1));
+}
+
+/// One random thing that may fail, or have an unknown outcome.
+fn do_something(world: &World, dice: &mut Dice, tag: u64) -> String {
+    let key = [b'a' + u8::try_from(dice.below(4)).unwrap()];
+    let value = tag.to_string();
+    let fault = dice.below(12);
+    match fault {
+        0 => world.map.lose_next_answer(),
+        1 => world.map.fail_nth(Call::Prepare, 1, ErrorKind::Io),
+        2 => world.map.fail_nth(Call::Read, 1, ErrorKind::Io),
+        _ => {}
+    }
+    let (what, is_done) = match dice.below(20) {
+        0..7 => ("store", world.store.store(&key, value.as_bytes()).is_ok()),
+        7..10 => ("delete", world.store.delete(&key).is_ok()),
+        10..13 => {
+            let mut batch = Batch::default();
+            batch.store(&key, value.as_bytes(), &StoreOptions::default()).unwrap();
+            batch.store(b"b", b"batch", &StoreOptions::default()).unwrap();
+            batch.delete(b"c").unwrap();
+            ("batch", world.store.write(&batch, false).is_ok())
+        }
+        13 => ("clear", world.store.clear().is_ok()),
+        14 => ("warm up", world.store.warm_up(&[&key]).is_ok()),
+        15 => ("optimize hot", world.store.optimize_hot(100).is_ok()),
+        16 => {
+            Maintenance::new(&world.store).round();
+            ("maintain", true)
+        }
+        _ => ("retrieve", world.store.retrieve(&key).is_ok()),
+    };
+    if dice.below(3) == 0 {
+        world.map.settle(dice.below(2) == 0);
+    }
+    world.map.heal();
+    format!("{what} {} = {value}, fault {fault}, done {is_done}", key.escape_ascii())
+}
+
+#[test]
+fn what_a_store_answers_is_what_its_tier_has_whatever_fails() {
+    for seed in 0..200 {
+        let (world, mut dice) = (World::new(&[("hot_max_entries", "3")]), Dice::new(seed));
+        let mut story = format!("seed {seed}");
+        for tag in 0..50 {
+            story = format!("{story}\n  {}", do_something(&world, &mut dice, tag));
+            for key in [b"a", b"b", b"c", b"d"] {
+                let found = world.get(key).map(|(value, _)| value);
+                assert_eq!(found, world.map.value(key), "{}: {story}", key.escape_ascii());
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::stats::Operation;
 use super::value::Answer;
 use crate::cold::{Change, Want};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::Entry;
+use crate::hot::{Entry, Victims};
 use crate::time::Expiry;
 use std::slice;
 
@@ -183,7 +183,10 @@ impl State {
     fn clear_both(&self) -> Result<()> {
         let stripes = self.all_stripes();
         let prepared = match &self.cold {
-            Some(cold) => Some((cold, cold.prepare_clear(self.is_synced(false))?)),
+            Some(cold) => {
+                let prepared = cold.prepare_clear(self.is_synced(false));
+                Some((cold, prepared.inspect_err(|error| self.drop_all_unknown(error))?))
+            }
             None => None,
         };
         let mut hot = self.hot.lock_all();
@@ -195,6 +198,15 @@ impl State {
         // What was taken out is freed here, with no lock held.
         drop((discarded, drained));
         Ok(())
+    }
+
+    /// After a clear of which nobody knows whether it happens the next reads ask cold.
+    #[cold]
+    fn drop_all_unknown(&self, error: &Error) {
+        if error.kind() == ErrorKind::Timeout {
+            self.loads.forget_all();
+            self.hot.shrink_to(0, &mut Victims::new());
+        }
     }
 
     /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it.
