@@ -164,7 +164,7 @@ fn a_load_does_not_overwrite_what_may_have_been_stored_meanwhile() {
 
 #[test]
 fn a_lenient_store_serves_on_and_writes_back_once_the_tier_works_again() {
-    for kind in [ErrorKind::Io] {
+    for kind in [ErrorKind::Io, ErrorKind::Unavailable] {
         let world = World::new(&[("policy", "lenient")]);
         world.store(b"hot", b"value");
         world.map.others_change(b"cold", Some(b"value"));

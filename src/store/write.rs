@@ -133,7 +133,11 @@ impl State {
     fn can_keep(&self, op: &Op<'_>, error: &Error) -> bool {
         let of_cold = matches!(
             error.kind(),
-            ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::ReadOnly | ErrorKind::Corrupt
+            ErrorKind::Io
+                | ErrorKind::NoSpace
+                | ErrorKind::ReadOnly
+                | ErrorKind::Corrupt
+                | ErrorKind::Unavailable
         );
         self.options.policy == Policy::Lenient
             && self.cold.is_some()
