@@ -250,6 +250,21 @@ fn a_walk_in_the_order_of_keys_meets_each_key_once_written_or_not() {
 }
 
 #[test]
+fn a_walk_meets_a_key_that_was_stored_anew_before_it_expired() {
+    let world = World::new(&[]);
+    let mortal = StoreOptions { ttl_ms: 100, ..StoreOptions::default() };
+    for key in [b"kept", b"over"] {
+        world.store.store_with(key, b"value", &mortal).unwrap();
+    }
+    let (store, clock) = (world.store.clone(), world.clock.clone());
+    world.map.meanwhile(Call::Places, move || {
+        store.store(b"kept", b"for ever").unwrap();
+        clock.advance(200);
+    });
+    assert_eq!(walk(&world, b"", |_| ()), [(b"kept".to_vec(), 1)].into());
+}
+
+#[test]
 fn what_has_expired_leaves_both_tiers_when_the_tier_is_maintained() {
     let world = World::new(&[]);
     let mortal = StoreOptions { ttl_ms: 100, ..StoreOptions::default() };
