@@ -7,6 +7,9 @@ pub mod host;
 pub mod tier;
 pub mod local;
 
+#[cfg(test)]
+pub mod tests;
+
 pub use self::change::{Change, Current};
 pub use self::host::{Departed, Departure, Host, Rewritten, Want};
 pub use self::local::{Compression, Exposed, Local, LocalOptions};

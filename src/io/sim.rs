@@ -105,8 +105,8 @@ impl SimDisk {
         *self.during_failed_sync.lock() = Some(Box::new(others));
     }
 
-    /// Lets every operation fail with `EIO` once this many more changes (see [`Op::is_change`])
-    /// have been made, as if the process was stopped there: to be followed by `crash` or `kill`.
+    /// Lets the change (see [`Op::is_change`]) behind this many more fail with `EIO`, and every
+    /// operation after it, as if the process was stopped there: to be followed by `crash` or `kill`.
     /// If the change at which it stops is a write, half of it is written.
     pub fn stop_after(&self, changes: u64) {
         self.state.lock().changes_left = Some(changes);

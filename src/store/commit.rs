@@ -97,7 +97,9 @@ impl Writer<'_> {
         cold.check_length(ops.changes)?;
         let in_hot = self.tiers.prepare(ops, self.recycles(), effects)?;
         let timer = self.reporting.counters().start_tier(Tier::Cold);
-        let in_cold = cold.prepare(ops.changes, self.is_synced(sync))?;
+        let in_cold = cold
+            .prepare(ops.changes, self.is_synced(sync))
+            .inspect_err(|error| self.drop_unknown(ops, error, effects))?;
         timer.finish(true);
         self.tiers.publish(ops, in_hot, effects, |changes| cold.publish(&in_cold, changes));
         Ok(())
@@ -106,6 +108,24 @@ impl Writer<'_> {
     /// Whether new entries may take the memory of evicted ones: not if somebody is told of those.
     pub(super) fn recycles(&self) -> bool {
         !self.reporting.events().wants(EventKind::Evicted)
+    }
+
+    /// After a change of which nobody knows whether it happens hot has nothing of its keys any more, so
+    /// that the next read asks cold; and what is being loaded for them is not stored. What only hot has
+    /// stays.
+    #[cold]
+    fn drop_unknown(&self, ops: &Ops<'_, '_>, error: &Error, effects: &mut Effects) {
+        if error.kind() != ErrorKind::Timeout {
+            return;
+        }
+        let hot = self.tiers.hot();
+        for key in ops.keys() {
+            self.loads.forget(key.bytes());
+            let mut shard = hot.lock(hot.shard_index(key.hash()));
+            if shard.peek(key).is_some_and(|entry| !entry.is_unwritten()) {
+                effects.replaced.extend(shard.remove(key));
+            }
+        }
     }
 
     fn commit_hot(&self, ops: &mut Ops<'_, '_>, effects: &mut Effects) -> Result<()> {

@@ -167,13 +167,16 @@ impl Reader<'_> {
         let mut found = None;
         cold.read_key(place, &mut |key, expires_at| {
             let was_met = met.contains(key) || cursor.met.contains(key);
-            let is_wanted = key.starts_with(&cursor.prefix) && !was_met;
-            if is_wanted && !self.tiers.has_expired(expires_at()?) {
-                found = Some(memory::copy(key, WHAT)?);
+            if key.starts_with(&cursor.prefix) && !was_met {
+                found = Some((memory::copy(key, WHAT)?, self.tiers.has_expired(expires_at()?)));
             }
             Ok(())
         })?;
-        Ok(found)
+        match found {
+            // It may have been stored anew in time: then only the value that was met has expired.
+            Some((key, true)) if cold.is_current(place) || !self.contains(&key)?.value => Ok(None),
+            found => Ok(found.map(|(key, _)| key)),
+        }
     }
 
     /// Hot's unwritten entries that a walk at `from` has to take before it asks cold.

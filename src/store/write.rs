@@ -18,7 +18,7 @@ use super::value::Answer;
 use super::writer::Writer;
 use crate::cold::{Change, Want};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::Entry;
+use crate::hot::{Entry, Victims};
 use crate::time::Expiry;
 use std::slice;
 
@@ -138,7 +138,11 @@ impl Writer<'_> {
     fn can_keep(&self, op: &Op<'_>, error: &Error) -> bool {
         let of_cold = matches!(
             error.kind(),
-            ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::ReadOnly | ErrorKind::Corrupt
+            ErrorKind::Io
+                | ErrorKind::NoSpace
+                | ErrorKind::ReadOnly
+                | ErrorKind::Corrupt
+                | ErrorKind::Unavailable
         );
         self.options.policy == Policy::Lenient
             && self.tiers.cold().is_some()
@@ -193,7 +197,10 @@ impl Writer<'_> {
     fn clear_both(&self) -> Result<()> {
         let stripes = self.locks.all_stripes();
         let prepared = match self.tiers.cold() {
-            Some(cold) => Some((cold, cold.prepare_clear(self.is_synced(false))?)),
+            Some(cold) => {
+                let prepared = cold.prepare_clear(self.is_synced(false));
+                Some((cold, prepared.inspect_err(|error| self.drop_all_unknown(error))?))
+            }
             None => None,
         };
         let mut hot = self.tiers.hot().lock_all();
@@ -205,6 +212,15 @@ impl Writer<'_> {
         // What was taken out is freed here, with no lock held.
         drop((discarded, drained));
         Ok(())
+    }
+
+    /// After a clear of which nobody knows whether it happens the next reads ask cold.
+    #[cold]
+    fn drop_all_unknown(&self, error: &Error) {
+        if error.kind() == ErrorKind::Timeout {
+            self.loads.forget_all();
+            self.tiers.hot().shrink_to(0, &mut Victims::new());
+        }
     }
 
     /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it.

@@ -3,7 +3,7 @@
 //! `world` writes to a tier as the store does and has the model; each other file has promises.
 
 mod chain;
-mod collide;
+pub mod collide;
 mod damage;
 mod files;
 mod full;

@@ -85,8 +85,9 @@ impl State {
     pub fn enter(&mut self, op: Op) -> Result<(), i32> {
         *self.counts.entry(op).or_default() += 1;
         match &mut self.changes_left {
-            Some(0) => {
-                self.stopped |= op.is_change();
+            // A process that is killed at a change has read all that it asked for before.
+            Some(0) if op.is_change() || self.stopped => {
+                self.stopped = true;
                 return Err(libc::EIO);
             }
             Some(left) if op.is_change() => *left -= 1,
