@@ -1,10 +1,10 @@
 //! A disk in memory that a test can crash, tear, fill and damage.
 //!
 //! It promises what a real disk promises, and no more. Bytes are durable after `sync` of their
-//! file, names after `sync_names`. When the power goes, of all else each sector of each write and
-//! each change of a length is there or not as the test's choice has it, in any combination; names
-//! change in order, as journals have it. After a failed sync the bytes it was for stay uncertain, whatever is synced
-//! later: Linux forgets that they were not written.
+//! file, names after `sync_names`. When the power goes, the test chooses for each other sector of
+//! each write, and for each other change of a length, whether it is there, in any combination.
+//! Names change in order, as journals have it. After a failed sync its bytes stay uncertain,
+//! whatever is synced later: Linux forgets that they were not written.
 //!
 //! # Invariants
 //! 1. A file is kept as long as it has a name, a name that a crash may bring back, or is open.

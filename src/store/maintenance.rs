@@ -1,4 +1,4 @@
-//! The background thread's work. A store with a directory has one such thread.
+//! The background thread's work. Each store has one such thread.
 //!
 //! It wakes when it is asked to, and every 250 ms, or every half `sync_interval` if that is less.
 //! One round:

@@ -1,10 +1,10 @@
-//! Walking all keys, so that a key that lives throughout is met exactly once, whatever happens
-//! meanwhile. Such a key is in cold, or unwritten in hot, at any moment.
+//! Walking all keys. A walk meets a key that lives throughout exactly once, whatever happens
+//! meanwhile: at any moment such a key is in cold, or unwritten in hot.
 //!
-//! A cold tier that walks in the order of hashes is walked range by range, and of each range hot's
-//! unwritten keys are taken at the same time: a key has one hash, and is met in the range of that. A
-//! tier that walks in an order of its own comes after all unwritten keys of hot, which are remembered
-//! so that they are not met again. In a hot-only store a range is one hot shard.
+//! A cold tier that walks in the order of hashes is walked range by range. Each range also takes
+//! hot's unwritten keys in it: a key has one hash, so one range meets it. A cold tier that walks in
+//! an order of its own comes after all unwritten keys of hot, which the walk remembers and does not
+//! meet again. In a hot-only store a range is one hot shard.
 
 use super::read::{Reader, RetrieveOptions};
 use super::value::{Answer, Value};

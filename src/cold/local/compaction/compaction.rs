@@ -1,25 +1,25 @@
-//! Rewriting segments: what lives is moved, compressed if that makes it shorter, into the current
-//! frozen segment; what is dead stays behind and goes with the file. Freezing a sealed log segment
+//! Rewriting segments. Records that live move to the current frozen segment, compressed if that
+//! makes them shorter. Dead records stay behind and go with the file. Freezing a sealed log segment
 //! and reclaiming dead space are this one operation.
 //!
 //! # Steps of rewriting a segment
-//! 1. Wait until every record of it that was appended is published (`Host::quiesce`), because
-//!    otherwise one that is about to live would be taken for dead.
-//! 2. Sync the log up to it. Walk it, and write what lives to the output. Of a record that is damaged, a *lost* record
-//!    with its hash is written, so that its key goes on answering that it is corrupt.
+//! 1. Wait until every record that was appended to it is published (`Host::quiesce`). Otherwise one
+//!    that is about to live would be taken for dead.
+//! 2. Sync the log up to it. Walk it, and write what lives to the output. For a damaged record
+//!    write a *lost* record with its hash, so that its key goes on answering that it is corrupt.
 //! 3. About every megabyte, write what has gathered, and point the keydir to the copies, each only
 //!    if it still points to the original.
-//! 4. Sync the output, its name, and the log: the dead are dead because of records in the log,
-//!    which must not be lost after the dead are gone.
-//! 5. Leave a note (see [`gone`]), remove the file, which stays open for those who read it, and make
-//!    that durable, before anything relies on its absence.
+//! 4. Sync the output, its name, and the log. Records in the log made the dead ones dead; they must
+//!    not be lost after the dead are gone.
+//! 5. Leave a note (see [`gone`]), remove the file, which stays open for its readers, and make that
+//!    durable, before anything relies on its absence.
 //!
 //! A crash between any two steps leaves records that are there twice, with the same sequence.
 //!
 //! # Tombstones
-//! A tombstone (and a clear) may go when no other segment holds a dead value that is older: there
-//! is nothing left that it keeps from coming back. One that is older than the last clear may go at
-//! once: the clear keeps the same from coming back.
+//! A tombstone (and a clear) may go when no other segment holds a dead value that is older: nothing
+//! is left that it keeps from coming back. One that is older than the last clear may go at once:
+//! the clear keeps the same from coming back.
 
 use super::choice::{Field, can_drop, keeps_nothing};
 use super::output::{Move, Output, Parts};

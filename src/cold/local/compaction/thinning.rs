@@ -1,19 +1,26 @@
-//! Thinning a segment: giving its room back bit by bit, where there is none to rewrite it as a whole.
+//! Thinning a segment: giving its room back in parts, if there is no room to rewrite it as a whole.
 //!
-//! On a full disk a segment can be longer than the room that is kept for compaction: a batch is as long as
-//! the caller likes, and an older library, or a larger disk, had longer ones. What is dead in it goes in
-//! steps, each of which needs as much room as there is.
+//! On a full disk a segment can be longer than the room that is kept for compaction: a batch is as
+//! long as its caller likes, and an older library, or a larger disk, had longer segments. The dead
+//! bytes in it go in parts, each of which moves no more than half of the room that there is.
 //!
 //! # Steps
 //! 1. Move what lives in a part of the segment to the output, as rewriting does.
-//! 2. Sync the output, its name, and the log.
-//! 3. Remove the checkpoint, which may point to what goes. It is a derived file.
-//! 4. Wait until nobody reads the segment: who does may have found a place before step 1.
-//! 5. Let a *filler* begin at every 64 KiB of the part; sync that.
-//! 6. Give the room of the fillers back to the disk: a hole, which reads as zeros.
+//! 2. Sync the output, its name, and the log. A crash leaves records that are there twice, with the
+//!    same sequence.
+//! 3. Remove the checkpoint, which may point to what goes, and sync the directory. The checkpoint
+//!    is a derived file: a crash makes the next open walk more.
+//! 4. Wait until nobody reads the segment: a reader may have found a place before step 1.
+//! 5. Let a *filler* begin at every 64 KiB of the part, and sync the segment. A filler is a
+//!    tombstone with the sequence 0, which deletes nothing. A crash leaves fillers whose other
+//!    bytes are not zeros; their headers alone vouch for them. Without this step a hole would look
+//!    like what a power loss leaves.
+//! 6. Give the room of the fillers back to the disk (`FALLOC_FL_PUNCH_HOLE`): a hole, which reads
+//!    as zeros.
 //!
-//! A crash after step 1 leaves records that are there twice, one after step 5 fillers with other bytes than
-//! zeros, which nobody reads. Without step 5 a hole would look like what a power loss leaves.
+//! A record that is longer than half of the room stays where it is. The segment stays as it is if
+//! somebody goes on reading it for a tenth of a second, if records are missing, or if the file
+//! system has no holes.
 
 use super::compaction::{Compactor, Met, Mode, held};
 use super::output::Parts;

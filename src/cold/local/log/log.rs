@@ -8,11 +8,11 @@
 //!
 //! # Invariants
 //! 1. Locks are taken in the order tail, pending bytes; neither is held while a sync waits for the disk.
-//! 2. Whatever is appended has its room on the disk before, where the file system can tell, and values
-//!    leave the reserve alone. So a full disk refuses an append and not the write of what was
-//!    acknowledged, and something can still be deleted.
-//! 3. Of a failed append nothing stays in the file or the stage; where it cannot be cut off the log
-//!    is poisoned. What was staged before it stays, and is written with the next that works.
+//! 2. An append has its room on the disk before it writes, where the file system can tell, and values
+//!    leave the reserve alone. So a full disk refuses an append and not the write of an acknowledged
+//!    one, and deletes still work.
+//! 3. A failed append leaves nothing in the file or the stage. If it cannot be cut off, the log is
+//!    poisoned. What was staged before it stays, and is written with the next that works.
 //! 4. A segment names the one before it and that one's length, unless that was synced before. So
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
