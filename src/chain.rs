@@ -54,6 +54,8 @@ struct Node<T> {
 
 // SAFETY: the nodes belong to the chain, and move with it.
 unsafe impl<T: Send> Send for Chain<T> {}
+// SAFETY: a shared chain gives shared references to its values, and changes nothing.
+unsafe impl<T: Sync> Sync for Chain<T> {}
 
 impl<T> Chain<T> {
     /// An empty one.
@@ -94,7 +96,8 @@ impl<T> Chain<T> {
         Ok(())
     }
 
-    /// The value at `place`; its use is not counted.
+    /// The value at `place`; it stays where it is.
+    #[inline]
     pub fn peek(&self, place: u64) -> Option<&T> {
         // SAFETY: a node that the table has lives as long as the chain is borrowed.
         self.node(place).map(|node| unsafe { &(*node.as_ptr()).value })
@@ -115,6 +118,30 @@ impl<T> Chain<T> {
             unlink(node.cast());
             self.link_first(node.cast(), ring);
             Some(&mut (*node).value)
+        }
+    }
+
+    /// Moves the last of `ring` behind its first ones, as far as it is not `before` them, and at most
+    /// behind `most`.
+    pub fn sink_last(&mut self, ring: usize, most: usize, before: impl Fn(&T) -> bool) {
+        if self.lens[ring] == 0 {
+            return;
+        }
+        let end = end_of(self.rings, ring);
+        // SAFETY: the ring has a node, so that what is before the end is one; the walk ends at the end
+        // or at that node at the latest, and the chain is borrowed mutably.
+        unsafe {
+            let last = (*end).before;
+            let mut behind = end;
+            for _ in 0..most {
+                let next = (*behind).behind;
+                if next == last || before(&(*next.cast::<Node<T>>()).value) {
+                    break;
+                }
+                behind = next;
+            }
+            unlink(last);
+            link_behind(last, behind);
         }
     }
 
@@ -212,15 +239,8 @@ impl<T> Chain<T> {
     /// `links` are those of a node that is not linked.
     #[inline]
     unsafe fn link_first(&mut self, links: *mut Links, ring: usize) {
-        let end = end_of(self.rings, ring);
-        // SAFETY: the caller's promise; the end's neighbours are linked nodes or the end itself.
-        unsafe {
-            let first = (*end).behind;
-            (*links).before = end;
-            (*links).behind = first;
-            (*first).before = links;
-            (*end).behind = links;
-        }
+        // SAFETY: the caller's promise; the end is linked.
+        unsafe { link_behind(links, end_of(self.rings, ring)) }
     }
 }
 
@@ -323,6 +343,20 @@ unsafe fn take<T>(node: NonNull<Node<T>>) -> (T, usize) {
         let value = (&raw const (*node.as_ptr()).value).read();
         free(node);
         (value, ring)
+    }
+}
+
+/// # Safety
+/// `links` are not linked, and `place` is.
+#[inline]
+unsafe fn link_behind(links: *mut Links, place: *mut Links) {
+    // SAFETY: the caller's promise; the neighbours of what is linked are linked nodes or the end.
+    unsafe {
+        let next = (*place).behind;
+        (*links).before = place;
+        (*links).behind = next;
+        (*next).before = links;
+        (*place).behind = links;
     }
 }
 

@@ -36,20 +36,34 @@ pub struct Condvar(sync::Condvar);
 /// What many threads count or keep at once is split into so many parts.
 pub const STRIPES: usize = 16;
 
+/// How many threads have asked for a part.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
 /// The part that the calling thread keeps to, below [`STRIPES`].
 #[inline]
 pub fn stripe() -> usize {
     const NONE: usize = usize::MAX;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
     // A number without a destructor, so that it is there as long as the thread runs.
     thread_local!(static STRIPE: Cell<usize> = const { Cell::new(NONE) });
     // Asked for once, because where it lies is found by a call.
     STRIPE.with(|stripe| {
         if stripe.get() == NONE {
-            stripe.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+            stripe.set(next_stripe());
         }
         stripe.get() % STRIPES
     })
+}
+
+#[cold]
+fn next_stripe() -> usize {
+    ASKED.fetch_add(1, Ordering::SeqCst) % STRIPES
+}
+
+/// How many parts have a thread. A thread that gets its part after this, in the order of all
+/// sequentially consistent operations, sees what was stored in that order before.
+#[inline]
+pub fn stripes_in_use() -> usize {
+    ASKED.load(Ordering::SeqCst).min(STRIPES)
 }
 
 impl<T> Mutex<T> {

@@ -40,9 +40,10 @@ pub use shard::{Reservation, ShardGuard};
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::seats::Seats;
 use crate::time::Clock;
 use budget::Budget;
-use policy::{Policy, SHARD_BITS, SHARD_COUNT};
+use policy::{Policy, SHARD_BITS, SHARD_COUNT, Uses};
 use shard::Shard;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ pub struct HotOptions {
 /// caller has a [`ShardGuard`] or [`AllShards`] other than those that only read sums.
 pub struct Hot {
     shards: Box<[Shard]>,
+    seats: Box<Seats<Uses>>,
     policy: Arc<dyn Policy>,
     budget: Budget,
 }
@@ -86,6 +88,7 @@ impl Hot {
             shards: (0..SHARD_COUNT)
                 .map(|index| Shard::new(policy.clone().order(index), options.residency_ms))
                 .collect(),
+            seats: Box::new(Seats::new()),
             policy,
             budget: Budget::new(options.capacity, max_entries),
         }
@@ -136,28 +139,43 @@ impl Hot {
     /// Finds the entry of `key` and counts this as a use. One whose time is over is removed.
     ///
     /// # Cost
-    /// One lock. The clock is asked only if there is a residency or the entry can expire.
+    /// No lock, unless the shard is being changed or the entry has ended. The clock is asked only if
+    /// there is a residency or the entry can expire.
+    #[inline]
     pub fn get(&self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
         if !self.is_enabled() {
             return Lookup::Miss;
         }
-        self.lock(self.shard_index(key.hash())).get(key, clock)
+        let index = shard_index(key.hash());
+        let found = self.shards[index].get(&self.seats, key, clock);
+        found.unwrap_or_else(|| self.get_locked(index, key, clock))
+    }
+
+    #[cold]
+    fn get_locked(&self, index: usize, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
+        self.lock(index).get(key, clock)
     }
 
     /// As [`Hot::get`], but changes nothing: neither recency, nor does it remove what is gone.
     pub fn peek(&self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
-        self.lock(self.shard_index(key.hash())).look_up(key, clock)
+        let index = shard_index(key.hash());
+        let found = self.shards[index].peek(&self.seats, key, clock);
+        found.unwrap_or_else(|| self.lock(index).look_up(key, clock))
     }
 
     /// Locks shard `index`, counted modulo their number.
     pub fn lock(&self, index: usize) -> ShardGuard<'_> {
-        self.shards[index % SHARD_COUNT].lock(&self.budget)
+        self.shards[index % SHARD_COUNT].lock(&self.seats, &self.budget)
     }
 
-    /// Locks the shards of the keys with these hashes.
+    /// Locks the shards of the keys with these hashes, also against those who only look for entries.
     pub fn lock_for(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> ShardGuards<'_> {
         let mut guards = SmallVec::new();
-        let mut lock = |index| guards.push((index, self.lock(index)));
+        let mut lock = |index| {
+            let mut guard = self.lock(index);
+            guard.exclude();
+            guards.push((index, guard));
+        };
         if hashes.len() == 1
             && let Some(hash) = hashes.next()
         {
@@ -169,9 +187,11 @@ impl Hot {
         ShardGuards { guards }
     }
 
-    /// Locks all shards.
+    /// Locks all shards, also against those who only look for entries.
     pub fn lock_all(&self) -> AllShards<'_> {
-        AllShards { guards: self.shards.iter().map(|shard| shard.lock(&self.budget)).collect() }
+        let mut guards: Vec<_> = (0..SHARD_COUNT).map(|index| self.lock(index)).collect();
+        guards.iter_mut().for_each(ShardGuard::exclude);
+        AllShards { guards }
     }
 
     /// A reservation that holds nothing yet.

@@ -13,6 +13,7 @@ use crate::buffer::Resident;
 use crate::error::Result;
 use crate::time::Instant;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many shards a tier has.
 pub(super) const SHARD_COUNT: usize = 1 << SHARD_BITS;
@@ -23,8 +24,9 @@ pub(super) const SHARD_BITS: u32 = 4;
 /// An entry in its place, with what the tier keeps beside it.
 pub(super) struct Slot {
     pub(super) entry: Entry,
-    /// The policy's own number; nobody else reads it.
-    pub(super) mark: u64,
+    /// The policy's own number; nobody else reads it. Readers change it too, each other's changes may
+    /// be lost.
+    pub(super) mark: AtomicU64,
     /// When it was stored or promoted; residency counts from here.
     pub(super) since: Instant,
     /// Accounts for the buffer as hot's as long as the slot exists.
@@ -32,10 +34,33 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// The policy's own number.
+    pub(super) fn mark(&self) -> u64 {
+        self.mark.load(Ordering::Relaxed)
+    }
+
+    /// Changes the policy's own number. One that stays is not written, so that readers of one entry
+    /// do not take its cache line from each other.
+    pub(super) fn set_mark(&self, mark: u64) {
+        if self.mark() != mark {
+            self.mark.store(mark, Ordering::Relaxed);
+        }
+    }
+
     /// What the slot takes of the budget.
     pub(super) fn usage(&self) -> Usage {
         Usage::of_entry(self.entry.charge())
     }
+}
+
+/// What a thread knows of its own uses. Threads that share it may lose some.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// The policy's own number of the last one.
+    pub(super) last: AtomicU64,
+    /// How many the others have not been told of, and how many these may be.
+    pub(super) untold: AtomicU64,
+    pub(super) untold_max: AtomicU64,
 }
 
 /// A shard that is to evict, and how far.
@@ -64,7 +89,7 @@ pub(super) trait Policy: Send + Sync {
 }
 
 /// The half of a policy that keeps one shard's entries.
-pub(super) trait Order: Send {
+pub(super) trait Order: Send + Sync {
     /// Makes room for `count` more entries, so that putting them in does not fail.
     ///
     /// # Errors
@@ -78,7 +103,8 @@ pub(super) trait Order: Send {
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot>;
 
     /// Finds an entry and counts this as a use. The policy learns of a use that finds none, too.
-    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot>;
+    /// Many threads may do so at once, each with its own `uses`.
+    fn touch(&self, probe: Probe<'_>, uses: &Uses) -> Option<&Slot>;
 
     /// Finds an entry; the order learns nothing.
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot>;

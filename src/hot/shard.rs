@@ -11,28 +11,59 @@
 use super::budget::{Budget, Usage};
 use super::entry::{Entry, Probe, Victims};
 use super::lifetime::{Ended, Lifetime, Lookup};
-use super::policy::{Order, Slot, Turn};
+use super::policy::{Order, Slot, Turn, Uses};
 use super::shard_state::ShardState;
 use crate::buffer::Resident;
 use crate::error::Result;
 use crate::key::Key;
 use crate::memory;
-use crate::sync::{Mutex, MutexGuard};
+use crate::seats::{SeatGuard, SeatLock, Seats};
 use crate::time::{Clock, Instant};
+use std::sync::atomic::AtomicU64;
 
 /// A lock and what it protects, on cache lines of its own.
 #[repr(align(128))]
 pub(super) struct Shard {
-    state: Mutex<ShardState>,
+    state: SeatLock<ShardState>,
+    residency_ms: u64,
 }
 
 impl Shard {
     pub(super) fn new(order: Box<dyn Order>, residency_ms: u64) -> Self {
-        Self { state: Mutex::new(ShardState::new(order, residency_ms)) }
+        let state = SeatLock::new(ShardState::new(order, residency_ms));
+        Self { state, residency_ms }
     }
 
-    pub(super) fn lock<'a>(&'a self, budget: &'a Budget) -> ShardGuard<'a> {
-        ShardGuard { budget, state: self.state.lock() }
+    /// Locks the shard. Those who look for entries do not wait before something changes.
+    #[inline]
+    pub(super) fn lock<'a>(&'a self, seats: &'a Seats<Uses>, budget: &'a Budget) -> ShardGuard<'a> {
+        ShardGuard { budget, state: self.state.lock(seats) }
+    }
+
+    /// Finds the entry of `key` and counts this as a use. `None` if the shard is to be locked for it.
+    #[inline]
+    pub(super) fn get(
+        &self,
+        seats: &Seats<Uses>,
+        key: &Key<'_>,
+        clock: &dyn Clock,
+    ) -> Option<Lookup> {
+        let lifetime = Lifetime { residency_ms: self.residency_ms, clock };
+        let found = self.state.read(seats, |state, uses| state.get(probe(key), lifetime, uses));
+        // What has ended is taken out, which is a change.
+        found.filter(|found| !matches!(found, Lookup::Gone(..)))
+    }
+
+    /// As [`Shard::get`], but counts nothing.
+    #[inline]
+    pub(super) fn peek(
+        &self,
+        seats: &Seats<Uses>,
+        key: &Key<'_>,
+        clock: &dyn Clock,
+    ) -> Option<Lookup> {
+        let lifetime = Lifetime { residency_ms: self.residency_ms, clock };
+        self.state.read(seats, |state, _| look(state.peek(probe(key)), lifetime))
     }
 }
 
@@ -40,10 +71,15 @@ impl Shard {
 /// shards locks them by ascending index.
 pub struct ShardGuard<'a> {
     budget: &'a Budget,
-    state: MutexGuard<'a, ShardState>,
+    state: SeatGuard<'a, ShardState, Uses>,
 }
 
 impl<'a> ShardGuard<'a> {
+    /// Keeps everybody out from now on, also those who only look.
+    pub(super) fn exclude(&mut self) {
+        self.state.exclude();
+    }
+
     /// The room that an entry of `key` with this charge needs beyond that of the one it would
     /// replace.
     pub fn needed(&self, key: &Key<'_>, charge: u64) -> Usage {
@@ -69,7 +105,8 @@ impl<'a> ShardGuard<'a> {
         }
         let room = Usage::of_entry(entry.charge());
         let resident = Resident::new(entry.buffer().clone());
-        let replaced = self.put(Slot { entry, mark: 0, since: now, _resident: resident });
+        let replaced =
+            self.put(Slot { entry, mark: AtomicU64::new(0), since: now, _resident: resident });
         reservation.room.add(replaced.as_ref().map_or(Usage::default(), Slot::usage));
         if room.beyond(reservation.room).is_nothing() {
             reservation.room.sub(room);
@@ -113,12 +150,8 @@ impl<'a> ShardGuard<'a> {
     }
 
     pub(super) fn get(&mut self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
-        let lifetime = self.lifetime(clock);
-        let Some(slot) = self.state.order.touch(probe(key)) else {
-            return look(self.state.unwritten.peek(probe(key)), lifetime);
-        };
-        let found = look(Some(slot), lifetime);
-        if matches!(found, Lookup::Gone(..)) {
+        let found = self.state.get(probe(key), self.lifetime(clock), self.state.standing());
+        if matches!(&found, Lookup::Gone(entry, _) if !entry.is_unwritten()) {
             self.take_out(probe(key));
         }
         found
@@ -145,7 +178,7 @@ impl<'a> ShardGuard<'a> {
 
     /// Counts a use of the entry of `key`, if there is one.
     pub fn touch(&mut self, key: &Key<'_>) {
-        self.state.order.touch(probe(key));
+        self.state.order.touch(probe(key), self.state.standing());
     }
 
     /// Evicts one entry, and others until there is no `more` to evict or the policy comes to another

@@ -12,7 +12,8 @@
 use super::budget::Usage;
 use super::deadlines::Deadlines;
 use super::entry::Probe;
-use super::policy::{Order, Slot, Turn};
+use super::lifetime::{Lifetime, Lookup};
+use super::policy::{Order, Slot, Turn, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 
@@ -60,6 +61,17 @@ impl ShardState {
         // The order itself stays, as the policy knows it; what was in it goes.
         std::mem::swap(&mut self.order, &mut taken.order);
         taken
+    }
+
+    /// Finds an entry and counts this as a use. Leaves one that has ended where it is.
+    #[inline]
+    pub(super) fn get(&self, probe: Probe<'_>, lifetime: Lifetime<'_>, uses: &Uses) -> Lookup {
+        let found = self.order.touch(probe, uses).or_else(|| self.unwritten.peek(probe));
+        let Some(slot) = found else { return Lookup::Miss };
+        match lifetime.ended(slot) {
+            None => Lookup::Hit(slot.entry.clone()),
+            Some(why) => Lookup::Gone(slot.entry.clone(), why),
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {

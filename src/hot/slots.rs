@@ -18,6 +18,9 @@ use crate::error::Result;
 /// Tables of fewer slots than this are left as they are: some 20 KiB.
 const SHRINK_SLOTS_MIN: usize = 1024;
 
+/// How many entries a search from the front of a ring passes at most.
+const SINK_STEPS_MAX: usize = 32;
+
 /// Entries by key, in two rings.
 pub(super) struct Slots {
     slots: Chain<Slot>,
@@ -102,21 +105,23 @@ impl Slots {
         slot
     }
 
-    /// Finds an entry, which becomes the first of its ring.
-    pub(super) fn touch(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        let place = self.place(probe);
-        // Whoever uses an entry reads its value next; it comes while the order is changed.
-        self.slots.peek(place)?.entry.prefetch();
-        // A key that misses onto another key's place renews that one: rarer than one in 2^64.
-        self.slots.touch(place).filter(|slot| holds(slot, probe))
+    /// Finds an entry whose value will be read soon.
+    #[inline]
+    pub(super) fn get(&self, probe: Probe<'_>) -> Option<&Slot> {
+        let slot = self.peek(probe)?;
+        slot.entry.prefetch();
+        Some(slot)
     }
 
     /// Finds an entry and leaves it where it is.
-    #[inline]
     pub(super) fn get_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(self.place(probe)).filter(|slot| holds(slot, probe))?;
-        slot.entry.prefetch();
-        Some(slot)
+        self.slots.get_mut(self.place(probe)).filter(|slot| holds(slot, probe))
+    }
+
+    /// Moves the last of `ring` behind those of the first ones that it is not `before`, but at most
+    /// [`SINK_STEPS_MAX`].
+    pub(super) fn sink_last(&mut self, ring: usize, before: impl Fn(&Slot) -> bool) {
+        self.slots.sink_last(ring, SINK_STEPS_MAX, before);
     }
 
     /// Makes the last of ring `from` the first of ring `to`.
@@ -131,6 +136,7 @@ impl Slots {
     }
 
     /// Finds an entry.
+    #[inline]
     pub(super) fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
         self.slots.peek(self.place(probe)).filter(|slot| holds(slot, probe))
     }
@@ -171,6 +177,7 @@ impl Slots {
     }
 }
 
+#[inline]
 fn holds(slot: &Slot, probe: Probe<'_>) -> bool {
     slot.entry.hash() == probe.hash && slot.entry.key() == probe.bytes
 }

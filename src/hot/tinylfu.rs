@@ -20,7 +20,7 @@ use super::entry::Probe;
 use super::history::History;
 use super::mark::Mark;
 use super::mini::{PROVEN, TURNS_MAX};
-use super::policy::{Order, Policy, Slot, Turn};
+use super::policy::{Order, Policy, Slot, Turn, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -59,19 +59,16 @@ struct Queues {
     index: usize,
     /// The shard's part of both totals.
     used: [Usage; 2],
-    /// Uses that the other shards do not know of yet, and how many there may be.
-    uses: u64,
-    uses_kept: u64,
 }
 
 impl Queues {
     fn new(shared: Arc<Contest>, index: usize) -> Self {
         let (slots, history, used) = (Slots::new(), History::default(), Default::default());
-        Self { slots, history, shared, index, used, uses: 0, uses_kept: 1 }
+        Self { slots, history, shared, index, used }
     }
 
     fn last(&self, ring: usize) -> Option<Mark> {
-        self.slots.last(ring).map(|slot| Mark(slot.mark))
+        self.slots.last(ring).map(|slot| Mark(slot.mark()))
     }
 
     /// Publishes the last entry of `ring`.
@@ -100,7 +97,7 @@ impl Queues {
     fn promote_last(&mut self, ring: usize, uses: u8) {
         let (stamp, epoch) = (self.shared.next_stamp(), self.shared.epoch());
         if let Some(slot) = self.slots.move_last(ring, MAIN) {
-            slot.mark = Mark(slot.mark).moved(stamp, uses, epoch).0;
+            slot.set_mark(Mark(slot.mark()).moved(stamp, uses, epoch).0);
             let usage = slot.usage();
             self.sub(ring, usage);
             self.add(MAIN, usage);
@@ -114,7 +111,7 @@ impl Queues {
         let slot = self.slots.pop_last(ring)?;
         self.sub(ring, slot.usage());
         self.shared.departures.fetch_add(1, Relaxed);
-        self.remember(slot.entry.hash(), Mark(slot.mark).count(self.shared.epoch()));
+        self.remember(slot.entry.hash(), Mark(slot.mark()).count(self.shared.epoch()));
         self.publish(ring);
         Some(slot)
     }
@@ -195,21 +192,23 @@ impl Queues {
         }
     }
 
-    fn count_use(&mut self) {
-        self.uses += 1;
-        if self.uses >= self.uses_kept {
-            self.uses_kept = self.shared.tell_uses(self.uses);
-            self.uses = 0;
+    #[inline]
+    fn count_use(&self, uses: &Uses) {
+        let untold = uses.untold.load(Relaxed) + 1;
+        if untold < uses.untold_max.load(Relaxed) {
+            return uses.untold.store(untold, Relaxed);
         }
+        uses.untold_max.store(self.shared.tell_uses(untold), Relaxed);
+        uses.untold.store(0, Relaxed);
     }
 
     /// Puts an entry in place of the one of its key.
-    fn replace(&mut self, mut slot: Slot) -> Slot {
+    fn replace(&mut self, slot: Slot) -> Slot {
         let epoch = self.shared.epoch();
         self.shared.sample(slot.entry.hash(), true, Some(slot.entry.charge()));
         let Some(old) = self.slots.get_mut(slot.entry.probe()) else { return slot };
-        slot.mark = Mark(old.mark).used(epoch).0;
-        let ring = usize::from(Mark(old.mark).in_main());
+        slot.set_mark(Mark(old.mark()).used(epoch).0);
+        let ring = usize::from(Mark(old.mark()).in_main());
         let usage = slot.usage();
         let old = std::mem::replace(old, slot);
         self.add(ring, usage);
@@ -223,7 +222,7 @@ impl Order for Queues {
         self.slots.reserve(count)
     }
 
-    fn put(&mut self, mut slot: Slot) -> Option<Slot> {
+    fn put(&mut self, slot: Slot) -> Option<Slot> {
         if self.slots.peek(slot.entry.probe()).is_some() {
             return Some(self.replace(slot));
         }
@@ -232,7 +231,7 @@ impl Order for Queues {
         let is_recent = past.is_some_and(|past| past.age <= RECENT);
         let in_main = is_recent && self.shared.mode().recalls;
         let count = past.map_or(0, |past| past.count) + 1;
-        slot.mark = Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0;
+        slot.set_mark(Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0);
         self.shared.sample(hash, false, Some(slot.entry.charge()));
         let ring = usize::from(in_main);
         self.add(ring, slot.usage());
@@ -244,18 +243,20 @@ impl Order for Queues {
 
     fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
         let slot = self.slots.remove(probe)?;
-        self.sub(usize::from(Mark(slot.mark).in_main()), slot.usage());
+        self.sub(usize::from(Mark(slot.mark()).in_main()), slot.usage());
         Some(slot)
     }
 
-    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot> {
-        self.count_use();
+    fn touch(&self, probe: Probe<'_>, uses: &Uses) -> Option<&Slot> {
+        self.count_use(uses);
         let Self { slots, shared, .. } = self;
-        let slot = slots.get_mut(probe);
-        shared.sample(probe.hash, true, slot.as_ref().map(|slot| slot.entry.charge()));
+        let slot = slots.get(probe);
+        if shared.samples(probe.hash) {
+            shared.sample(probe.hash, true, slot.map(|slot| slot.entry.charge()));
+        }
         let slot = slot?;
-        let mark = Mark(slot.mark);
-        slot.mark = mark.used(shared.epoch()).0;
+        let mark = Mark(slot.mark());
+        slot.set_mark(mark.used(shared.epoch()).0);
         if shared.exposed.load(Relaxed) >> EXPOSED_COUNT_BITS == mark.stamp() {
             shared.exposed.store(0, Relaxed);
         }
@@ -310,7 +311,7 @@ impl Order for Queues {
     }
 
     fn worth(&self, slot: &Slot) -> u64 {
-        let mark = Mark(slot.mark);
+        let mark = Mark(slot.mark());
         let count = u64::from(mark.count(self.shared.epoch()));
         count << (u64::BITS - 8) | mark.stamp() & (u64::MAX >> 8)
     }

@@ -2,7 +2,7 @@
 
 use super::super::Hot;
 use super::super::entry::Probe;
-use super::super::policy::{Order, Policy, Slot, Turn};
+use super::super::policy::{Order, Policy, Slot, Turn, Uses};
 use super::{Victims, entry, get, key, name_of, options, store};
 use crate::error::Result;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Pile {
     }
 
     fn publish(&self) {
-        let newest = self.slots.last().map_or(0, |slot| slot.mark);
+        let newest = self.slots.last().map_or(0, Slot::mark);
         self.shared.newest[self.index].store(newest, Ordering::Relaxed);
     }
 }
@@ -51,9 +51,9 @@ impl Order for Pile {
         Ok(())
     }
 
-    fn put(&mut self, mut slot: Slot) -> Option<Slot> {
+    fn put(&mut self, slot: Slot) -> Option<Slot> {
         let replaced = self.remove(slot.entry.probe());
-        slot.mark = self.shared.puts.fetch_add(1, Ordering::Relaxed) + 1;
+        slot.set_mark(self.shared.puts.fetch_add(1, Ordering::Relaxed) + 1);
         self.slots.push(slot);
         self.publish();
         replaced
@@ -65,7 +65,7 @@ impl Order for Pile {
         slot
     }
 
-    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot> {
+    fn touch(&self, probe: Probe<'_>, _: &Uses) -> Option<&Slot> {
         self.peek(probe)
     }
 
@@ -82,7 +82,7 @@ impl Order for Pile {
     }
 
     fn evict(&mut self, turn: &Turn) -> Option<Slot> {
-        let slot = self.slots.pop_if(|slot| slot.mark >= turn.until);
+        let slot = self.slots.pop_if(|slot| slot.mark() >= turn.until);
         self.publish();
         slot
     }
@@ -92,7 +92,7 @@ impl Order for Pile {
     }
 
     fn worth(&self, slot: &Slot) -> u64 {
-        u64::MAX - slot.mark
+        u64::MAX - slot.mark()
     }
 
     fn take(&mut self) -> Box<dyn Order> {

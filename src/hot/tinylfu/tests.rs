@@ -6,6 +6,7 @@ use crate::hot::entry::Entry;
 use crate::hot::mode::MODES;
 use crate::hot::policy::SHARD_COUNT;
 use crate::time::{Expiry, Instant};
+use std::sync::atomic::AtomicU64;
 
 /// A number generator that needs nothing.
 struct Random(u64);
@@ -30,7 +31,7 @@ fn slot(n: u64, len: usize) -> Slot {
     let end = buffer.bytes().len();
     let entry = Entry::new(buffer, 0..8, 8..end, hash_of(n), n, Expiry::NEVER).unwrap();
     let resident = Resident::new(entry.buffer().clone());
-    Slot { entry, mark: 0, since: Instant(0), _resident: resident }
+    Slot { entry, mark: AtomicU64::new(0), since: Instant(0), _resident: resident }
 }
 
 /// A tier without locks: the policy, its orders, and a budget.
@@ -38,13 +39,14 @@ struct Tier {
     policy: Arc<Contest>,
     shards: Vec<Queues>,
     limits: Usage,
+    uses: Uses,
 }
 
 impl Tier {
     fn new(limits: Usage) -> Self {
         let policy = Arc::new(Contest::new(limits));
         let shards = (0..SHARD_COUNT).map(|at| Queues::new(policy.clone(), at)).collect();
-        Self { policy, shards, limits }
+        Self { policy, shards, limits, uses: Uses::default() }
     }
 
     fn of_entries(entries: u64) -> Self {
@@ -64,7 +66,8 @@ impl Tier {
     fn touch(&mut self, n: u64) -> bool {
         let key = n.to_le_bytes();
         let probe = Probe { hash: hash_of(n), bytes: &key };
-        self.shard(n).touch(probe).is_some()
+        let shard = &self.shards[usize::try_from(hash_of(n) >> 60).unwrap()];
+        shard.touch(probe, &self.uses).is_some()
     }
 
     /// Makes room for so much; returns the keys that left.
@@ -109,7 +112,7 @@ impl Tier {
         for (at, shard) in self.shards.iter().enumerate() {
             for ring in [WINDOW, MAIN] {
                 let mut used = Usage::default();
-                let marks: Vec<_> = shard.slots.iter(ring).map(|slot| Mark(slot.mark)).collect();
+                let marks: Vec<_> = shard.slots.iter(ring).map(|slot| Mark(slot.mark())).collect();
                 shard.slots.iter(ring).for_each(|slot| used.add(slot.usage()));
                 assert_eq!(used, shard.used[ring]);
                 totals[ring].add(used);
