@@ -82,7 +82,7 @@ impl<T> SeatLock<T> {
 
     /// Calls `look` with the value and with what this thread's seat has. `None`, and nothing was
     /// called, if the mutex is to be taken instead.
-    #[inline]
+    #[inline(always)]
     pub fn read<N, R>(&self, seats: &Seats<N>, look: impl FnOnce(&T, &N) -> R) -> Option<R> {
         let seat = &seats.seats[stripe()];
         let taken =

@@ -141,7 +141,7 @@ impl Hot {
     /// # Cost
     /// No lock, unless the shard is being changed or the entry has ended. The clock is asked only if
     /// there is a residency or the entry can expire.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, key: &Key<'_>, clock: &dyn Clock) -> Lookup {
         if !self.is_enabled() {
             return Lookup::Miss;

@@ -41,7 +41,7 @@ impl Shard {
     }
 
     /// Finds the entry of `key` and counts this as a use. `None` if the shard is to be locked for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(
         &self,
         seats: &Seats<Uses>,

@@ -64,7 +64,7 @@ impl ShardState {
     }
 
     /// Finds an entry and counts this as a use. Leaves one that has ended where it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, probe: Probe<'_>, lifetime: Lifetime<'_>, uses: &Uses) -> Lookup {
         let found = self.order.touch(probe, uses).or_else(|| self.unwritten.peek(probe));
         let Some(slot) = found else { return Lookup::Miss };

@@ -7,7 +7,7 @@
 
 use super::events::{Event, EventKind};
 use super::state::{Effects, HotSays, State};
-use super::stats::{Counter, Operation, Tier};
+use super::stats::{Counter, Operation, Quick, Tier, Timer};
 use super::value::{Answer, Value};
 use crate::cold::{Cold, Found as Record, Held};
 use crate::error::Result;
@@ -29,6 +29,7 @@ impl State {
     ///
     /// # Errors
     /// `TooLarge`, `Corrupt`, `Io`, `OutOfMemory`; those of cold are survived if lenient.
+    #[inline]
     pub fn retrieve(&self, key: &[u8]) -> Result<Answer<Option<Value>>> {
         self.retrieve_with(key, RetrieveOptions::default())
     }
@@ -37,14 +38,66 @@ impl State {
     ///
     /// # Errors
     /// As [`State::retrieve`].
+    #[inline(always)]
     pub fn retrieve_with(
+        &self,
+        key: &[u8],
+        options: RetrieveOptions,
+    ) -> Result<Answer<Option<Value>>> {
+        // Most retrieves are hits in hot that nobody times or is told of: a way of their own.
+        let is_plain = options == RetrieveOptions::default() && self.quick_hits_count();
+        let Some(quick) = self.counters.start_quick().filter(|_| is_plain) else {
+            return self.retrieve_timed(key, options);
+        };
+        let Ok(hashed) = self.key(key) else { return self.retrieve_timed(key, options) };
+        match self.hot.get(&hashed, &*self.clock) {
+            Lookup::Hit(entry) => {
+                quick.hit();
+                Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))))
+            }
+            found => self.retrieve_cold(&hashed, found, quick),
+        }
+    }
+
+    /// Whether a hit in hot has nothing to do but to be counted.
+    #[inline]
+    fn quick_hits_count(&self) -> bool {
+        self.options.cold_capacity == 0
+            && self.hot.is_enabled()
+            && !self.events.wants(EventKind::ItemRetrieved)
+    }
+
+    /// Goes on with a retrieve that was no hit in hot.
+    #[inline(never)]
+    fn retrieve_cold(
+        &self,
+        key: &Key<'_>,
+        found: Lookup,
+        quick: Quick<'_>,
+    ) -> Result<Answer<Option<Value>>> {
+        let (timer, hot_timer) = quick.goes_on();
+        hot_timer.finish(true);
+        let mut effects = Effects::default();
+        let says = self.said_by_hot(key, found, &mut effects);
+        let found = self.find_after(says, key, RetrieveOptions::default(), &mut effects);
+        timer.finish(found.is_ok());
+        self.finish(effects);
+        found
+    }
+
+    /// A retrieve with all that may belong to one.
+    #[inline(never)]
+    fn retrieve_timed(
         &self,
         key: &[u8],
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
         let timer = self.counters.start(Operation::Retrieve);
         let mut effects = Effects::default();
-        let found = self.key(key).and_then(|key| self.find(&key, options, &mut effects));
+        let found = self.key(key).and_then(|key| {
+            let says = self.find_hot(&key, options.no_recency, &timer, &mut effects);
+            self.find_after(says, &key, options, &mut effects)
+        });
         timer.finish(found.is_ok());
         self.finish(effects);
         if let Ok(Answer { value: Some(value), .. }) = &found
@@ -81,13 +134,15 @@ impl State {
             .map(|e| Value::of(e, Tier::Cold, &self.ledger)))
     }
 
-    fn find(
+    /// Finds a value after hot was asked.
+    fn find_after(
         &self,
+        hot: HotSays,
         key: &Key<'_>,
         options: RetrieveOptions,
         effects: &mut Effects,
     ) -> Result<Answer<Option<Value>>> {
-        let found = match (self.find_hot(key, options.no_recency, effects), &self.cold) {
+        let found = match (hot, &self.cold) {
             (HotSays::Has(entry), _) => {
                 return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))));
             }
@@ -113,18 +168,35 @@ impl State {
         }
     }
 
-    fn find_hot(&self, key: &Key<'_>, only_look: bool, effects: &mut Effects) -> HotSays {
+    fn find_hot(
+        &self,
+        key: &Key<'_>,
+        only_look: bool,
+        whole: &Timer<'_>,
+        effects: &mut Effects,
+    ) -> HotSays {
         if !self.hot.is_enabled() {
             return HotSays::Nothing;
         }
-        let timer = self.counters.start_tier(Tier::Hot);
+        let timer = whole.start_tier(Tier::Hot);
         let found = match only_look {
             true => self.hot.peek(key, &*self.clock),
             false => self.hot.get(key, &*self.clock),
         };
         timer.finish(true);
+        match found {
+            // It is still there.
+            Lookup::Gone(entry, _) if only_look && !entry.is_unwritten() => {
+                self.said_by_hot(key, Lookup::Miss, effects)
+            }
+            found => self.said_by_hot(key, found, effects),
+        }
+    }
+
+    /// What a get of hot has found: counted, and kept to be told of if it has ended.
+    fn said_by_hot(&self, key: &Key<'_>, found: Lookup, effects: &mut Effects) -> HotSays {
         let says = match found {
-            Lookup::Gone(entry, departure) if !only_look && !entry.is_unwritten() => {
+            Lookup::Gone(entry, departure) if !entry.is_unwritten() => {
                 effects.gone.push((entry, departure));
                 HotSays::Nothing
             }

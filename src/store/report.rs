@@ -1,9 +1,9 @@
 //! Stats as the caller gets them: the counters with what is found by looking, as a struct or text.
 
 use super::events::Subscriber;
+use super::figures::{MemoryStats, OperationStats, Snapshot, TierStats};
 use super::queue::EventQueue;
 use super::state::State;
-use super::stats::{MemoryStats, OperationStats, Snapshot, TierStats};
 use crate::error::Result;
 use std::fmt::Write;
 use std::sync::Arc;

@@ -19,6 +19,7 @@ pub struct Value {
 
 impl Value {
     /// The value of an entry, said to come from `tier`.
+    #[inline]
     pub(crate) fn of(entry: Entry, tier: Tier, ledger: &Arc<Ledger>) -> Self {
         let (range, version) = (entry.value_range(), entry.version());
         let expires_at = entry.expiry().ms();
