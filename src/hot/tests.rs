@@ -42,7 +42,7 @@ impl Clock for ManualClock {
     }
 }
 
-const SMALL: u64 = 48 + 2 + 149;
+const SMALL: u64 = 112 + 6 + 22;
 
 fn options(capacity: u64) -> HotOptions {
     HotOptions { capacity, max_entries: 0, residency_ms: 0, eviction: Eviction::Lru }
