@@ -51,6 +51,7 @@ mod error;
 mod limits;
 mod time;
 mod sync;
+mod seats;
 mod memory;
 mod buffer;
 mod chain;

@@ -177,10 +177,16 @@ impl Contest {
         with.beyond(self.mode().main(self.limits)).is_nothing()
     }
 
+    /// Whether the key is in the sample.
+    #[inline]
+    pub(super) fn samples(&self, hash: u64) -> bool {
+        is_sampled(hash, self.coarse.load(Relaxed))
+    }
+
     /// Lets the small caches see a use, if the key is in the sample. Nobody waits for them: what meets
     /// another thread there is not seen.
     pub(super) fn sample(&self, hash: u64, is_use: bool, charge: Option<u64>) {
-        if !is_sampled(hash, self.coarse.load(Relaxed)) {
+        if !self.samples(hash) {
             return;
         }
         let Some(mut sampler) = self.sampler.try_lock() else { return };

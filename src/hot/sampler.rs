@@ -47,6 +47,7 @@ const ROW_BYTES: usize = BLOCK_BYTES / 4;
 const SKETCH_USES: u32 = 16 * 384;
 
 /// Whether a key with this hash is in a sample that is so coarse.
+#[inline]
 pub(super) fn is_sampled(hash: u64, coarse: u32) -> bool {
     hash >> SAMPLE_SHIFT & ((1 << coarse) - 1) == 0
 }

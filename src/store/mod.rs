@@ -17,6 +17,7 @@
 #![warn(clippy::missing_docs_in_private_items)]
 
 pub mod options;
+pub mod figures;
 pub mod histogram;
 pub mod stats;
 pub mod events;

@@ -2,7 +2,7 @@
 //! moment.
 
 use super::core::Core;
-use super::stats::{MemoryStats, OperationStats, Snapshot, TierStats};
+use super::figures::{MemoryStats, OperationStats, Snapshot, TierStats};
 use std::fmt::Write;
 
 /// A format for stats as text.
