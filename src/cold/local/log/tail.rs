@@ -115,12 +115,12 @@ impl Tail {
         } else {
             reserve.keep_half(whole)?;
         }
-        // What is pending may have lost its room, and goes before.
-        let has_lost = self.reserved < self.offset;
-        let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
-        let take = |bytes| active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
+        let active = active.clone();
         let some = whole.min(STEP_BYTES.max(bytes));
-        let taken = take(whole).or_else(|_| take(some)).or_else(|_| take(bytes));
+        let mut taken = self.take(&active, whole);
+        for less in [some, bytes] {
+            taken = taken.or_else(|_| self.take(&active, less));
+        }
         let taken = match taken {
             Err(_) if !is_value => return Ok(()),
             taken => taken?,
@@ -130,6 +130,16 @@ impl Tail {
             self.reserved_for_values = self.reserved;
         }
         Ok(())
+    }
+
+    /// Takes room for so many bytes behind the end; gives their number.
+    fn take(&mut self, active: &Segment, bytes: u64) -> Result<u64> {
+        // What is pending may have lost its room, and goes before.
+        let has_lost = self.reserved < self.offset;
+        let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
+        let taken = active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
+        // A file system may have given some and kept it for the file.
+        taken.or_else(|error| self.cut(active).and(Err(error)))
     }
 
     /// True if all up to the end has its room.
