@@ -31,6 +31,7 @@ use crate::codec::stage::RING_BYTES;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::segment::segment::{Segment, Segments};
 use crate::error::{Error, Result};
+use crate::io::failure::is_too_long;
 use crate::io::files::Disk;
 use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
@@ -125,6 +126,7 @@ impl Log {
         loop {
             match self.append_once(drafts, through, needs_reserve) {
                 Err(error) if needs_reserve && self.may_retry(&error, drafts) => {}
+                Err(error) if is_too_long(&error) && self.may_end_earlier() => {}
                 result => return result,
             }
         }
@@ -135,6 +137,13 @@ impl Log {
         let bytes: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
         let pending = self.active().map_or(0, |active| active.file().pending_bytes());
         self.reserve.may_help(error, bytes + pending, Need::Deletion)
+    }
+
+    /// True if segments have to be shorter from now on than the active one is: files may not be as long as
+    /// when it was begun.
+    fn may_end_earlier(&self) -> bool {
+        let bytes = segment_bytes(&*self.disk, self.segment_bytes_max);
+        self.tail.lock().shorten(bytes)
     }
 
     fn append_once(
