@@ -63,6 +63,54 @@ enum hotcold_header_version {
 #define HOTCOLD_VERSION 256
 
 /**
+ * What a cold tier can do, as bits of hotcold_backend_t.capabilities.
+ */
+enum hotcold_backend_capability {
+  /**
+   * put and remove compare versions.
+   */
+  HOTCOLD_BACKEND_CAS = 1,
+  /**
+   * The engine itself forgets what has expired.
+   */
+  HOTCOLD_BACKEND_TTL = 2,
+  /**
+   * list gives keys in the order of their bytes.
+   */
+  HOTCOLD_BACKEND_LIST_ORDERED = 4,
+  /**
+   * watch tells of others' changes.
+   */
+  HOTCOLD_BACKEND_WATCH = 8,
+  /**
+   * clear empties all at once.
+   */
+  HOTCOLD_BACKEND_CLEAR = 16,
+  /**
+   * write changes several keys, all or nothing.
+   */
+  HOTCOLD_BACKEND_BATCH = 32,
+  /**
+   * What is acknowledged survives a loss of power.
+   */
+  HOTCOLD_BACKEND_DURABLE = 64,
+  /**
+   * list may give a key more than once; whoever asked drops the repeats.
+   */
+  HOTCOLD_BACKEND_LIST_REPEATS = 128,
+};
+
+/**
+ * What a backend counts with hotcold_backend_count().
+ */
+enum hotcold_backend_counter {
+  /**
+   * A request that was sent again.
+   */
+  HOTCOLD_BACKEND_RETRIES = 1,
+};
+
+/**
  * Bits of the mask of events; unknown bits are ignored.
  */
 enum hotcold_event_kind {
@@ -120,6 +168,24 @@ enum hotcold_limit {
    * The longest key, in bytes.
    */
   HOTCOLD_KEY_LEN_MAX = 65535,
+};
+
+/**
+ * Numbers of links.
+ */
+enum hotcold_link {
+  /**
+   * The link of an engine of one node.
+   */
+  HOTCOLD_LINK_ONE = 0,
+  /**
+   * No link: what hangs on it is asked for each time.
+   */
+  HOTCOLD_LINK_NONE = 65534,
+  /**
+   * Every link.
+   */
+  HOTCOLD_LINK_ALL = 65535,
 };
 
 /**
@@ -222,6 +288,18 @@ enum hotcold_status {
    * The caller's own callback reported failure.
    */
   HOTCOLD_CALLBACK_FAILED = -13,
+  /**
+   * A shared cold tier did not answer in time: whether it was done is unknown.
+   */
+  HOTCOLD_TIMEOUT = -14,
+  /**
+   * A shared cold tier cannot be reached, or refused: certainly not done.
+   */
+  HOTCOLD_UNAVAILABLE = -15,
+  /**
+   * Another writer has taken over; for engines of one writer.
+   */
+  HOTCOLD_FENCED = -16,
 };
 
 /**
@@ -316,6 +394,16 @@ typedef struct hotcold_loaded hotcold_loaded_t;
 typedef struct hotcold_options hotcold_options_t;
 
 /**
+ * Where a backend puts the keys of a page; valid while its list runs.
+ */
+typedef struct hotcold_page hotcold_page_t;
+
+/**
+ * Where a backend puts the record that it has found; valid while its get runs.
+ */
+typedef struct hotcold_record hotcold_record_t;
+
+/**
  * An open store. The pointer is a number that stands for it, not an address: it is never given
  * twice in a process, and after hotcold_close() every call with it answers HOTCOLD_MISUSE.
  */
@@ -324,6 +412,11 @@ typedef struct hotcold_t hotcold_t;
 #else
 typedef struct hotcold hotcold_t;
 #endif
+
+/**
+ * Whom a backend tells of changes; valid until the backend's drop has returned.
+ */
+typedef struct hotcold_watch hotcold_watch_t;
 
 /**
  * What a call answers: one of `enum hotcold_status`. 0 is fine, above 0 an ordinary outcome,
@@ -784,6 +877,312 @@ typedef void (*hotcold_event_fn)(void *user_data, const hotcold_event_t *event);
  * Called once when user_data is not needed any more. The same rules as for hotcold_event_fn.
  */
 typedef void (*hotcold_drop_fn)(void *user_data);
+
+/**
+ * Finds the record of a key: hands it over with hotcold_record_set(), or says with
+ * hotcold_record_same() that the engine still has known_version (0: nothing is known).
+ *
+ * Returns HOTCOLD_OK after one of the two, HOTCOLD_NOT_FOUND, or a failure.
+ */
+typedef int32_t (*hotcold_backend_get_fn)(void *user_data,
+                                          const void *key,
+                                          size_t key_len,
+                                          uint64_t known_version,
+                                          uint64_t timeout_ms,
+                                          hotcold_record_t *out);
+
+/**
+ * Stores a record. data is opaque; version and expires_at (milliseconds since the epoch; 0: never)
+ * stand in it, too, and are given for engines that compare and expire by themselves. if_version
+ * NULL: whatever is there; 0: only if the key is absent.
+ *
+ * Returns HOTCOLD_OK, HOTCOLD_CONFLICT, or a failure: HOTCOLD_TIMEOUT if it may have been done,
+ * HOTCOLD_UNAVAILABLE if it certainly was not. Without if_version it must not be sent twice after
+ * an unknown outcome: a late copy could overwrite a newer record.
+ */
+typedef int32_t (*hotcold_backend_put_fn)(void *user_data,
+                                          const void *key,
+                                          size_t key_len,
+                                          const void *data,
+                                          size_t len,
+                                          uint64_t version,
+                                          uint64_t expires_at,
+                                          const uint64_t *if_version,
+                                          uint64_t timeout_ms);
+
+/**
+ * Removes a key. if_version as in put.
+ *
+ * Returns HOTCOLD_OK, HOTCOLD_NOT_FOUND, HOTCOLD_CONFLICT, or a failure as put does.
+ */
+typedef int32_t (*hotcold_backend_remove_fn)(void *user_data,
+                                             const void *key,
+                                             size_t key_len,
+                                             const uint64_t *if_version,
+                                             uint64_t timeout_ms);
+
+/**
+ * Gives a page of the keys that begin with prefix, by hotcold_page_add(). after is empty for the
+ * first page, else what hotcold_page_next() got on the page before, or without it that page's last
+ * key. A key that is there all the time comes once in all pages, or more than once with
+ * HOTCOLD_BACKEND_LIST_REPEATS.
+ *
+ * Returns HOTCOLD_OK, HOTCOLD_END if this page is the last, or a failure.
+ */
+typedef int32_t (*hotcold_backend_list_fn)(void *user_data,
+                                           const void *prefix,
+                                           size_t prefix_len,
+                                           const void *after,
+                                           size_t after_len,
+                                           hotcold_page_t *out,
+                                           uint64_t timeout_ms);
+
+/**
+ * Does something to all of the engine's part of the store: clear empties it, sync makes what was
+ * acknowledged survive a loss of power, compact gives back room that nothing needs.
+ *
+ * Clear may leave it to the core to wait until every machine has learnt of it: the core answers
+ * its caller when one coherence has passed since.
+ *
+ * Returns HOTCOLD_OK or a failure.
+ */
+typedef int32_t (*hotcold_backend_all_fn)(void *user_data, uint64_t timeout_ms);
+
+/**
+ * Gives count versions in a row, from *first_out on, that nobody gets again; none is below the time
+ * in microseconds since the epoch.
+ *
+ * Returns HOTCOLD_OK or a failure.
+ */
+typedef int32_t (*hotcold_backend_versions_fn)(void *user_data,
+                                               uint64_t count,
+                                               uint64_t *first_out,
+                                               uint64_t timeout_ms);
+
+/**
+ * One change of a batch.
+ */
+typedef struct hotcold_change {
+  /**
+   * key_len bytes.
+   */
+  const void *key;
+  /**
+   * 0 to HOTCOLD_KEY_LEN_MAX.
+   */
+  size_t key_len;
+  /**
+   * len bytes: the record; NULL: the key is removed.
+   */
+  const void *data;
+  /**
+   * Of the record.
+   */
+  size_t len;
+  /**
+   * Of the record; no other record of any key has it.
+   */
+  uint64_t version;
+  /**
+   * Milliseconds since the epoch; 0: never.
+   */
+  uint64_t expires_at;
+  /**
+   * NULL: whatever is there; else the version that the key must have, 0: it must be absent.
+   */
+  const uint64_t *if_version;
+} hotcold_change_t;
+
+/**
+ * Makes n changes, all or nothing.
+ *
+ * Returns HOTCOLD_OK, HOTCOLD_CONFLICT if a condition is not met, HOTCOLD_UNSUPPORTED if the engine
+ * cannot change these keys at once, or a failure as put does.
+ */
+typedef int32_t (*hotcold_backend_write_fn)(void *user_data,
+                                            const hotcold_change_t *changes,
+                                            size_t n,
+                                            uint64_t timeout_ms);
+
+/**
+ * Begins to tell of changes by hotcold_watch_key() and its like, on threads of its own; returns at
+ * once, also while the engine cannot be reached. It is called at most once. sink is valid until
+ * drop has returned.
+ *
+ * Returns HOTCOLD_OK or a failure.
+ */
+typedef int32_t (*hotcold_backend_watch_fn)(void *user_data, hotcold_watch_t *sink);
+
+/**
+ * Tells the part that a key belongs to, 0 to 16383, always the same for the same key. It asks
+ * nobody and takes no lock.
+ */
+typedef uint32_t (*hotcold_backend_part_fn)(void *user_data, const void *key, size_t key_len);
+
+/**
+ * A cold tier: a table of functions, passed with its size; it grows at the end only. Set all of it
+ * to 0 and then what there is.
+ *
+ * Functions get the user_data first. They may run on several threads at once, must not throw or
+ * longjmp, end within about timeout_ms, and return a hotcold_status_t; in front of a failure
+ * hotcold_backend_fail() says it in words. A function that is NULL is not there: calls that need it
+ * answer HOTCOLD_UNSUPPORTED.
+ */
+typedef struct hotcold_backend {
+  /**
+   * Bits of enum hotcold_backend_capability.
+   */
+  uint64_t capabilities;
+  /**
+   * Required.
+   */
+  hotcold_backend_get_fn get;
+  /**
+   * Required.
+   */
+  hotcold_backend_put_fn put;
+  /**
+   * Required.
+   */
+  hotcold_backend_remove_fn remove;
+  /**
+   * Required.
+   */
+  hotcold_backend_list_fn list;
+  /**
+   * With HOTCOLD_BACKEND_CLEAR; without it all keys are listed and removed.
+   */
+  hotcold_backend_all_fn clear;
+  /**
+   * Required: without it two machines could give the same version.
+   */
+  hotcold_backend_versions_fn versions;
+  /**
+   * With HOTCOLD_BACKEND_BATCH.
+   */
+  hotcold_backend_write_fn write;
+  /**
+   * With HOTCOLD_BACKEND_WATCH.
+   */
+  hotcold_backend_watch_fn watch;
+  /**
+   * With HOTCOLD_BACKEND_DURABLE.
+   */
+  hotcold_backend_all_fn sync;
+  /**
+   * NULL: every key belongs to part 0.
+   */
+  hotcold_backend_part_fn part;
+  /**
+   * NULL: there is nothing to give back.
+   */
+  hotcold_backend_all_fn compact;
+} hotcold_backend_t;
+
+/**
+ * As hotcold_record_set().
+ */
+typedef int32_t (*hotcold_record_set_fn)(hotcold_record_t *out,
+                                         const void *data,
+                                         size_t len,
+                                         hotcold_error_t *error);
+
+/**
+ * As hotcold_record_same().
+ */
+typedef int32_t (*hotcold_record_same_fn)(hotcold_record_t *out,
+                                          hotcold_error_t *error);
+
+/**
+ * As hotcold_page_add(), hotcold_page_next().
+ */
+typedef int32_t (*hotcold_page_fn)(hotcold_page_t *out,
+                                   const void *bytes,
+                                   size_t len,
+                                   hotcold_error_t *error);
+
+/**
+ * As hotcold_watch_key().
+ */
+typedef void (*hotcold_watch_key_fn)(hotcold_watch_t *sink,
+                                     const void *key,
+                                     size_t key_len,
+                                     uint64_t version);
+
+/**
+ * As hotcold_watch_all().
+ */
+typedef void (*hotcold_watch_all_fn)(hotcold_watch_t *sink, uint32_t link);
+
+/**
+ * As hotcold_watch_alive().
+ */
+typedef void (*hotcold_watch_alive_fn)(hotcold_watch_t *sink, uint32_t link, uint64_t age_ms);
+
+/**
+ * As hotcold_watch_parts().
+ */
+typedef void (*hotcold_watch_parts_fn)(hotcold_watch_t *sink,
+                                       uint32_t first,
+                                       uint32_t last,
+                                       uint32_t link);
+
+/**
+ * As hotcold_backend_fail().
+ */
+typedef int32_t (*hotcold_backend_fail_fn)(int32_t status, const char *message);
+
+/**
+ * As hotcold_backend_count().
+ */
+typedef void (*hotcold_backend_count_fn)(uint32_t counter, uint64_t n);
+
+/**
+ * The calls above as a table, for a library that makes a backend and does not link this one. It is
+ * passed with its size; it grows at the end only. None is NULL.
+ */
+typedef struct hotcold_host {
+  /**
+   * hotcold_record_set.
+   */
+  hotcold_record_set_fn record_set;
+  /**
+   * hotcold_record_same.
+   */
+  hotcold_record_same_fn record_same;
+  /**
+   * hotcold_page_add.
+   */
+  hotcold_page_fn page_add;
+  /**
+   * hotcold_page_next.
+   */
+  hotcold_page_fn page_next;
+  /**
+   * hotcold_watch_key.
+   */
+  hotcold_watch_key_fn watch_key;
+  /**
+   * hotcold_watch_all.
+   */
+  hotcold_watch_all_fn watch_all;
+  /**
+   * hotcold_watch_alive.
+   */
+  hotcold_watch_alive_fn watch_alive;
+  /**
+   * hotcold_watch_parts.
+   */
+  hotcold_watch_parts_fn watch_parts;
+  /**
+   * hotcold_backend_fail.
+   */
+  hotcold_backend_fail_fn backend_fail;
+  /**
+   * hotcold_backend_count.
+   */
+  hotcold_backend_count_fn backend_count;
+} hotcold_host_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1868,6 +2267,179 @@ hotcold_status_t hotcold_stats_text(hotcold_t *s,
                                     int32_t format,
                                     hotcold_value_t *out,
                                     hotcold_error_t *error);
+
+/**
+ * Hands over the record that a get has found, in place of what it handed over before.
+ *
+ * in    out    as the get was given it
+ *       data   len bytes, as put was given them; copied
+ *       len    1 or more
+ * out   error  NULL, or where a failure is described
+ * safe  inside the get only, on its thread
+ *
+ * HOTCOLD_OK                handed over
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or data is NULL and len is not 0
+ * HOTCOLD_TOO_LARGE         more bytes than any record has
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_record_set(hotcold_record_t *out,
+                                    const void *data,
+                                    size_t len,
+                                    hotcold_error_t *error);
+
+/**
+ * Says that the engine still has the version that the get was given as known_version.
+ *
+ * in    out    as the get was given it
+ * out   error  NULL, or where a failure is described
+ * safe  inside the get only, on its thread
+ *
+ * HOTCOLD_OK                said
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_record_same(hotcold_record_t *out, hotcold_error_t *error);
+
+/**
+ * Adds a key to the page that a list gives.
+ *
+ * in    out      as the list was given it
+ *       key      key_len bytes; copied
+ *       key_len  0 to HOTCOLD_KEY_LEN_MAX
+ * out   error    NULL, or where a failure is described
+ * safe  inside the list only, on its thread
+ *
+ * HOTCOLD_OK                added
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or key is NULL and its length is not 0
+ * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_page_add(hotcold_page_t *out,
+                                  const void *key,
+                                  size_t key_len,
+                                  hotcold_error_t *error);
+
+/**
+ * Says where the page behind this one begins, if that is not behind this page's last key: what the
+ * next call of list gets as after.
+ *
+ * in    out           as the list was given it
+ *       position      position_len bytes of the backend's own; copied
+ *       position_len  0 to HOTCOLD_KEY_LEN_MAX
+ * out   error         NULL, or where a failure is described
+ * safe  inside the list only, on its thread
+ *
+ * HOTCOLD_OK                said
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or position is NULL and its length is not 0
+ * HOTCOLD_TOO_LARGE         the position is longer than HOTCOLD_KEY_LEN_MAX
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_page_next(hotcold_page_t *out,
+                                   const void *position,
+                                   size_t position_len,
+                                   hotcold_error_t *error);
+
+/**
+ * Says in words why the call of a backend that is in progress on this thread fails; used as
+ * `return hotcold_backend_fail(HOTCOLD_IO, words)`. The last words count.
+ *
+ * in    status   what the call is about to return; any number
+ *        message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and cut
+ *                to fit
+ * safe  inside a function of a backend, on the thread that it was called on; elsewhere the words are
+ *       lost
+ *
+ * Returns status.
+ *
+ * since 0.2.0
+ */
+int32_t hotcold_backend_fail(int32_t status,
+                             const char *message);
+
+/**
+ * Counts for the stats what only the backend knows, in the call that is in progress on this thread.
+ *
+ * in    counter  one of enum hotcold_backend_counter; others are ignored
+ *       n        how many
+ * safe  as hotcold_backend_fail()
+ *
+ * since 0.2.0
+ */
+void hotcold_backend_count(uint32_t counter, uint64_t n);
+
+/**
+ * Tells that a key has changed at the engine, or has gone there.
+ *
+ * An own change may be told of, too: with its version, an entry that has it already stays.
+ *
+ * in    sink     as watch was given it; NULL is ignored
+ *       key      key_len bytes; borrowed for this call
+ *       key_len  0 to HOTCOLD_KEY_LEN_MAX
+ *       version  what the engine has at this moment or had after the change; 0: it is not known, or
+ *                the key has gone
+ * safe  from any thread, until the backend's drop has returned
+ * after no retrieve is served the older record from hot
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_key(hotcold_watch_t *sink,
+                       const void *key,
+                       size_t key_len,
+                       uint64_t version);
+
+/**
+ * Tells that anything may have changed: the link was lost, or all was cleared.
+ *
+ * in    sink  as watch was given it; NULL is ignored
+ *       link  what hangs on this link; HOTCOLD_LINK_ALL: everything
+ * safe  from any thread, until the backend's drop has returned
+ * after no retrieve is served from hot what entered it before; the link counts as silent
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_all(hotcold_watch_t *sink, uint32_t link);
+
+/**
+ * Tells that a link works: everything that the engine changed more than age_ms ago has been told.
+ *
+ * Hot serves what hangs on a link for one coherence from then on, and asks the engine afterwards.
+ *
+ * in    sink    as watch was given it; NULL is ignored
+ *       link    below HOTCOLD_LINK_NONE
+ *       age_ms  how long ago the engine was asked for the answer that has come now, rounded up
+ * safe  from any thread, until the backend's drop has returned
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_alive(hotcold_watch_t *sink, uint32_t link, uint64_t age_ms);
+
+/**
+ * Tells which link will tell of the keys of some parts. At first all parts hang on link 0.
+ *
+ * in    sink   as watch was given it; NULL is ignored
+ *       first  the first part
+ *       last   the last part, at most 16383
+ *       link   their link from now on; HOTCOLD_LINK_NONE: none
+ * safe  from any thread, until the backend's drop has returned
+ * after what was in hot of parts whose link is another one now is not served any more
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_parts(hotcold_watch_t *sink,
+                         uint32_t first,
+                         uint32_t last,
+                         uint32_t link);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -39,6 +39,12 @@ pub enum ErrorKind {
     Internal,
     /// The caller's own callback reported failure.
     CallbackFailed,
+    /// A shared cold tier did not answer in time: whether it was done is unknown.
+    Timeout,
+    /// A shared cold tier cannot be reached, or refused: certainly not done.
+    Unavailable,
+    /// Another writer has taken over; for engines of one writer.
+    Fenced,
 }
 
 /// A failure: its kind, one plain sentence, and the system's error code.

@@ -42,6 +42,9 @@ pub mod tiers;
 pub mod events;
 pub mod queue;
 pub mod care;
+pub mod handover;
+pub mod watching;
+pub mod backend;
 
 #[cfg(test)]
 mod tests;

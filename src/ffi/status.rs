@@ -53,6 +53,12 @@ pub enum hotcold_status {
     HOTCOLD_INTERNAL = -12,
     /// The caller's own callback reported failure.
     HOTCOLD_CALLBACK_FAILED = -13,
+    /// A shared cold tier did not answer in time: whether it was done is unknown.
+    HOTCOLD_TIMEOUT = -14,
+    /// A shared cold tier cannot be reached, or refused: certainly not done.
+    HOTCOLD_UNAVAILABLE = -15,
+    /// Another writer has taken over; for engines of one writer.
+    HOTCOLD_FENCED = -16,
 }
 
 /// Limits.
@@ -86,7 +92,7 @@ const _: () = assert!(size_of::<hotcold_error_t>() == 8 + MESSAGE_BYTES);
 
 impl hotcold_status {
     /// Every status, in the order of the header.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::HOTCOLD_OK,
         Self::HOTCOLD_NOT_FOUND,
         Self::HOTCOLD_CONFLICT,
@@ -104,6 +110,9 @@ impl hotcold_status {
         Self::HOTCOLD_OUT_OF_MEMORY,
         Self::HOTCOLD_INTERNAL,
         Self::HOTCOLD_CALLBACK_FAILED,
+        Self::HOTCOLD_TIMEOUT,
+        Self::HOTCOLD_UNAVAILABLE,
+        Self::HOTCOLD_FENCED,
     ];
 
     /// The number.
@@ -131,6 +140,9 @@ impl hotcold_status {
             Self::HOTCOLD_OUT_OF_MEMORY => c"HOTCOLD_OUT_OF_MEMORY",
             Self::HOTCOLD_INTERNAL => c"HOTCOLD_INTERNAL",
             Self::HOTCOLD_CALLBACK_FAILED => c"HOTCOLD_CALLBACK_FAILED",
+            Self::HOTCOLD_TIMEOUT => c"HOTCOLD_TIMEOUT",
+            Self::HOTCOLD_UNAVAILABLE => c"HOTCOLD_UNAVAILABLE",
+            Self::HOTCOLD_FENCED => c"HOTCOLD_FENCED",
         }
     }
 }
@@ -152,6 +164,9 @@ impl From<ErrorKind> for hotcold_status {
             ErrorKind::OutOfMemory => Self::HOTCOLD_OUT_OF_MEMORY,
             ErrorKind::Internal => Self::HOTCOLD_INTERNAL,
             ErrorKind::CallbackFailed => Self::HOTCOLD_CALLBACK_FAILED,
+            ErrorKind::Timeout => Self::HOTCOLD_TIMEOUT,
+            ErrorKind::Unavailable => Self::HOTCOLD_UNAVAILABLE,
+            ErrorKind::Fenced => Self::HOTCOLD_FENCED,
         }
     }
 }
@@ -237,7 +252,7 @@ mod tests {
             let name = unsafe { CStr::from_ptr(hotcold_status_name(status.code())) };
             assert_eq!(name.to_str().unwrap(), format!("{status:?}"));
         }
-        for unknown in [4, -14, i32::MAX, i32::MIN] {
+        for unknown in [4, -17, i32::MAX, i32::MIN] {
             // SAFETY: as above.
             let name = unsafe { CStr::from_ptr(hotcold_status_name(unknown)) };
             assert_eq!(name, c"HOTCOLD_UNKNOWN");
@@ -247,7 +262,7 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_the_contract() {
         let codes: Vec<i32> = hotcold_status::ALL.iter().map(|s| s.code()).collect();
-        let expected: Vec<i32> = (0..=3).chain((1..=13).map(|n: i32| -n)).collect();
+        let expected: Vec<i32> = (0..=3).chain((1..=16).map(|n: i32| -n)).collect();
         assert_eq!(codes, expected);
     }
 

@@ -14,12 +14,13 @@ int main(void) {
         {-4, "HOTCOLD_CORRUPT"}, {-5, "HOTCOLD_NO_SPACE"}, {-6, "HOTCOLD_LOCKED"},
         {-7, "HOTCOLD_TOO_LARGE"}, {-8, "HOTCOLD_BUFFER_TOO_SMALL"}, {-9, "HOTCOLD_READ_ONLY"},
         {-10, "HOTCOLD_UNSUPPORTED"}, {-11, "HOTCOLD_OUT_OF_MEMORY"}, {-12, "HOTCOLD_INTERNAL"},
-        {-13, "HOTCOLD_CALLBACK_FAILED"}};
+        {-13, "HOTCOLD_CALLBACK_FAILED"},
+        {-14, "HOTCOLD_TIMEOUT"}, {-15, "HOTCOLD_UNAVAILABLE"}, {-16, "HOTCOLD_FENCED"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         CHECK(strcmp(hotcold_status_name(names[i].status), names[i].name) == 0);
     }
     CHECK(strcmp(hotcold_status_name(4), "HOTCOLD_UNKNOWN") == 0);
-    CHECK(strcmp(hotcold_status_name(-14), "HOTCOLD_UNKNOWN") == 0);
+    CHECK(strcmp(hotcold_status_name(-17), "HOTCOLD_UNKNOWN") == 0);
     CHECK(strcmp(hotcold_status_name(INT32_MIN), "HOTCOLD_UNKNOWN") == 0);
     return 0;
 }
