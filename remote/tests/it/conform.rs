@@ -257,8 +257,8 @@ fn a_batch_is_done_or_not(place: &Place) {
 
 fn what_is_too_large_is_refused_before_it_is_sent(place: &Place) {
     let core = place.open();
-    let started = Instant::now();
     let data = vec![7; (512 << 20) - 4096 - 15];
+    let started = Instant::now();
     assert_eq!(core.put(b"k", &data, core.version(), None), TOO_LARGE);
     assert!(said().contains("512 MB") && started.elapsed() < Duration::from_millis(500));
     assert_eq!(core.put(&data[..65_536], b"", core.version(), None), TOO_LARGE);

@@ -395,6 +395,8 @@ fn a_server_that_comes_back_is_used_again() {
     assert_eq!(core.watch(), OK);
     let first = core.versions(50).unwrap();
     assert_eq!(core.put(b"k", b"v", first, None), OK);
+    sleep(Duration::from_millis(400));
+    assert!(core.heard().iter().any(|(_, told)| matches!(told, crate::core::Told::Alive(0, _))));
     server.kill().unwrap();
     server.wait().unwrap();
     // Idle connections are seen to be dead before anything is sent: certainly not done.
