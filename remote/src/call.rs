@@ -1,7 +1,7 @@
 //! One call of the core: its deadline, and how often it tried again.
 
-use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// No call takes longer than this, whatever it was given: a day.
@@ -18,14 +18,14 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 pub struct Call {
     deadline: Instant,
     retries_max: u32,
-    retries: Cell<u32>,
+    retries: AtomicU32,
 }
 
 impl Call {
     /// A call that has `timeout` from now on, and may try again `retries_max` times.
     pub fn new(timeout: Duration, retries_max: u32) -> Self {
         let deadline = Instant::now() + timeout.min(LONGEST);
-        Self { deadline, retries_max, retries: Cell::new(0) }
+        Self { deadline, retries_max, retries: AtomicU32::new(0) }
     }
 
     /// A call that ends when this one does, but after `most` at the latest.
@@ -51,7 +51,7 @@ impl Call {
     /// Waits before another try, longer each time and never as long as others do; false if there
     /// is none: no time or no try is left.
     pub fn again(&self) -> bool {
-        let done = self.retries.get();
+        let done = self.retries.load(Ordering::Relaxed);
         if done >= self.retries_max {
             return false;
         }
@@ -60,14 +60,14 @@ impl Call {
         if self.left() <= wait {
             return false;
         }
-        self.retries.set(done + 1);
+        self.retries.store(done + 1, Ordering::Relaxed);
         std::thread::sleep(wait);
         true
     }
 
     /// How often it was tried again.
     pub fn retries(&self) -> u32 {
-        self.retries.get()
+        self.retries.load(Ordering::Relaxed)
     }
 }
 

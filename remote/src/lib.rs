@@ -31,5 +31,6 @@ pub mod tls;
 pub mod engine;
 pub mod envelope;
 pub mod redis;
+pub mod s3;
 pub mod open;
 pub mod ffi;

@@ -2,8 +2,9 @@
 
 use crate::address::Address;
 use crate::engine::Engine;
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::Result;
 use crate::redis::store::RedisStore;
+use crate::s3::store::S3Store;
 use crate::settings::Settings;
 
 /// Opens the engine that `url` names, with names and values of options.
@@ -18,9 +19,7 @@ pub fn open(url: &str, options: &[(&str, &str)]) -> Result<(Box<dyn Engine>, Set
         Address::Redis { nodes, is_cluster, is_tls, name } => {
             Box::new(RedisStore::open(nodes, is_cluster, is_tls, &name, settings.clone())?)
         }
-        Address::S3 { .. } => {
-            return Err(Fault::new(Kind::Unsupported, "S3 is not there yet"));
-        }
+        Address::S3 { bucket, prefix } => Box::new(S3Store::open(&bucket, &prefix, &settings)?),
     };
     Ok((engine, settings))
 }

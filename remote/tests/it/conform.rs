@@ -1,11 +1,11 @@
 //! What every engine does the same.
 
 use crate::core::{
-    CONFLICT, Core, Got, INVALID_ARGUMENT, NOT_FOUND, OK, TOO_LARGE, UNSUPPORTED, said,
+    CONFLICT, Change, Core, Got, INVALID_ARGUMENT, NOT_FOUND, OK, TOO_LARGE, UNSUPPORTED, said,
 };
-use crate::engines::{Place, cluster, redis};
+use crate::engines::{Place, buckets, cluster, redis};
 use hotcold_remote::clock::{now_ms, now_us};
-use hotcold_remote::engine::{BATCH, LIST_ORDERED, LIST_REPEATS};
+use hotcold_remote::engine::{BATCH, LIST_ORDERED, LIST_REPEATS, TTL};
 use std::collections::BTreeSet;
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -89,7 +89,10 @@ fn what_has_expired_is_gone(place: &Place) {
     assert_eq!(core.put_until(b"later", b"l", first + 2, u64::MAX, None), OK);
     assert_eq!(core.get(b"soon"), b"s");
     sleep(Duration::from_millis(500));
-    assert_eq!(core.get_known(b"soon", first).0, NOT_FOUND);
+    assert_eq!(core.get_known(b"soon", 0).0, NOT_FOUND);
+    if core.can(TTL) {
+        assert_eq!(core.get_known(b"soon", first).0, NOT_FOUND);
+    }
     assert_eq!(core.remove(b"soon", None), NOT_FOUND);
     assert_eq!(core.get_known(b"on condition", 0).0, NOT_FOUND);
     assert_eq!(core.put(b"on condition", b"new", first + 3, Some(0)), OK, "{}", said());
@@ -232,7 +235,7 @@ fn large_records_come_back_whole(place: &Place) {
 fn a_batch_is_done_or_not(place: &Place) {
     let core = place.open();
     let v = core.versions(10).unwrap();
-    let batch: [(&[u8], Option<&[u8]>, u64, Option<u64>); 3] = [
+    let batch: [Change<'_>; 3] = [
         (b"{b}1", Some(b"one"), v, None),
         (b"{b}2", Some(b"two"), v + 1, Some(0)),
         (b"{b}3", None, 0, None),
@@ -245,11 +248,11 @@ fn a_batch_is_done_or_not(place: &Place) {
     assert_eq!(core.write(&[]), OK);
     assert_eq!(core.write(&batch), OK, "{}", said());
     assert_eq!((core.get(b"{b}1"), core.get(b"{b}2")), (b"one".to_vec(), b"two".to_vec()));
-    let refused: [(&[u8], Option<&[u8]>, u64, Option<u64>); 2] =
+    let refused: [Change<'_>; 2] =
         [(b"{b}1", Some(b"x"), v + 3, None), (b"{b}2", None, 0, Some(v))];
     assert_eq!(core.write(&refused), CONFLICT);
     assert_eq!(core.get(b"{b}1"), b"one");
-    let done: [(&[u8], Option<&[u8]>, u64, Option<u64>); 2] =
+    let done: [Change<'_>; 2] =
         [(b"{b}1", Some(b"x"), v + 3, Some(v)), (b"{b}2", None, 0, Some(v + 1))];
     assert_eq!(core.write(&done), OK);
     assert_eq!((core.get(b"{b}1"), core.get_known(b"{b}2", 0).0), (b"x".to_vec(), NOT_FOUND));
@@ -364,8 +367,7 @@ fn redis_writes_batches() {
     a_batch_is_done_or_not(&cluster());
     let core = cluster().open();
     let v = core.versions(2).unwrap();
-    let apart: [(&[u8], Option<&[u8]>, u64, Option<u64>); 2] =
-        [(b"a", Some(b"1"), v, None), (b"b", Some(b"2"), v + 1, None)];
+    let apart: [Change<'_>; 2] = [(b"a", Some(b"1"), v, None), (b"b", Some(b"2"), v + 1, None)];
     assert_eq!(core.write(&apart), UNSUPPORTED);
     assert!(said().contains("braces"));
     assert_eq!(core.get_known(b"a", 0).0, NOT_FOUND);
@@ -393,4 +395,84 @@ fn redis_is_not_durable_and_says_so() {
     let core = redis().open();
     assert_eq!(core.sync(), UNSUPPORTED);
     assert!(said().contains("remote.replicas"));
+}
+
+#[test]
+fn s3_stores_finds_and_removes() {
+    buckets().iter().for_each(a_key_is_stored_found_and_removed);
+}
+
+#[test]
+fn s3_meets_conditions() {
+    buckets().iter().for_each(conditions_are_met_or_nothing_is_done);
+}
+
+#[test]
+fn s3_lets_expire() {
+    buckets().iter().for_each(what_has_expired_is_gone);
+}
+
+#[test]
+fn s3_lists() {
+    buckets().iter().for_each(every_key_is_listed_once);
+}
+
+#[test]
+fn s3_gives_versions() {
+    buckets().iter().for_each(versions_are_given_once);
+}
+
+#[test]
+fn s3_counts() {
+    buckets().iter().for_each(a_counter_loses_no_update);
+}
+
+#[test]
+fn s3_clears() {
+    buckets().iter().for_each(a_clear_empties_all_for_everybody);
+}
+
+#[test]
+fn s3_takes_large_records() {
+    buckets().iter().for_each(large_records_come_back_whole);
+}
+
+#[test]
+fn s3_writes_no_batches() {
+    buckets().iter().for_each(a_batch_is_done_or_not);
+}
+
+#[test]
+fn s3_ends() {
+    buckets().iter().for_each(nothing_hangs);
+}
+
+#[test]
+fn s3_refuses_keys_that_are_too_long() {
+    let core = buckets()[0].open();
+    let version = core.version();
+    assert_eq!(core.put(&[b'/'; 400], b"v", version, None), TOO_LARGE);
+    assert!(said().contains("1024"));
+    assert_eq!(core.get_known(&[b'/'; 400], 0).0, NOT_FOUND);
+    assert_eq!(core.put(&[b'a'; 900], b"v", version, None), OK, "{}", said());
+    assert_eq!((core.get(&[b'a'; 900]), core.sync()), (b"v".to_vec(), OK));
+}
+
+#[test]
+fn s3_is_reaped() {
+    for place in buckets() {
+        let mut core = place.open();
+        core.timeout_ms = 20_000;
+        let first = core.versions(100).unwrap();
+        for n in 0..20 {
+            let expires_at = if n % 2 == 0 { now_ms() + 300 } else { 0 };
+            let key = format!("k{n}");
+            assert_eq!(core.put_until(key.as_bytes(), b"v", first + n, expires_at, None), OK);
+        }
+        sleep(Duration::from_millis(400));
+        assert_eq!(core.list(b"").len(), 20);
+        assert_eq!(core.compact(), OK, "{}", said());
+        assert_eq!(core.list(b"").len(), 10);
+        assert_eq!(core.get(b"k1"), b"v");
+    }
 }

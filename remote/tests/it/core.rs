@@ -52,6 +52,9 @@ pub enum Told {
     Parts(u32, u32, u32),
 }
 
+/// Key, data (none: remove), version, condition.
+pub type Change<'a> = (&'a [u8], Option<&'a [u8]>, u64, Option<u64>);
+
 pub type Heard = Arc<Mutex<Vec<(Instant, Told)>>>;
 
 unsafe fn slice<'a>(data: *const c_void, len: usize) -> &'a [u8] {
@@ -197,7 +200,7 @@ impl Core {
             }
             assert_eq!(words, "");
             let (release, heard) = (release.unwrap(), Heard::default());
-            Ok(Self { table, user_data, release, timeout_ms: 2000, heard })
+            Ok(Self { table, user_data, release, timeout_ms: 5000, heard })
         }
     }
 
@@ -318,8 +321,7 @@ impl Core {
         self.versions(1).unwrap_or_else(|status| panic!("versions: {status}: {}", said()))
     }
 
-    /// Key, data (none: remove), version, condition of each.
-    pub fn write(&self, changes: &[(&[u8], Option<&[u8]>, u64, Option<u64>)]) -> i32 {
+    pub fn write(&self, changes: &[Change<'_>]) -> i32 {
         let raw: Vec<hotcold_change_t> = changes
             .iter()
             .map(|(key, data, version, condition)| hotcold_change_t {

@@ -51,3 +51,15 @@ pub fn cluster() -> Place {
     let url = format!("redis+cluster://127.0.0.1:{}/{}", said("HOTCOLD_CLUSTER"), fresh("cluster"));
     Place { url, options: Vec::new() }
 }
+
+/// The S3 servers that are there: moto, SeaweedFS.
+pub fn buckets() -> Vec<Place> {
+    let place = |name: &str| {
+        let url = format!("s3://hotcold/{}", fresh("s3"));
+        Place { url, options: Vec::new() }
+            .with("remote.endpoint", &format!("http://127.0.0.1:{}", said(name)))
+            .with("remote.access_key", "testkey")
+            .with("remote.secret_key", "testsecret")
+    };
+    vec![place("HOTCOLD_MOTO"), place("HOTCOLD_SEAWEED")]
+}

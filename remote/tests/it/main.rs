@@ -13,3 +13,4 @@ mod engines;
 mod conform;
 mod watching;
 mod outages;
+mod bad_buckets;
