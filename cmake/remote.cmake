@@ -34,10 +34,13 @@ add_custom_command(
     "${hotcold_remote_dir}/${hotcold_remote_soname}"
   COMMAND ${CMAKE_COMMAND} -E create_symlink "${hotcold_remote_soname}"
     "${hotcold_remote_dir}/libhotcold-remote.so"
-  COMMAND "${HOTCOLD_LD}" -r --gc-sections -u hotcold_remote_backend -e hotcold_remote_backend
+  # Without --gc-sections, which would make weak names of the C library strong ones.
+  COMMAND "${HOTCOLD_LD}" -r -u hotcold_remote_backend
     "${hotcold_remote_built}/libhotcold_remote.a" -o "${hotcold_remote_object}"
   COMMAND "${HOTCOLD_OBJCOPY}" --keep-global-symbol=hotcold_remote_backend
-    --remove-section=.comment "${hotcold_remote_object}"
+    # Rust leaves LLVM's bitcode in it, which an ar with a plugin of another LLVM fails of.
+    --remove-section=.llvmbc --remove-section=.llvmcmd --remove-section=.comment --strip-debug
+    "${hotcold_remote_object}"
   COMMAND ${CMAKE_COMMAND} -E rm -f "${hotcold_remote_dir}/libhotcold-remote.a"
   COMMAND "${CMAKE_AR}" qcD "${hotcold_remote_dir}/libhotcold-remote.a" "${hotcold_remote_object}"
   COMMAND "${CMAKE_RANLIB}" "${hotcold_remote_dir}/libhotcold-remote.a"
