@@ -41,7 +41,7 @@ pub mod cursor;
 pub mod tiers;
 pub mod events;
 pub mod queue;
-pub mod care;
+pub mod admin;
 pub mod handover;
 pub mod watching;
 pub mod backend;

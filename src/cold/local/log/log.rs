@@ -17,7 +17,7 @@
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
 
-use super::draft::{Appended, Draft, encode_all};
+use super::pending::{Appended, PendingRecord, encode_all};
 use super::poison::Poison;
 use super::reserve::{Need, Reserve, segment_bytes};
 use super::sequences::Sequences;
@@ -113,19 +113,20 @@ impl Log {
         }
     }
 
-    /// Appends all drafts, side by side in one segment; when it returns they survive the process.
-    /// With `through` they are in the file, as is needed before a sync. Of drafts that are chained
+    /// Appends all records, side by side in one segment; when it returns they survive the process.
+    /// With `through` they are in the file, as is needed before a sync. Of records that are chained
     /// recovery finds all or none.
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
-    pub fn append(&self, drafts: &mut [Draft<'_>], through: bool) -> Result<Appended> {
-        let deletes =
-            |draft: &Draft<'_>| matches!(draft.header.kind, Kind::Tombstone | Kind::Clear);
-        let needs_reserve = drafts.iter().all(deletes);
+    pub fn append(&self, records: &mut [PendingRecord<'_>], through: bool) -> Result<Appended> {
+        let deletes = |record: &PendingRecord<'_>| {
+            matches!(record.header.kind, Kind::Tombstone | Kind::Clear)
+        };
+        let needs_reserve = records.iter().all(deletes);
         loop {
-            match self.append_once(drafts, through, needs_reserve) {
-                Err(error) if needs_reserve && self.may_retry(&error, drafts) => {}
+            match self.append_once(records, through, needs_reserve) {
+                Err(error) if needs_reserve && self.may_retry(&error, records) => {}
                 Err(error) if is_too_long(&error) && self.may_end_earlier() => {}
                 result => return result,
             }
@@ -133,8 +134,8 @@ impl Log {
     }
 
     /// True if the reserve has given room for what deletes.
-    fn may_retry(&self, error: &Error, drafts: &[Draft<'_>]) -> bool {
-        let bytes: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+    fn may_retry(&self, error: &Error, records: &[PendingRecord<'_>]) -> bool {
+        let bytes: u64 = records.iter().map(|record| record.header.record_bytes()).sum();
         let pending = self.active().map_or(0, |active| active.file().pending_bytes());
         self.reserve.may_help(error, bytes + pending, Need::Deletion)
     }
@@ -148,18 +149,18 @@ impl Log {
 
     fn append_once(
         &self,
-        drafts: &mut [Draft<'_>],
+        records: &mut [PendingRecord<'_>],
         through: bool,
         needs_reserve: bool,
     ) -> Result<Appended> {
-        let bytes = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+        let bytes = records.iter().map(|record| record.header.record_bytes()).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
         tail.reserve(bytes, !needs_reserve, &self.reserve)?;
         let start = tail.offset;
-        self.place(&segment, &mut tail, drafts);
+        self.place(&segment, &mut tail, records);
         let written = match self.may_stage(&mut tail, now, bytes) && !through {
-            true => self.stage(&mut tail, start, drafts, &segment),
-            false => self.write(&mut tail, drafts, &segment),
+            true => self.stage(&mut tail, start, records, &segment),
+            false => self.write(&mut tail, records, &segment),
         };
         if let Err(error) = written {
             tail.offset = start;
@@ -209,7 +210,7 @@ impl Log {
         &self,
         tail: &mut Tail,
         start: u64,
-        drafts: &[Draft<'_>],
+        records: &[PendingRecord<'_>],
         segment: &Segment,
     ) -> Result<()> {
         let file = segment.file();
@@ -217,11 +218,11 @@ impl Log {
         if start + bytes as u64 > file.flushed() + RING_BYTES as u64 {
             file.flush(&[])?;
         }
-        let Some(stage) = &mut tail.stage else { return self.write(tail, drafts, segment) };
+        let Some(stage) = &mut tail.stage else { return self.write(tail, records, segment) };
         let mut kept = Ok(());
         file.push(
             bytes,
-            |pending| encode_all(drafts, segment, pending),
+            |pending| encode_all(records, segment, pending),
             |added| kept = stage.put(start, added),
         )?;
         if kept.is_ok() {
@@ -256,24 +257,29 @@ impl Log {
     }
 
     /// Writes the records to the file, with what is pending before them.
-    fn write(&self, tail: &mut Tail, drafts: &[Draft<'_>], segment: &Segment) -> Result<()> {
+    fn write(
+        &self,
+        tail: &mut Tail,
+        records: &[PendingRecord<'_>],
+        segment: &Segment,
+    ) -> Result<()> {
         let file = segment.file();
-        let written = match drafts {
-            [draft] => {
-                let header = &draft.header;
-                let head = header.encode(segment.place(draft.location.offset()));
-                let expiry = draft.expires_at.to_le_bytes();
+        let written = match records {
+            [record] => {
+                let header = &record.header;
+                let head = header.encode(segment.place(record.location.offset()));
+                let expiry = record.expires_at.to_le_bytes();
                 let expiry = &expiry[..if header.expires { 8 } else { 0 }];
                 let end = HEADER_BYTES + header.body_bytes();
                 let padding = usize::try_from(header.record_bytes()).unwrap_or(end) - end;
-                file.flush(&[&head, expiry, draft.key, draft.value, &[0; 8][..padding]])
+                file.flush(&[&head, expiry, record.key, record.value, &[0; 8][..padding]])
             }
             _ => {
                 let mut bytes = Vec::new();
-                let all: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+                let all: u64 = records.iter().map(|record| record.header.record_bytes()).sum();
                 let room = usize::try_from(all).unwrap_or(usize::MAX);
                 memory::grow(&mut bytes, room, "what is written at once")?;
-                encode_all(drafts, segment, &mut bytes);
+                encode_all(records, segment, &mut bytes);
                 file.flush(&[&bytes])
             }
         };
@@ -288,8 +294,8 @@ impl Log {
     }
 
     /// Gives each record its sequence and its location.
-    fn place(&self, segment: &Segment, tail: &mut Tail, drafts: &mut [Draft<'_>]) {
-        for Draft { header, sequence, location, .. } in drafts {
+    fn place(&self, segment: &Segment, tail: &mut Tail, records: &mut [PendingRecord<'_>]) {
+        for PendingRecord { header, sequence, location, .. } in records {
             header.sequence = if *sequence == 0 { self.sequences.take() } else { *sequence };
             let bytes = header.record_bytes();
             *location = Location::new(segment.slot(), tail.offset, bytes);
