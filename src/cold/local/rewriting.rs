@@ -159,9 +159,9 @@ impl Local {
         host: &dyn Host,
         segment: &Arc<Segment>,
     ) -> Result<bool> {
-        let context = self.context()?;
-        let thinned = compactor
-            .thin(&context, host, segment, &|it| self.rewrite_candidates(it).fits(segment));
+        let context = self.context(host)?;
+        let thinned =
+            compactor.thin(&context, segment, &|it| self.rewrite_candidates(it).fits(segment));
         // It may have no checkpoint any more.
         self.changed.store(true, Ordering::Relaxed);
         self.reserve.end_lending(self.longest_segment());
@@ -194,9 +194,10 @@ impl Local {
     }
 
     /// What rewriting works on.
-    fn context(&self) -> Result<Context<'_>> {
+    fn context<'a>(&'a self, host: &'a dyn Host) -> Result<Context<'a>> {
         self.poison.check()?;
         Ok(Context {
+            host,
             disk: &*self.disk,
             segments: &self.segments,
             keydir: &self.keydir,
@@ -218,9 +219,9 @@ impl Local {
         segment: Arc<Segment>,
         mode: Mode,
     ) -> Result<bool> {
-        let context = self.context()?;
+        let context = self.context(host)?;
         self.tallies.working_bytes.store(compactor.working_bytes(), Ordering::Relaxed);
-        let rewritten = compactor.rewrite(&context, host, &segment, mode);
+        let rewritten = compactor.rewrite(&context, &segment, mode);
         self.tallies.working_bytes.store(0, Ordering::Relaxed);
         // Its file is closed with this, unless somebody reads it: only then its room is free.
         drop(segment);

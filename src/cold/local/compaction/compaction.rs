@@ -25,7 +25,7 @@ use super::choice::{Candidates, can_drop, keeps_nothing};
 use super::output::{Context, Move, Output};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
-use crate::cold::host::{Departed, Departure, Host, Rewritten};
+use crate::cold::host::{Departed, Departure, Rewritten};
 use crate::cold::local::index::keydir::SHARDS;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::gone;
@@ -68,6 +68,16 @@ pub(super) struct Met {
     pub intact: bool,
     /// Milliseconds since the epoch; 0 for never.
     pub expires_at: u64,
+}
+
+/// A record that goes on in the output.
+struct Moved {
+    /// Where its key's place is now; `None` if no key has it.
+    from: Option<Location>,
+    /// Its header.
+    header: Header,
+    /// Milliseconds since the epoch; 0 for never.
+    expires_at: u64,
 }
 
 /// Where a record that is needed stands, with its mark; `None` if it is not.
@@ -132,11 +142,10 @@ impl Compactor {
     pub fn rewrite(
         &mut self,
         context: &Context<'_>,
-        host: &dyn Host,
         input: &Arc<Segment>,
         mode: Mode,
     ) -> Result<Option<Rewritten>> {
-        host.quiesce();
+        context.host.quiesce();
         if context.sync {
             // A copy must not survive a power loss that takes what was written before the original.
             context.log.sync()?;
@@ -145,7 +154,7 @@ impl Compactor {
         let bytes_before = input.end();
         let mut bytes_after = 0;
         if !keeps_nothing(input, &all, context.cleared) {
-            match self.copy_live(context, host, (input, mode), &all) {
+            match self.copy_live(context, (input, mode), &all) {
                 Ok(Some(bytes)) => bytes_after = bytes,
                 Ok(None) => {
                     self.abandon(context)?;
@@ -195,7 +204,6 @@ impl Compactor {
     fn copy_live(
         &mut self,
         context: &Context<'_>,
-        host: &dyn Host,
         (input, mode): (&Arc<Segment>, Mode),
         all: &[Arc<Segment>],
     ) -> Result<Option<u64>> {
@@ -206,12 +214,12 @@ impl Compactor {
             let Step::Record { offset, header, intact, expires_at } = step else { continue };
             if offset >= pause {
                 pause = offset + CHUNK_BYTES as u64;
-                if !host.go_on() {
+                if !context.host.go_on() {
                     return Ok(None);
                 }
             }
             let met = Met { offset, header, intact, expires_at };
-            bytes += self.take_over(context, host, (input, mode, all), &scanner, met)?;
+            bytes += self.take_over(context, (input, mode, all), &scanner, met)?;
         }
         self.flush(context)?;
         bytes += self.lose_unreadable(context, input)?;
@@ -226,7 +234,6 @@ impl Compactor {
     pub(super) fn take_over(
         &mut self,
         context: &Context<'_>,
-        host: &dyn Host,
         (input, mode, all): (&Segment, Mode, &[Arc<Segment>]),
         scanner: &Scanner<'_>,
         Met { offset, header, intact, expires_at }: Met,
@@ -250,7 +257,11 @@ impl Compactor {
             let key = scanner.key(&header);
             let why = if has_expired { Departure::Expired } else { Departure::Evicted };
             let place = Place { hash: header.hash, word: from.word(), keep: None };
-            host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
+            context.host.departed(
+                key,
+                &place,
+                Departed { why, version: header.sequence, expires_at },
+            );
             return match can_drop(input, all, header.sequence) {
                 true => Ok(0),
                 false => self.bury(context, header, key),
@@ -259,9 +270,10 @@ impl Compactor {
         // One that is spared is not spared again unless it is read again.
         let held = held.with_read(held.is_read() && mode == Mode::Keep);
         let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
+        let moved = Moved { from: keeps, header, expires_at };
         match scanner.record(&header) {
-            Some(record) => self.copy(context, keeps, header, record, expires_at),
-            None => self.copy_long(context, keeps, header, (input, offset), expires_at),
+            Some(record) => self.copy(context, moved, record),
+            None => self.copy_long(context, moved, (input, offset)),
         }
     }
 
@@ -270,10 +282,8 @@ impl Compactor {
     fn copy(
         &mut self,
         context: &Context<'_>,
-        from: Option<Location>,
-        mut header: Header,
+        Moved { from, mut header, expires_at }: Moved,
         record: &[u8],
-        expires_at: u64,
     ) -> Result<u64> {
         let (before, value) = record.split_at(header.value_start());
         let mut packed = Vec::new();
@@ -308,10 +318,8 @@ impl Compactor {
     fn copy_long(
         &mut self,
         context: &Context<'_>,
-        from: Option<Location>,
-        mut header: Header,
+        Moved { from, mut header, expires_at }: Moved,
         (input, offset): (&Segment, u64),
-        expires_at: u64,
     ) -> Result<u64> {
         header.chained = false;
         let output = self.output_for(context, header.record_bytes())?;
@@ -366,7 +374,7 @@ impl Compactor {
         let mut record = memory::zeros(HEADER_BYTES, WHAT)?;
         memory::grow(&mut record, key.len(), WHAT)?;
         record.extend_from_slice(key);
-        self.copy(context, None, header, &record, 0)
+        self.copy(context, Moved { from: None, header, expires_at: 0 }, &record)
     }
 
     /// Writes a record that stands for a damaged one.
@@ -378,7 +386,7 @@ impl Compactor {
         sequence: u64,
     ) -> Result<u64> {
         let header = Header::bare(Kind::Lost, sequence, hash);
-        self.copy(context, from, header, &[0; HEADER_BYTES], 0)
+        self.copy(context, Moved { from, header, expires_at: 0 }, &[0; HEADER_BYTES])
     }
 
     /// Lets those keydir entries go on that still point to `input` when all that could be told

@@ -3,6 +3,7 @@
 
 use crate::codec::record::Header;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
+use crate::cold::host::Host;
 use crate::cold::local::index::keydir::Keydir;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::log::log::Log;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 
 /// What rewriting works on.
 pub struct Context<'a> {
+    /// The store around the tier.
+    pub host: &'a dyn Host,
     /// The directory.
     pub disk: &'a dyn Disk,
     /// All segments.

@@ -25,7 +25,6 @@
 use super::compaction::{Compactor, Met, Mode, held};
 use super::output::Context;
 use crate::codec::record::{ALIGNMENT, FILLER_BYTES_MAX, HEADER_BYTES, Header, Kind};
-use crate::cold::host::Host;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::checkpoint;
 use crate::cold::local::segment::scan::{Scanner, Step};
@@ -79,14 +78,13 @@ impl Compactor {
     pub fn thin(
         &mut self,
         context: &Context<'_>,
-        host: &dyn Host,
         input: &Arc<Segment>,
         fits: &dyn Fn(&Self) -> bool,
     ) -> Result<bool> {
         let mut has_freed = false;
         loop {
             let room = context.reserve.room() / ROOM_SHARE;
-            let part = match self.take_part(context, host, input, room) {
+            let part = match self.take_part(context, input, room) {
                 Ok(part) => part,
                 Err(error) => return self.abandon(context).and(Err(error)),
             };
@@ -105,18 +103,17 @@ impl Compactor {
     fn take_part(
         &mut self,
         context: &Context<'_>,
-        host: &dyn Host,
         input: &Arc<Segment>,
         room: u64,
     ) -> Result<Option<Part>> {
         let all = context.segments.all();
         // Of what is gone from these the checkpoint alone knows the keys.
-        if all.iter().any(|segment| segment.lacks()) || !host.go_on() {
+        if all.iter().any(|segment| segment.lacks()) || !context.host.go_on() {
             return Ok(None);
         }
-        host.quiesce();
+        context.host.quiesce();
         context.log.sync()?;
-        let part = self.move_part(context, host, (input, &all), room)?;
+        let part = self.move_part(context, (input, &all), room)?;
         self.flush(context)?;
         self.sync_output(context)?;
         context.log.sync()?;
@@ -129,7 +126,6 @@ impl Compactor {
     fn move_part(
         &mut self,
         context: &Context<'_>,
-        host: &dyn Host,
         (input, all): (&Segment, &[Arc<Segment>]),
         room: u64,
     ) -> Result<Part> {
@@ -160,7 +156,7 @@ impl Compactor {
             }
             run.add(&met, place);
             if !met.header.is_filler() {
-                moved += self.take_over(context, host, (input, Mode::Keep, all), &scanner, met)?;
+                moved += self.take_over(context, (input, Mode::Keep, all), &scanner, met)?;
             }
         }
         part.add(run)?;

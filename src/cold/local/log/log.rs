@@ -68,6 +68,10 @@ pub struct Log {
 
 /// How a log is set up.
 pub struct LogOptions {
+    /// What gives out sequences.
+    pub sequences: Sequences,
+    /// Whether, and why, writing has ended.
+    pub poison: Arc<Poison>,
     /// Seed of the key hash, for the headers of segments.
     pub seed: u64,
     /// Length after which a new segment is begun, in bytes.
@@ -91,8 +95,6 @@ impl Log {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         segments: Arc<Segments>,
-        sequences: Sequences,
-        poison: Arc<Poison>,
         options: LogOptions,
     ) -> Self {
         let segment_bytes_max = segment_bytes(&*disk, options.segment_bytes_max);
@@ -100,8 +102,8 @@ impl Log {
             disk,
             clock,
             segments,
-            sequences,
-            poison,
+            sequences: options.sequences,
+            poison: options.poison,
             sync_on_roll: options.sync_on_roll,
             unsynced_ms_max: options.unsynced_ms_max,
             stage_after: options.stage_after,

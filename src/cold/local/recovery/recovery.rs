@@ -357,7 +357,7 @@ impl Recovered {
             let walked = go_on_with(segment, met, end, accounted, &mut candidates)?;
             self.note_walk(segment, *known, &walked);
             if writable {
-                self.finish(disk, segment, *known, &walked, next.is_none())?;
+                self.finish(disk, segment, &walked, (*known, next.is_none()))?;
             }
             if is_cut {
                 self.cut_id = Some(segment.id());
@@ -423,9 +423,8 @@ impl Recovered {
         &mut self,
         disk: &dyn Disk,
         segment: &Arc<Segment>,
-        known: u64,
         walked: &Walked,
-        is_active: bool,
+        (known, is_active): (u64, bool),
     ) -> Result<()> {
         if walked.length > walked.end {
             segment.file().set_len(walked.end)?;
