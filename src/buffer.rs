@@ -1,32 +1,28 @@
 //! A shared, immutable run of bytes in one allocation, reached through one thin pointer.
 //!
-//! A value lives in one of these from the moment it is read or stored until its last holder, in
-//! the hot tier or in the caller's program, lets go. `Arc<[u8]>` would do, but for four things:
-//! its allocation cannot fail gently, its pointer is two words (the C value has one for its owner),
-//! its memory cannot be filled by a read before it is shared, and what hot has to know of an entry
-//! would be in another allocation: one more of them for each entry, and one more line to fetch for
-//! each hit.
+//! A value lives in one of these from the moment it is read or stored until its last holder, in the hot
+//! tier or in the caller's program, lets go. `Arc<[u8]>` cannot fail gently, has a pointer of two words
+//! (the C value has one for its owner), cannot be filled by a read before it is shared, and leaves what
+//! hot has to know of an entry to a second allocation, which is a line more to fetch for each hit.
 //!
-//! So in front of the bytes is a [`Block`]. It also knows whether it is in the hot tier and how many
-//! callers hold it, so that its memory is accounted for once: by hot while it is there, else by the
-//! [`Ledger`] of the store whose callers hold it.
+//! So in front of the bytes is a [`Block`]. It knows whether it is in hot and how many callers hold it:
+//! its memory is accounted for once, by hot while it is there, else by the [`Ledger`] of the store.
 //!
 //! # Invariants
-//! 1. The low half of `state` is the number of `Buffer`s that point here; the memory is freed when it
-//!    becomes 0.
+//! 1. The low half of `state` is the number of `Buffer`s that point here; at 0 the memory is freed.
 //! 2. Bytes and label are written only while that is 1 and through `&mut`.
 //! 3. The ledger has the buffer's bytes if, and only if, callers hold it and it is not in hot.
 //! 4. The allocation has exactly `HEADER_BYTES + len` bytes, aligned to `ALIGN`.
-//! 5. Whoever holds a buffer for a caller counts in both halves of `state`.
 
 #![expect(
     unsafe_code,
     reason = "one thin, fallible allocation per value: see the module's first paragraph"
 )]
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::label::Label;
+use crate::ledger::Ledger;
 use crate::memory;
-use crate::sync::{STRIPES, stripe};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
@@ -38,15 +34,14 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fe
 /// Bytes that a buffer takes beside its contents.
 pub const HEADER_BYTES: usize = size_of::<Block>();
 
+const WHAT: &str = "a value";
 const ALIGN: usize = align_of::<Block>();
 
 /// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// More than this is not asked for ahead: there are only so many fetches under way at a time.
+/// More than this is not asked for ahead: of what is longer the processor fetches the rest by itself.
 const PREFETCH_BYTES_MAX: usize = 256;
-
-const _: () = assert!(HEADER_BYTES == 96);
 
 /// In `state`: the buffer is in the hot tier; a caller that holds it; a `Buffer` that points to it.
 const RESIDENT: u64 = 1 << 63;
@@ -60,23 +55,6 @@ pub struct Links {
     pub before: *mut Links,
     /// Came earlier.
     pub behind: *mut Links,
-}
-
-/// What is told of the contents: where key and value are, and what was hashed.
-#[derive(Clone, Copy)]
-pub struct Label {
-    /// The key's.
-    pub hash: u64,
-    /// Milliseconds since the epoch; 0 for never.
-    pub expires_at: u64,
-    /// Where in the bytes the key begins.
-    pub key_start: u32,
-    /// Where in the bytes the value begins.
-    pub value_start: u32,
-    /// How long the value is.
-    pub value_len: u32,
-    /// How long the key is.
-    pub key_len: u16,
 }
 
 /// What is in front of the bytes. What a hit needs comes first.
@@ -100,29 +78,6 @@ pub struct Block {
     ledger: AtomicPtr<Ledger>,
     version: AtomicU64,
     since: AtomicU64,
-}
-
-/// The memory of the values that a store's callers hold and that hot does not have.
-#[derive(Default)]
-pub struct Ledger {
-    stripes: [Stripe; STRIPES],
-}
-
-#[derive(Default)]
-#[repr(align(64))]
-struct Stripe(AtomicU64);
-
-impl Ledger {
-    /// Bytes that are held.
-    pub fn bytes(&self) -> u64 {
-        // What one thread adds another may take away, so only the sum means anything.
-        let add = |sum: u64, stripe: &Stripe| sum.wrapping_add(stripe.0.load(Ordering::Relaxed));
-        self.stripes.iter().fold(0, add)
-    }
-
-    fn stripe(&self) -> &AtomicU64 {
-        &self.stripes[stripe()].0
-    }
 }
 
 impl Block {
@@ -206,8 +161,12 @@ impl Block {
         }
     }
 
-    /// Begins to bring the first `bytes` bytes into the processor's cache, at most
-    /// [`PREFETCH_BYTES_MAX`]: of what is longer the processor fetches the rest ahead by itself.
+    /// Begins to bring what is in front of the bytes into the processor's cache.
+    pub fn prefetch(&self) {
+        prefetch_at(ptr::from_ref(self).cast());
+    }
+
+    /// As [`Block::prefetch`], and the first `bytes` bytes, at most [`PREFETCH_BYTES_MAX`].
     #[inline]
     pub fn prefetch_bytes(&self, bytes: usize) {
         let mut at = ptr::from_ref(self).cast::<u8>();
@@ -232,9 +191,7 @@ impl Block {
         let Some(ledger) = (unsafe { self.ledger.load(Ordering::Acquire).as_ref() }) else {
             return;
         };
-        let bytes = self.memory_bytes() as u64;
-        let change = if is_held { bytes } else { bytes.wrapping_neg() };
-        ledger.stripe().fetch_add(change, Ordering::Relaxed);
+        ledger.add(self.memory_bytes() as u64, is_held);
     }
 
     #[cold]
@@ -285,7 +242,7 @@ impl Buffer {
     /// # Errors
     /// `OutOfMemory`.
     pub fn from_parts(parts: &[&[u8]]) -> Result<Self> {
-        let len = length_of(parts).ok_or_else(|| out_of_memory(usize::MAX))?;
+        let len = length_of(parts).ok_or_else(|| memory::exhausted(usize::MAX, WHAT))?;
         // SAFETY: every byte is written below, before the buffer is given away.
         let buffer = unsafe { Self::allocate(len, false) }?;
         // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
@@ -345,13 +302,13 @@ impl Buffer {
     /// Unless `zero` is set the caller writes every byte before anybody reads.
     unsafe fn allocate(len: usize, zero: bool) -> Result<Self> {
         if len > isize::MAX as usize - HEADER_BYTES - ALIGN {
-            return Err(out_of_memory(len));
+            return Err(memory::exhausted(len, WHAT));
         }
         let layout = layout(len);
         // SAFETY: the layout's size is at least the header's, so not zero.
         let memory = unsafe { if zero { alloc_zeroed(layout) } else { alloc(layout) } };
         let Some(block) = NonNull::new(memory.cast::<Block>()) else {
-            return Err(out_of_memory(len));
+            return Err(memory::exhausted(len, WHAT));
         };
         // For those who have a reference to the block alone: see `own_pointer`.
         memory.expose_provenance();
@@ -435,7 +392,7 @@ impl Held {
         if buffer.ledger.load(Ordering::Acquire).is_null() {
             buffer.set_ledger(ledger);
         }
-        Self::lend(buffer)
+        Self::detached(buffer)
     }
 
     /// Hands out another reference to a block, as [`Held::new`].
@@ -451,13 +408,9 @@ impl Held {
         Self(ManuallyDrop::new(Buffer { block: block.own_pointer() }))
     }
 
-    /// Hands out a buffer that is part of no store's account: a text.
-    pub fn detached(buffer: Buffer) -> Self {
-        Self::lend(buffer)
-    }
-
+    /// Hands out a buffer that is part of no store's account, as a text is, or whose ledger is set.
     #[inline]
-    fn lend(buffer: Buffer) -> Self {
+    pub fn detached(buffer: Buffer) -> Self {
         if buffer.state.fetch_add(HOLDER, Ordering::AcqRel) < HOLDER {
             buffer.account(true);
         }
@@ -490,7 +443,7 @@ impl Held {
 
 impl Clone for Held {
     fn clone(&self) -> Self {
-        Self::lend(self.0.share())
+        Self::detached(self.0.share())
     }
 }
 
@@ -527,12 +480,7 @@ fn layout(len: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(HEADER_BYTES + len, ALIGN) }
 }
 
-/// Begins to bring the memory of `what` into the processor's cache, where there is an instruction
-/// for it.
-pub fn prefetch<T>(what: &T) {
-    prefetch_at(ptr::from_ref(what).cast());
-}
-
+/// Begins to bring a line into the processor's cache, where there is an instruction for it.
 #[inline]
 fn prefetch_at(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -547,10 +495,6 @@ fn prefetch_at(at: *const u8) {
 
 fn length_of(parts: &[&[u8]]) -> Option<usize> {
     parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
-}
-
-fn out_of_memory(bytes: usize) -> Error {
-    memory::exhausted(bytes, "a value")
 }
 
 #[cfg(test)]

@@ -70,8 +70,11 @@ impl Bucket {
         differing.wrapping_sub(BYTES) & !differing & HIGH_BITS
     }
 
+    #[inline]
     fn free_place(&self) -> Option<usize> {
-        (0..PLACES).find(|place| self.places[*place].is_none())
+        // The lowest of the candidates is one for certain.
+        let free = self.with_tag(0);
+        (free != 0).then(|| free.trailing_zeros() as usize / 8)
     }
 
     fn set(&mut self, place: usize, tag: u64, buffer: Option<Buffer>) -> Option<Buffer> {
@@ -211,19 +214,18 @@ impl Chain {
         None
     }
 
-    /// Puts in `buffer` in place of the one of its hash that `is_it`, where that one is in its ring, and
-    /// gives back that one. Gives back `buffer` itself if it is in a chain already.
+    /// Puts in `buffer` in place of the one of its hash that `is_it` beside it, where that one is in its
+    /// ring, and gives back that one. Gives back `buffer` itself if it is in a chain already.
     ///
     /// # Errors
     /// The buffer, if there is none to be replaced.
     pub fn replace(
         &mut self,
         buffer: Buffer,
-        is_it: impl Fn(&Block) -> bool,
+        is_it: impl Fn(&Block, &Block) -> bool,
     ) -> std::result::Result<Buffer, Buffer> {
-        let Some((bucket, place)) = self.search(buffer.label().hash, is_it) else {
-            return Err(buffer);
-        };
+        let found = self.search(buffer.label().hash, |block| is_it(block, &buffer));
+        let Some((bucket, place)) = found else { return Err(buffer) };
         let Some(old) = &mut self.buckets[bucket].places[place] else { return Err(buffer) };
         if !buffer.enter_hot() {
             return Ok(buffer);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::buffer::Label;
+use crate::label::Label;
 use std::sync::atomic::AtomicU64;
 
 /// A buffer that stands for the number `n`, with a hash that others have too.
@@ -43,7 +43,7 @@ impl Pair {
     }
 
     fn put(&mut self, n: u64, ring: usize) {
-        let is_it = |block: &Block| number(block) == n;
+        let is_it = |block: &Block, new: &Block| number(block) == number(new);
         match (self.chain.replace(buffer(n, hash_of(n)), is_it), self.at(n)) {
             (Ok(old), Some(_)) => assert_eq!(number(&old), n),
             (Err(new), None) => {

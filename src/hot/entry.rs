@@ -9,7 +9,9 @@
 //! 2. An entry's charge never changes: what was counted when it came is given back when it leaves.
 
 use super::budget::Usage;
-use crate::buffer::{Block, Buffer, HEADER_BYTES, Held, Label, Ledger};
+use crate::buffer::{Block, Buffer, HEADER_BYTES, Held};
+use crate::label::Label;
+use crate::ledger::Ledger;
 use crate::time::{Expiry, Instant};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -149,8 +151,7 @@ impl Entry {
     /// key's.
     pub fn new(
         mut buffer: Buffer,
-        key: Range<usize>,
-        value: Range<usize>,
+        (key, value): (Range<usize>, Range<usize>),
         hash: u64,
         version: u64,
         expiry: Expiry,
@@ -318,7 +319,7 @@ mod tests {
 
     #[test]
     fn key_and_value_are_where_the_ranges_say() {
-        let entry = Entry::new(buffer(), 4..7, 7..12, 9, 3, Expiry::from_ms(5)).unwrap();
+        let entry = Entry::new(buffer(), (4..7, 7..12), 9, 3, Expiry::from_ms(5)).unwrap();
         assert_eq!((entry.key(), entry.value()), (&b"key"[..], &b"value"[..]));
         assert_eq!((entry.hash(), entry.version(), entry.expiry().ms()), (9, 3, 5));
         assert_eq!(entry.value_range(), 7..12);
@@ -326,17 +327,17 @@ mod tests {
 
     #[test]
     fn ranges_outside_the_buffer_are_refused() {
-        assert!(Entry::new(buffer(), 4..7, 7..13, 0, 0, Expiry::NEVER).is_none());
-        assert!(Entry::new(buffer(), 13..14, 0..0, 0, 0, Expiry::NEVER).is_none());
-        assert!(Entry::new(buffer(), 0..0, 12..12, 0, 0, Expiry::NEVER).is_some());
+        assert!(Entry::new(buffer(), (4..7, 7..13), 0, 0, Expiry::NEVER).is_none());
+        assert!(Entry::new(buffer(), (13..14, 0..0), 0, 0, Expiry::NEVER).is_none());
+        assert!(Entry::new(buffer(), (0..0, 12..12), 0, 0, Expiry::NEVER).is_some());
     }
 
     #[test]
     fn the_charge_covers_buffer_and_overhead() {
-        let entry = Entry::new(buffer(), 4..7, 7..12, 0, 0, Expiry::NEVER).unwrap();
+        let entry = Entry::new(buffer(), (4..7, 7..12), 0, 0, Expiry::NEVER).unwrap();
         // 96 + 12 bytes and the allocator's 8 make 116, rounded up to 128; 108 / 16 are lost.
         assert_eq!(entry.charge(), 128 + 6 + ENTRY_OVERHEAD_BYTES);
-        let expiring = Entry::new(buffer(), 4..7, 7..12, 0, 0, Expiry::from_ms(1)).unwrap();
+        let expiring = Entry::new(buffer(), (4..7, 7..12), 0, 0, Expiry::from_ms(1)).unwrap();
         assert_eq!(expiring.charge(), entry.charge() + EXPIRY_OVERHEAD_BYTES);
         assert_eq!(entry.clone().with_unwritten(true).charge(), entry.charge());
     }

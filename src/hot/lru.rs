@@ -156,7 +156,7 @@ impl Order for Recency {
                 self.slots.renew(old.slot().probe());
                 Some(old)
             }
-            Err(entry) => self.slots.put(entry, RING),
+            Err(entry) => self.slots.insert(entry, RING),
         }
     }
 

@@ -38,9 +38,9 @@ pub use eviction::Eviction;
 pub use lifetime::{Ended, Lookup};
 pub use shard::{Reservation, ShardGuard};
 
-use crate::buffer::Ledger;
 use crate::error::Result;
 use crate::key::Key;
+use crate::ledger::Ledger;
 use crate::seats::Seats;
 use crate::time::Clock;
 use budget::Budget;
@@ -108,6 +108,11 @@ impl Hot {
     /// Bytes that entries and reservations take.
     pub fn used_bytes(&self) -> u64 {
         self.budget.used()
+    }
+
+    /// Bytes of memory that the policy takes beside what entries are charged for.
+    pub fn policy_bytes(&self) -> u64 {
+        self.policy.memory_bytes()
     }
 
     /// How many entries there are; a reservation counts as one.

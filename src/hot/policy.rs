@@ -48,6 +48,11 @@ pub(super) trait Policy: Send + Sync {
         None
     }
 
+    /// Bytes of memory that the policy takes beside what entries are charged for.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     /// The shard that evicts next; `None` if all orders are empty. May be wrong about a shard that
     /// changes meanwhile, or that an order will answer `None` for; asked again, it knows better.
     fn next(&self) -> Option<Turn>;

@@ -4,7 +4,6 @@
 //! 1. No two slots have the same key.
 
 use super::entry::{Described, Entry, Probe, Slot};
-use crate::buffer::prefetch;
 use crate::chain::{Chain, Iter};
 use crate::error::Result;
 
@@ -52,12 +51,16 @@ impl Slots {
     pub(super) fn put(&mut self, entry: Entry, ring: usize) -> Option<Entry> {
         match self.replace(entry) {
             Ok(old) => Some(old),
-            Err(entry) => {
-                let refused = self.slots.insert(entry.into_buffer(), ring);
-                self.peak = self.peak.max(self.slots.len());
-                refused.map(Entry::of_buffer)
-            }
+            Err(entry) => self.insert(entry, ring),
         }
+    }
+
+    /// Puts an entry in whose key is not here, as the first of `ring`. Given back is the entry itself,
+    /// as by [`Slots::put`].
+    pub(super) fn insert(&mut self, entry: Entry, ring: usize) -> Option<Entry> {
+        let refused = self.slots.insert(entry.into_buffer(), ring);
+        self.peak = self.peak.max(self.slots.len());
+        refused.map(Entry::of_buffer)
     }
 
     /// Puts an entry in place of the one of its key, which is given back.
@@ -65,9 +68,7 @@ impl Slots {
     /// # Errors
     /// The entry, if there is none of its key.
     pub(super) fn replace(&mut self, entry: Entry) -> std::result::Result<Entry, Entry> {
-        let key = entry.clone();
-        let probe = key.slot().probe();
-        let replaced = self.slots.replace(entry.into_buffer(), |slot| slot.key() == probe.bytes);
+        let replaced = self.slots.replace(entry.into_buffer(), |old, new| old.key() == new.key());
         replaced.map(Entry::of_buffer).map_err(Entry::of_buffer)
     }
 
@@ -134,7 +135,7 @@ impl Slots {
         let entry = self.slots.pop_last(ring)?;
         // The processor's cache does not have what leaves next, because nobody has used it for long:
         // it is fetched ahead.
-        self.slots.iter(ring).rev().take(2).for_each(prefetch);
+        self.slots.iter(ring).rev().take(2).for_each(Slot::prefetch);
         self.shrink();
         Some(Entry::of_buffer(entry))
     }

@@ -64,7 +64,7 @@ fn key(bytes: &[u8]) -> Key<'_> {
 fn entry_of(key: &Key<'_>, value: &[u8], version: u64, expiry: Expiry) -> Entry {
     let buffer = Buffer::from_parts(&[key.bytes(), value]).unwrap();
     let (split, end) = (key.bytes().len(), buffer.bytes().len());
-    Entry::new(buffer, 0..split, split..end, key.hash(), version, expiry).unwrap()
+    Entry::new(buffer, (0..split, split..end), key.hash(), version, expiry).unwrap()
 }
 
 fn entry(name: &str, version: u64) -> Entry {
@@ -296,6 +296,19 @@ fn whole_tier(hot: &Hot) {
     assert!(reserve(hot, 1, &mut victims).is_none());
     drop(reservation);
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
+}
+
+#[test]
+fn small_caches_are_made_when_the_tier_is_half_full_and_are_counted() {
+    let hot = Hot::new(&HotOptions { eviction: Eviction::TinyLfu, ..options(400 * SMALL) });
+    let fill = |from: u64, to: u64| {
+        (from..to).for_each(|n| _ = store(&hot, entry(&n.to_string(), 1), 0));
+    };
+    fill(0, 150);
+    assert_eq!(hot.policy_bytes(), 0);
+    fill(150, 600);
+    assert!((100_000..200_000).contains(&hot.policy_bytes()), "{}", hot.policy_bytes());
+    assert!(hot.used_bytes() <= hot.capacity());
 }
 
 #[test]

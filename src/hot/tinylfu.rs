@@ -45,6 +45,10 @@ impl Policy for TinyLfu {
         self.0.before_judging()
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
+    }
+
     fn next(&self) -> Option<Turn> {
         self.0.next()
     }
@@ -237,10 +241,11 @@ impl Order for Queues {
         let in_main = is_recent && self.shared.mode().recalls;
         let count = past.map_or(0, |past| past.count) + 1;
         let usage = entry.slot().usage();
+        self.shared.watch();
         entry.slot().set_mark(Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0);
         self.shared.sample(hash, false, Some(usage.bytes()));
         let ring = usize::from(in_main);
-        let refused = self.slots.put(entry, ring);
+        let refused = self.slots.insert(entry, ring);
         if refused.is_none() {
             self.add(ring, usage);
         }

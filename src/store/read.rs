@@ -331,5 +331,5 @@ impl Reader<'_> {
 /// The entry of a record that was read.
 fn entry_of(hash: u64, record: Record) -> Option<Entry> {
     let Record { buffer, key, value, version, expires_at, .. } = record;
-    Entry::new(buffer, key, value, hash, version, Expiry::from_ms(expires_at))
+    Entry::new(buffer, (key, value), hash, version, Expiry::from_ms(expires_at))
 }

@@ -2,9 +2,10 @@
 //! a lenient store lived through.
 
 use super::stats::Tier;
-use crate::buffer::{Held, Ledger};
+use crate::buffer::Held;
 use crate::error::Error;
 use crate::hot::{Entry, Hit};
+use crate::ledger::Ledger;
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ fn entry(n: u64, len: usize) -> Entry {
     let key = n.to_le_bytes();
     let buffer = Buffer::from_parts(&[&key, &vec![0; len]]).unwrap();
     let end = buffer.bytes().len();
-    Entry::new(buffer, 0..8, 8..end, hash_of(n), n, Expiry::NEVER).unwrap()
+    Entry::new(buffer, (0..8, 8..end), hash_of(n), n, Expiry::NEVER).unwrap()
 }
 
 /// A tier without locks: the policy, its orders, and a budget.
