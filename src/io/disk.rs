@@ -327,6 +327,13 @@ impl File for LocalFile {
         self.handle.len().map_err(|error| self.failed("look at", &error))
     }
 
+    fn is_linked(&self) -> Result<bool> {
+        self.handle
+            .read(&|writable| self.reopen(writable), calls::status_of)
+            .map(|found| found.is_linked)
+            .map_err(|error| self.failed("look at", &error))
+    }
+
     fn data_from(&self, offset: u64) -> Result<u64> {
         self.handle
             .read(&|writable| self.reopen(writable), |file| calls::data_from(file, offset))
