@@ -1,11 +1,10 @@
 //! Locks for changing keys.
 //!
 //! # Order
-//! Stripes (ascending), hot shards (ascending), keydir shards (ascending). The log's own locks are
-//! never held together with a tier's. A change of a key holds its stripe from the look at what is
+//! Stripes (ascending), hot shards (ascending), then the locks that a cold tier takes by itself. A change of a key holds its stripe from the look at what is
 //! there to the publishing, so changes of one key happen one after the other. The change is
-//! published with the key's hot shard and keydir shard locked, so that no reader sees one tier
-//! changed and the other not.
+//! published in both tiers with the key's hot shard locked, so that no reader sees one tier changed
+//! and the other not.
 //!
 //! Callbacks run, and evicted entries are freed, after all locks:
 //! [`Effects`](super::reporting::Effects) collects them.
