@@ -10,6 +10,9 @@ use std::time::Duration;
 /// For a value a segment is rewritten if this share of it comes free; for a deletion, if anything does.
 const VALUE_SHARE: u64 = 16;
 
+/// Also for a value if anything does, as long as this share of all is dead: it may be spread evenly.
+const SPREAD_SHARE: u64 = 32;
+
 /// How often, and how long each time, it is waited for the room of a file that is still read.
 const WAITS: usize = 100;
 const WAIT: Duration = Duration::from_millis(1);
@@ -27,7 +30,6 @@ impl Local {
     /// As [`Local::compact_next`].
     pub fn make_room(&self, want: Want, is_first: bool, host: &dyn Host) -> Result<bool> {
         let mut compactor = self.compactor.lock();
-        let share = if want == Want::Deletion { u64::MAX } else { VALUE_SHARE };
         let (mut has_made, mut is_sealed, mut waits) = (false, false, WAITS);
         let (mut room_max, mut thinned) = (u64::MAX, Vec::new());
         loop {
@@ -36,6 +38,8 @@ impl Local {
             }
             let mut candidates = self.rewrite_candidates(&compactor);
             candidates.room = candidates.room.min(room_max);
+            let takes_any = want == Want::Deletion || candidates.wastes(SPREAD_SHARE);
+            let share = if takes_any { u64::MAX } else { VALUE_SHARE };
             let segment = candidates.most_freeing(share).cloned();
             let long = candidates.most_thinnable(share).cloned();
             let is_short = candidates.has_dead(share);

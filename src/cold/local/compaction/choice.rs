@@ -75,6 +75,13 @@ impl Candidates {
         states.filter(is_wanted).max_by_key(|(dead, _)| *dead).map(|(_, segment)| segment)
     }
 
+    /// True if a `share`th of all is neither a value that lives nor a hole: dead, or a tombstone.
+    pub fn wastes(&self, share: u64) -> bool {
+        let all: u64 = self.rewritable.iter().map(|segment| segment.room_bytes()).sum();
+        let live: u64 = self.rewritable.iter().map(|segment| segment.live_bytes_in_file()).sum();
+        all.saturating_sub(live).saturating_mul(share) >= all
+    }
+
     /// True if [`Candidates::most_freeing`] would give one if there was room for its output.
     pub fn has_dead(&self, share: u64) -> bool {
         let dead = |s: &Arc<Segment>| (self.dead_bytes(s), s.end());

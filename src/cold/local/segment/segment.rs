@@ -127,7 +127,7 @@ impl Segment {
     /// eighth only, but the share of what lives among all of them is well known.
     pub fn live_bytes_in_file(&self) -> u64 {
         let tally = self.tally();
-        let records = u128::from(tally.end.saturating_sub(SEGMENT_HEADER_BYTES as u64));
+        let records = u128::from(self.room_bytes().saturating_sub(SEGMENT_HEADER_BYTES as u64));
         let live = u128::from(self.live().1) * records / u128::from(tally.value_bytes.max(1));
         u64::try_from(live.min(records)).unwrap_or(u64::MAX)
     }

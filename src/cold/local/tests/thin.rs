@@ -112,6 +112,24 @@ fn what_is_dead_in_a_segment_longer_than_the_reserve_can_be_had_on_a_full_disk()
     }
 }
 
+/// A value is not refused as long as a good part of the disk is dead, wherever that is.
+#[test]
+fn what_is_dead_makes_room_for_a_value_though_it_is_spread_evenly() {
+    for setup in setups() {
+        let disk = new_disk();
+        disk.fill_disk(Some(5 * ROOM));
+        let harness = open(&disk, setup).unwrap();
+        let put =
+            |i: u64| harness.with_room(Want::Value(900), || harness.put(&key(i), &value(2, 900)));
+        let last = (0..).find(|i| put(*i).is_err()).unwrap();
+        for i in (0..last).step_by(20) {
+            harness.with_room(Want::Deletion, || harness.delete(&key(i))).unwrap();
+        }
+        assert!(last / 20 > 10);
+        (0..last / 20 / 3).for_each(|i| drop(put(last + i).unwrap()));
+    }
+}
+
 #[test]
 fn killed_while_a_segment_is_thinned_it_opens_with_all() {
     for setup in setups() {
