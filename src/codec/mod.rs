@@ -1,5 +1,5 @@
 //! What lies on disk, byte by byte: records, segment headers, the manifest, the
-//! checkpoint, the stage and the list of hot keys.
+//! checkpoint, the stage and the list of hot keys; and a record as a shared cold tier's engine has it.
 //!
 //! Pure functions between bytes and values; no file, lock or clock is known here. All numbers are
 //! little-endian. A checksum stands first and covers everything behind it, lengths included; a
@@ -19,3 +19,4 @@ pub mod manifest;
 pub mod checkpoint;
 pub mod stage;
 pub mod warm;
+pub mod remote;

@@ -29,6 +29,13 @@ use std::ptr::null_mut;
 /// create           true             false: the directory must hold a store
 /// read_only        false            opens without writing anything
 /// storage_id       directory name   the name in stats and events
+/// coherence        1s               over a shared cold tier: how old a value may be that hot serves
+/// remote_timeout   2s               how long a request to it may take, all that is sent again
+///                                   included
+/// remote_retries   3                how often a request to it is sent again
+/// remote_concurrency 64             requests to it that may be under way
+/// remote....                        what its engine alone takes: a user, a password. Looked at when
+///                                   the store is opened; no message repeats a value
 ///
 /// Sizes are plain bytes or KiB, MiB, GiB; times are plain milliseconds or ms, s, m, h, d.
 pub struct hotcold_options_t {

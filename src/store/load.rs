@@ -14,6 +14,7 @@ use super::value::{Answer, Value};
 use super::write::{StoreOptions, Stored};
 use super::writer::Writer;
 use crate::buffer::{Buffer, Held};
+use crate::cold::Sharing;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
@@ -108,7 +109,10 @@ impl<'a> Loader<'a> {
         }
         let Some((buffer, ttl_ms)) = loaded.value else { return Ok(Answer::of(None)) };
         let expires_at = self.writer.tiers.expiry_after(ttl_ms);
-        let options = StoreOptions { ttl_ms, ..StoreOptions::default() };
+        // Across machines the first one wins.
+        let compares = self.reader.tiers.sharing().is_some_and(Sharing::compares);
+        let if_version = compares.then_some(0);
+        let options = StoreOptions { ttl_ms, if_version, ..StoreOptions::default() };
         let stored = self.store_loaded(key, buffer.bytes(), &options, expires_at, registered)?;
         let (version, survived) = stored.map_or((0, None), |answer| match answer.value {
             Stored::Version(version) | Stored::Conflict(version) => (version, answer.survived),

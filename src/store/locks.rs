@@ -1,58 +1,91 @@
 //! Locks for changing keys.
 //!
 //! # Order
-//! Stripes (ascending), hot shards (ascending), keydir shards (ascending); the log's own locks are
-//! never held together with a tier's. A stripe is held over a whole change of a key, from looking at
+//! Keys (ascending), hot shards (ascending), keydir shards (ascending); the log's own locks are
+//! never held together with a tier's. A key is held over a whole change of it, from looking at
 //! what is there to publishing what comes; so changes of one key happen one after the other. A change
 //! is published with the key's hot shard and keydir shard locked, so that no reader sees one tier
 //! changed and the other not.
 //!
+//! Over a local tier a stripe is held for its keys. Over a shared one a change takes as long as the
+//! engine does, and nobody may wait for another key's: each hash is held by itself ([`Pending`]).
+//!
 //! Callbacks run, and evicted entries are freed, after all locks: [`Effects`](super::reporting::Effects)
 //! collects them.
 
+use super::pending::{Held, Pending};
 use crate::memory::Few;
 use crate::sync::{Mutex, MutexGuard};
 
 /// More than threads that write at once, so that they seldom meet.
 const STRIPES: usize = 256;
 
-/// The stripes: each key has one, by its hash.
+/// The locks of all keys.
 pub(super) struct Locks {
+    /// Each key has one, by its hash.
     stripes: Box<[Mutex<()>]>,
+    /// What there is instead of stripes over a shared tier.
+    pending: Option<Pending>,
+}
+
+/// A key that this thread holds; dropping it lets go.
+pub(super) enum KeyGuard<'a> {
+    /// The stripe of the key.
+    Stripe(#[expect(dead_code, reason = "unlocks when it is dropped")] MutexGuard<'a, ()>),
+    /// The key itself.
+    Pending(#[expect(dead_code, reason = "lets go when it is dropped")] Held<'a>),
 }
 
 impl Locks {
-    pub(super) fn new() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::new(())).collect() }
+    pub(super) fn new(is_shared: bool) -> Self {
+        let stripes = if is_shared { 0 } else { STRIPES };
+        Self {
+            stripes: (0..stripes).map(|_| Mutex::new(())).collect(),
+            pending: is_shared.then(Pending::new),
+        }
     }
 
-    /// Locks the stripe of a key.
-    pub(super) fn stripe(&self, hash: u64) -> MutexGuard<'_, ()> {
-        self.stripes[Self::stripe_index(hash)].lock()
+    /// Holds a key.
+    #[inline]
+    pub(super) fn key(&self, hash: u64) -> KeyGuard<'_> {
+        match &self.pending {
+            None => KeyGuard::Stripe(self.stripes[Self::stripe_index(hash)].lock()),
+            Some(pending) => KeyGuard::Pending(pending.hold(hash, false)),
+        }
     }
 
-    /// Locks the stripes of many keys.
-    pub(super) fn stripes(
-        &self,
-        mut hashes: impl ExactSizeIterator<Item = u64>,
-    ) -> Few<MutexGuard<'_, ()>> {
+    /// Holds many keys.
+    pub(super) fn keys(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> Few<KeyGuard<'_>> {
         let mut guards = Few::new();
         if hashes.len() == 1
             && let Some(hash) = hashes.next()
         {
-            guards.push(self.stripe(hash));
+            guards.push(self.key(hash));
+            return guards;
+        }
+        if let Some(pending) = &self.pending {
+            let mut hashes: Vec<u64> = hashes.collect();
+            hashes.sort_unstable();
+            hashes.dedup();
+            for hash in hashes {
+                let held = pending.hold(hash, !guards.is_empty());
+                guards.push(KeyGuard::Pending(held));
+            }
             return guards;
         }
         let mut wanted = [false; STRIPES];
         hashes.for_each(|hash| wanted[Self::stripe_index(hash)] = true);
         let wanted = (0..STRIPES).filter(|index| wanted[*index]);
-        guards.extend(wanted.map(|index| self.stripes[index].lock()));
+        guards.extend(wanted.map(|index| KeyGuard::Stripe(self.stripes[index].lock())));
         guards
     }
 
-    /// Locks all stripes: nothing changes meanwhile.
-    pub(super) fn all_stripes(&self) -> Vec<MutexGuard<'_, ()>> {
-        self.stripes.iter().map(Mutex::lock).collect()
+    /// Holds all keys: nothing changes meanwhile.
+    pub(super) fn all(&self) -> Vec<KeyGuard<'_>> {
+        match &self.pending {
+            None => self.stripes.iter().map(|stripe| KeyGuard::Stripe(stripe.lock())).collect(),
+            Some(pending) => vec![KeyGuard::Pending(pending.hold_all())],
+        }
     }
 
     /// Returns once every change that was under way when it was called is published.

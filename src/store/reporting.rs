@@ -6,6 +6,8 @@ use super::stats::{Counter, Counters, Tier};
 use crate::buffer::Ledger;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Ended, Entry, Victims};
+use crate::memory;
+use crate::sync::Mutex;
 use std::sync::Arc;
 
 /// Counters, subscribers, and the account of what callers hold.
@@ -14,7 +16,12 @@ pub(super) struct Reporting {
     events: Arc<Events>,
     ledger: Arc<Ledger>,
     policy: Policy,
+    /// Entries that others have changed, of which nobody is told yet.
+    overheard: Mutex<Vec<Entry>>,
 }
+
+/// So many of them wait at most; of more nobody is told.
+const OVERHEARD_MAX: usize = 4096;
 
 /// What is to be told and freed once no lock is held any more.
 #[derive(Default)]
@@ -27,6 +34,8 @@ pub(super) struct Effects {
     pub(super) gone: Vec<(Entry, Ended)>,
     /// An entry that came from cold.
     pub(super) promoted: Option<Entry>,
+    /// Entries that somebody else has changed.
+    pub(super) overtaken: Victims,
     /// What else is to be freed.
     pub(super) replaced: Victims,
 }
@@ -34,7 +43,7 @@ pub(super) struct Effects {
 impl Reporting {
     pub(super) fn new(policy: Policy) -> Self {
         let (events, ledger) = (Arc::new(Events::new()), Arc::new(Ledger::default()));
-        Self { counters: Counters::new(), events, ledger, policy }
+        Self { counters: Counters::new(), events, ledger, policy, overheard: Mutex::default() }
     }
 
     /// What is counted.
@@ -88,7 +97,7 @@ impl Reporting {
 
     /// Counts, tells and frees what a call has brought about. No lock may be held.
     pub(super) fn finish(&self, effects: Effects) {
-        let Effects { evicted, recycled, gone, promoted, replaced } = effects;
+        let Effects { evicted, recycled, gone, promoted, overtaken, replaced } = effects;
         drop(replaced);
         if let Some(entry) = &promoted {
             self.counters.add(Counter::HotPromotions, 1);
@@ -98,6 +107,10 @@ impl Reporting {
             self.counters.add(Counter::HotEvictions, recycled + evicted.len() as u64);
             evicted.iter().for_each(|e| self.tell_entry(EventKind::Evicted, Tier::Hot, e));
         }
+        for entry in &overtaken {
+            self.counters.add(Counter::HotDemotions, 1);
+            self.tell_entry(EventKind::Demoted, Tier::Hot, entry);
+        }
         for (entry, departure) in &gone {
             self.counters.add(Counter::HotExpirations, 1);
             let kind = match departure {
@@ -106,6 +119,23 @@ impl Reporting {
             };
             self.tell_entry(kind, Tier::Hot, entry);
         }
+    }
+
+    /// Counts that an entry left hot because somebody else has changed it; true if there is somebody to
+    /// tell of it, by [`Reporting::tell_overheard`].
+    pub(super) fn overhear(&self, entry: Entry) -> bool {
+        self.counters.add(Counter::HotDemotions, 1);
+        if !self.events.wants(EventKind::Demoted) {
+            return false;
+        }
+        let mut overheard = self.overheard.lock();
+        overheard.len() < OVERHEARD_MAX && memory::push(&mut overheard, entry, "events").is_ok()
+    }
+
+    /// Tells subscribers of what was overheard. No lock may be held.
+    pub(super) fn tell_overheard(&self) {
+        let overheard = std::mem::take(&mut *self.overheard.lock());
+        overheard.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));
     }
 
     /// Tells subscribers of something that happened to an entry.

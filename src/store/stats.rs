@@ -12,6 +12,7 @@
 //!    not in others. Once they have finished it is exact.
 
 use super::histogram::{Distribution, Histogram};
+pub use crate::cold::RemoteStats;
 use crate::io::stopwatch::Stopwatch;
 use crate::sync::{STRIPES, stripe};
 use std::sync::OnceLock;
@@ -177,6 +178,7 @@ impl Counters {
             retrieve: retrieve.stats(),
             delete: delete.stats(),
             clear: clear.stats(),
+            remote: RemoteStats::default(),
         }
     }
 
@@ -313,6 +315,8 @@ pub struct Snapshot {
     pub delete: OperationStats,
     /// Clears.
     pub clear: OperationStats,
+    /// The engine of a shared cold tier. Filled in by the store.
+    pub remote: RemoteStats,
 }
 
 /// What both tiers report alike.

@@ -8,5 +8,6 @@ mod crash;
 mod faults;
 mod oracle;
 mod script;
+mod shared;
 mod sim;
 mod threads;

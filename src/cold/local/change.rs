@@ -242,7 +242,7 @@ impl Local {
         let mut draft = Draft::marker(Kind::Clear, 0);
         let segment = self.append(slice::from_mut(&mut draft), sync)?.segment;
         let (version, place) = (draft.header.sequence, draft.location.word());
-        Ok(Prepared { keep: Some(segment), version, place })
+        Ok(Prepared { keep: Some(segment), version, place, conflict: None })
     }
 
     /// Makes a clear visible: no key has a location any more.
