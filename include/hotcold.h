@@ -816,7 +816,7 @@ typedef struct hotcold_stats_t {
 typedef struct hotcold_store_options {
   /**
    * Milliseconds until expiry; 0: never, and so is more than can be counted. They pass also
-   * while the system's clock is set back, and while the store is closed.
+   * while the system clock is set back, and while the store is closed.
    */
   uint64_t ttl;
   /**
@@ -1531,7 +1531,7 @@ void hotcold_watch_parts(hotcold_watch_t *sink,
  *                           nothing and create=false; or others may change it and
  *                           writable_by_others=refuse
  * HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
- * HOTCOLD_IO                the system refused; error says what and where. Also with create=false
+ * HOTCOLD_IO                the kernel refused; error says what and where. Also with create=false
  *                           and no such directory, and where a link, a directory or the like has
  *                           the name of one of the store's files
  * HOTCOLD_NO_SPACE          the disk is full
@@ -1591,7 +1591,7 @@ hotcold_status_t hotcold_close(hotcold_t *s, hotcold_error_t *error);
  * HOTCOLD_OK                synced; also for a store in memory alone, which has nothing to sync
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full; what was unwritten stays in hot
  * HOTCOLD_READ_ONLY         an earlier sync had failed, or opened with read_only
  * HOTCOLD_OUT_OF_MEMORY     no memory for the call
@@ -1614,7 +1614,7 @@ hotcold_status_t hotcold_sync(hotcold_t *s, hotcold_error_t *error);
  * HOTCOLD_OK                done
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_CORRUPT           a record is damaged; its segment is kept as it is
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so
@@ -1658,7 +1658,7 @@ void hotcold_value_release(hotcold_value_t *v);
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key or the value is beyond the limits, or larger than a store in
  *                           memory alone
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for the value
@@ -1722,7 +1722,7 @@ hotcold_status_t hotcold_retrieve(hotcold_t *s,
  * HOTCOLD_INVALID_ARGUMENT  s is NULL, or key is NULL and its length is not 0
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for a buffer
@@ -1748,7 +1748,7 @@ hotcold_status_t hotcold_delete(hotcold_t *s,
  * HOTCOLD_OK                cleared; also if nothing was there
  * HOTCOLD_INVALID_ARGUMENT  s is NULL
  * HOTCOLD_MISUSE            not open
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
  * HOTCOLD_OUT_OF_MEMORY     no memory for the call
@@ -1808,7 +1808,7 @@ hotcold_status_t hotcold_stats(hotcold_t *s,
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         the key or the value is beyond the limits, or larger than a store in
  *                           memory alone
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_CORRUPT           the version to compare with cannot be read
  * HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
@@ -1976,7 +1976,7 @@ hotcold_status_t hotcold_loaded_set(hotcold_loaded_t *out,
  * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX, or the loaded value larger
  *                           than a store in memory alone
  * HOTCOLD_CORRUPT           the record fails its checksum; other keys stay readable
- * HOTCOLD_IO                the system refused; error says where
+ * HOTCOLD_IO                the kernel refused; error says where
  * HOTCOLD_NO_SPACE          the disk is full; what was loaded is not stored
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so; what was loaded is not stored
  * HOTCOLD_OUT_OF_MEMORY     no memory for the value
@@ -2088,7 +2088,7 @@ hotcold_status_t hotcold_batch_delete(hotcold_batch_t *b,
  * HOTCOLD_INVALID_ARGUMENT  s or b is NULL, or an unknown flag
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_TOO_LARGE         larger than a store in memory alone, or than cold_capacity allows
- * HOTCOLD_IO                the system refused
+ * HOTCOLD_IO                the kernel refused
  * HOTCOLD_CORRUPT           a version to compare with cannot be read
  * HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
  * HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
@@ -2457,7 +2457,7 @@ void hotcold_event_queue_close(hotcold_event_queue_t *q);
  *                           alone
  * HOTCOLD_MISUSE            not open
  * HOTCOLD_LOCKED            another handle has dest_dir open
- * HOTCOLD_IO                the system refused; error says where
+ * HOTCOLD_IO                the kernel refused; error says where
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_CORRUPT           a file of the store is damaged
  * HOTCOLD_OUT_OF_MEMORY     no memory for a buffer

@@ -1,4 +1,4 @@
-//! The one error type: what kind of failure, one sentence about it, and the system's code.
+//! The one error type: what kind of failure, one sentence about it, and the kernel's code.
 //!
 //! Absence is not an error (`Ok(None)`); a kind exists only where a caller would act differently.
 //! The sentence is made where the failure is known best: `io` names verb and path, `codec` what
@@ -47,7 +47,7 @@ pub enum ErrorKind {
     Fenced,
 }
 
-/// A failure: its kind, one plain sentence, and the system's error code.
+/// A failure: its kind, one plain sentence, and the kernel's error code.
 ///
 /// Cheap to move (one pointer) and to clone, because a shared write fails for all its writers.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ impl Error {
         &self.0.message
     }
 
-    /// `errno`, or 0 where the system was not involved.
+    /// `errno`, or 0 where the kernel was not involved.
     pub fn os_code(&self) -> i32 {
         self.0.os_code
     }

@@ -1,9 +1,9 @@
 //! hotcold: an embedded key-value store in two tiers, memory and disk.
 //!
-//! Keys and values are byte strings. The hot tier is memory, with a bound; the cold tier is a
+//! Keys and values are byte strings. The hot tier is memory, with a bound. The cold tier is a
 //! directory, checksummed and compressed. A store writes to both. A retrieve looks in the hot tier,
-//! then in the cold one, and what it finds there enters the hot tier; what is least recently used
-//! leaves the hot tier and stays in the cold one.
+//! then in the cold one, and promotes to the hot tier what it finds there. The least recently used
+//! entries leave the hot tier, and their values stay in the cold one.
 //!
 //! ```
 //! use hotcold::{Options, Store};
@@ -28,8 +28,8 @@
 //! # The feature `reserve`, and programs with an allocator of their own
 //!
 //! A release build of this crate has a `#[global_allocator]`: the system's allocator, and behind it
-//! a reserve of 1.9 MiB from which small pieces of memory come when the system has none. By this a
-//! call ends with [`ErrorKind::OutOfMemory`] where Rust's collections would end the process. A Rust
+//! a reserve of 1.9 MiB from which small pieces of memory come when the system has none. So a call
+//! ends with [`ErrorKind::OutOfMemory`] where Rust's collections would end the process. A Rust
 //! program can have only one such allocator. If yours has one (jemalloc, mimalloc), rustc says that
 //! they conflict, and only in a release build. Leave the feature out then:
 //!

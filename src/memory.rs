@@ -1,10 +1,17 @@
-//! Memory that may not be there. Whatever grows with what a caller or a disk gives, and whatever is
-//! large, is asked for here, and a failure is an error of the call.
+//! Memory that may not be there. An allocation that fails ends no process.
 //!
-//! What is left is small and of a fixed size: errors, strings, nodes. Where the system has no memory
-//! even for that, it comes from a reserve (`io::reserve`), and the next calls are refused
-//! ([`check`]) until there is memory again. So whoever allocates many small pieces in one call asks
-//! [`check`] between them.
+//! 1. Whatever grows with what a caller or a disk gives, and whatever has 64 KiB or more, is asked
+//!    for here. A failure is an error of the call.
+//! 2. What is left is small and of a fixed size: errors, strings, nodes. Where the kernel has no
+//!    memory even for that, it comes from a reserve of 1.9 MiB (`io::reserve`). While more than 96
+//!    KiB of it are in use, each call first proves that there is memory again, or answers
+//!    `OutOfMemory` ([`check`]). Whoever allocates many small pieces in one call asks [`check`]
+//!    between them.
+//! 3. Closing and releasing are never refused.
+//! 4. What must not fail once a record is on disk has its memory before: the keydir promises an
+//!    entry, and hot reserves its place.
+//!
+//! `tests/c/exhausted.c` lets every allocation fail in turn.
 
 use crate::error::{Error, ErrorKind, Result};
 use smallvec::SmallVec;
@@ -19,7 +26,7 @@ pub static RESERVE_USED: AtomicUsize = AtomicUsize::new(0);
 /// When more of the reserve is in use, new calls are refused: what is left is for those in progress.
 const RESERVE_USED_MAX: usize = 96 << 10;
 
-/// More than any piece that the reserve gives: what the system must be able to give before calls go
+/// More than any piece that the reserve gives: what the kernel must be able to give before calls go
 /// on.
 const PROOF_BYTES: usize = 1 << 20;
 

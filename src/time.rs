@@ -1,4 +1,25 @@
 //! Points in time as plain numbers, and where a store's time starts; no clock here.
+//!
+//! A store expires by wall time. Residency, waits and intervals go by the monotonic clock. A store
+//! has a wall time of its own, which neither runs back nor stands still (`io/clock.rs`).
+//!
+//! # Across opens
+//! A store's time starts no earlier than the newest time in its files, nor than the system clock
+//! ([`Written::start`]). A time beyond the year 3000 is not believed, of a file or of the clock.
+//! The manifest also says how far the store was ahead of the system clock, its *lead*. While that
+//! clock is behind the newest time, it still tells how long the store was closed, and the lead
+//! stays. Once it has caught up it is taken for right, and the lead is over. Neither can be told if
+//! the lead makes the store seem closed for a year or more: then the clock had been wrong, as one
+//! that starts in 1970 is, and the store goes on from the newest time.
+//!
+//! | the clock, while the store is | then | what is lost |
+//! | --- | --- | --- |
+//! | open: back by an hour, or before 1970 | Time goes on by elapsed time. | nothing |
+//! | open: at 2100 for a moment | Time goes on from 2100; the manifest has a lead of 74 years. | what was to expire before 2100 |
+//! | closed ten days with such a lead | It starts ten days later. | nothing |
+//! | closed under a clock that was back, opened under the right one | The clock has caught up; the lead is over. | nothing |
+//! | closed for longer than the lead, the clock always right since | The clock has caught up; the lead is over. | at most the lead: what was stored under it expires so much later |
+//! | closed: back | It starts where it stood, and goes on. | the time while it was closed |
 
 /// The latest time that is believed of a clock or a file, in milliseconds since the epoch: the year
 /// 3000. Linux's own clock ends in 2262, so a store that was misled by it can go on for centuries
@@ -24,7 +45,7 @@ pub struct Instant(pub u64);
 pub struct Moment {
     /// The store's wall time.
     pub wall: Timestamp,
-    /// How far that is ahead of the system's wall clock, in ms; 0 unless that was set back.
+    /// How far that is ahead of the system clock, in ms; 0 unless that was set back.
     pub lead_ms: u64,
     /// How far it is ahead of a clock that nobody can set, in milliseconds: this grows when the
     /// system's wall clock is set forward.
@@ -32,7 +53,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The system's wall clock; 0 before 1970.
+    /// The system clock; 0 before 1970.
     pub fn system(&self) -> Timestamp {
         Timestamp(self.wall.0.saturating_sub(self.lead_ms))
     }
@@ -53,13 +74,13 @@ impl Written {
         }
     }
 
-    /// Takes note of a time, and of how far it was ahead of the system's clock when it was written.
+    /// Takes note of a time, and of how far it was ahead of the system clock when it was written.
     pub fn note_lead(&mut self, time_ms: u64, lead_ms: u64) {
         self.note(time_ms);
         self.lead_ms = lead_ms;
     }
 
-    /// Where the store's time starts when the system's clock says `system`: no earlier than the
+    /// Where the store's time starts when the system clock says `system`: no earlier than the
     /// newest time that was written, and no earlier than that clock. As long as that is behind it
     /// tells at least how long the store was closed, and the lead stays. Once it has caught up it
     /// is right again, and the lead is over.
@@ -110,12 +131,12 @@ impl Expiry {
     }
 }
 
-/// Where the time comes from: the system's clocks, or a test's.
+/// Where the time comes from: the system clocks, or a test's.
 pub trait Clock: Send + Sync {
-    /// The store's wall time, and how it stands to the system's clocks.
+    /// The store's wall time, and how it stands to the system clocks.
     fn moment(&self) -> Moment;
 
-    /// The store's wall time: it neither runs back nor stands still, however the system's clock is
+    /// The store's wall time: it neither runs back nor stands still, however the system clock is
     /// set.
     fn wall(&self) -> Timestamp {
         self.moment().wall

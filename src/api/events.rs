@@ -1,4 +1,4 @@
-//! Being told of what happens in a store: closures that are called, and queues that are asked.
+//! Events: closures that the store calls, and queues that a program asks.
 
 use super::time::{expiry, milliseconds};
 use crate::error::ErrorKind;

@@ -68,7 +68,7 @@ impl Store {
     /// - `Unsupported`: this version lacks an option's choice, or a newer version wrote the store.
     /// - `Locked`: another handle, in this process or another, has the directory open.
     /// - `Corrupt`: what cannot be made again is damaged.
-    /// - `Io`, `NoSpace`: the system refused.
+    /// - `Io`, `NoSpace`: the kernel refused.
     pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         Ok(Self { handle: Handle::open(Some(path.as_ref()), options.chosen()?)? })
     }

@@ -1,10 +1,11 @@
-//! Compression of records, with bounds: what is compressed is never longer than what it was, and
-//! what is decompressed never longer than it claims.
+//! Compression of records, with bounds: compressed bytes are never longer than the raw ones, and
+//! decompressed bytes never longer than the record says.
 //!
-//! Deflate is raw, without zlib's header and checksum, because each record has its own. Its state
-//! is dear to make when compressing, and takes 46 KiB when decompressing, so both are used again:
-//! a [`Compressor`] belongs to whoever writes, and readers take a state from a small pool. (One for
-//! each thread would be as fast, but a program may have thousands of threads.)
+//! Each record is compressed alone, so a retrieve is one read. Deflate is raw, without zlib's
+//! header and checksum, because each record has its own. Its state is dear to make when
+//! compressing, and takes 46 KiB when decompressing, so both are used again: a [`Compressor`]
+//! belongs to its writer, and readers take a state from a small pool. (One for each thread would be
+//! as fast, but a program may have thousands of threads.)
 //!
 //! # Codec numbers, as they stand on disk
 //!

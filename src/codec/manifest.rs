@@ -8,10 +8,10 @@
 //! | 16 | 8 | seed | of the key hash |
 //! | 24 | 8 | next sequence | the first that no open has taken yet |
 //! | 32 | 8 | time | the latest that was seen, milliseconds since the epoch |
-//! | 40 | 7 | lead | how far that was ahead of the system's clock, in milliseconds |
+//! | 40 | 7 | lead | how far that was ahead of the system clock, in milliseconds |
 //! | 47 | 1 | notes | 1 if whoever wrote this leaves a note of each segment that it removes, else 0 |
 //!
-//! The lead is 0 unless the system's clock was set back. A library that knows neither wrote 0.
+//! The lead is 0 unless the system clock was set back. A library that knows neither wrote 0.
 //!
 //! It is replaced as a whole. When it is damaged or missing the segments tell the seed, and the
 //! sequences in them tell where the next range begins.
@@ -40,7 +40,7 @@ pub struct Manifest {
     pub next_sequence: u64,
     /// The latest time seen, in milliseconds since the epoch.
     pub time_ms: u64,
-    /// How far that was ahead of the system's clock, in milliseconds.
+    /// How far that was ahead of the system clock, in milliseconds.
     pub lead_ms: u64,
     /// Whoever wrote this leaves a note of each segment that it removes.
     pub keeps_notes: bool,

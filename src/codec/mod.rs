@@ -1,13 +1,20 @@
-//! What lies on disk, byte by byte: records, segment headers, the manifest, the
-//! checkpoint, the stage and the list of hot keys; and a record as a shared cold tier's engine has it.
+//! What lies on disk, byte by byte: records, segment headers, the manifest, the checkpoint, the
+//! stage and the list of hot keys; and a record as the engine of a shared cold tier keeps it.
 //!
-//! Pure functions between bytes and values; no file, lock or clock is known here. All numbers are
-//! little-endian. A checksum stands first and covers everything behind it, lengths included; a
-//! length is compared with its limit before it is used.
+//! These are pure functions between bytes and values. They know no file, no lock and no clock.
+//!
+//! # Rules of all formats
+//! 1. Numbers are little-endian.
+//! 2. A checksum stands first and covers everything behind it, lengths included.
+//! 3. Checksum, magic and version stand at the same places in every file, in versions to come too.
+//! 4. A number from the disk is compared with its limit before it is used for memory, time or
+//!    arithmetic. The limits are the file's length, and the 32 GiB that a location can say. Segment
+//!    ids end at 2^32 - 1 and sequences at 2^64 - 1; a store that has used them up says so and can
+//!    still be read.
 //!
 //! # Versions
-//! Every file carries the version of its format at the same place. A file of a newer version,
-//! whose checksum holds, is refused and left untouched; a damaged one is never taken for newer.
+//! This library reads and writes version 1. A file of a newer version, whose checksum holds, is
+//! refused and left untouched. A damaged file is never taken for a newer one.
 
 pub mod version;
 pub mod bytes;

@@ -28,6 +28,10 @@
 //! reached the disk up to an offset: damage there is no torn tail. If it names another segment,
 //! because a new one was begun meanwhile, it says nothing.
 //!
+//! A *filler* is a tombstone with the sequence 0, which no write has: it stands where records were that
+//! are dead or elsewhere by now, and deletes nothing. Its key is zeros, which may be a hole in the file.
+//! While it is made they are not all zeros yet, so the header alone vouches for it.
+//!
 //! # Example
 //! Key `k`, value `v`, sequence 1, hash 2, at offset 64 of segment 1:
 //! ```text
@@ -41,6 +45,9 @@ use super::checksum::{checksum, repair_one_byte};
 
 /// Bytes of a record's header.
 pub const HEADER_BYTES: usize = 32;
+
+/// The longest filler: its key has as many bytes as a key may have, and the next one is aligned.
+pub const FILLER_BYTES_MAX: u64 = 64 << 10;
 
 /// Every record begins at a multiple of this.
 pub const ALIGNMENT: u64 = 8;
@@ -115,6 +122,20 @@ impl Header {
             sequence,
             hash,
         }
+    }
+
+    /// The header of a filler of that many bytes: a multiple of [`ALIGNMENT`], a header's at least and
+    /// [`FILLER_BYTES_MAX`] at most.
+    pub fn filler(bytes: u64) -> Self {
+        static ZEROS: [u8; u16::MAX as usize] = [0; u16::MAX as usize];
+        let key_len = u16::try_from(bytes.saturating_sub(HEADER_BYTES as u64)).unwrap_or(0);
+        let body_checksum = body_checksum(&[&ZEROS[..usize::from(key_len)]]);
+        Self { key_len, body_checksum, ..Self::bare(Kind::Tombstone, 0, 0) }
+    }
+
+    /// True if it only stands where other records were.
+    pub fn is_filler(&self) -> bool {
+        self.kind == Kind::Tombstone && self.sequence == 0
     }
 
     /// The header as bytes.

@@ -14,6 +14,66 @@
 //! | 56 | 8 | previous end | length of the previous log segment |
 //!
 //! The checksum, the magic and the version keep their places in every version to come.
+//!
+//! # A real segment
+//! A program stored `apple` = `red` and then `pear` = `green` with a time to live of an hour. It
+//! deleted `apple`, and wrote a batch of `a` = `1` and `b` = (empty). This is the whole of its
+//! `000001.seg`, 280 bytes, as they stand in the file.
+//!
+//! ```text
+//!   0  de 3b b1 61                                      checksum of bytes 4 to 63
+//!   4  68 6f 74 63 6f 6c 64 53                          magic "hotcoldS"
+//!  12  01 00 00 00                                      format version 1
+//!  16  01 00 00 00 00 00 00 00                          id 1
+//!  24  7d fd 44 d5 fb 93 f5 0e                          seed of the key hash
+//!  32  01 00 00 00                                      kind 1: log
+//!  36  00 00 00 00                                      previous: none
+//!  40  d8 44 65 05 a2 01 00 00                          created, ms since the epoch
+//!  48  01 00 00 00 01 00 00 00                          sequence floor 2^32 + 1
+//!  56  00 00 00 00 00 00 00 00                          length of the previous
+//!
+//!  64  5f c8 87 07                                      header checksum: of id 1, offset 64, bytes 68 to 95
+//!  68  01                                               kind 1: value
+//!  69  00                                               flags: no codec, does not expire
+//!  70  05 00                                            key length 5
+//!  72  03 00 00 00                                      stored length 3
+//!  76  46 b9 33 cb                                      body checksum
+//!  80  01 00 00 00 01 00 00 00                          sequence 2^32 + 1
+//!  88  f0 cd 2f bd 71 dd 6d 1a                          hash of "apple"
+//!  96  61 70 70 6c 65  72 65 64                         "apple" "red"; ends on a multiple of 8
+//!
+//! 104  4c df 9e f6  01  10                              checksum; value; flags 0x10: expires
+//! 110  04 00  05 00 00 00  ad 13 5d 8b                  key length 4, stored length 5, body checksum
+//! 120  02 00 00 00 01 00 00 00                          sequence 2^32 + 2
+//! 128  2d fa 56 c0 79 ee f4 36                          hash of "pear"
+//! 136  58 33 9c 05 a2 01 00 00                          expiry, ms since the epoch
+//! 144  70 65 61 72  67 72 65 65 6e                      "pear" "green"
+//! 153  00 00 00 00 00 00 00                             padding
+//!
+//! 160  f7 6a c7 3c  02  00                              checksum; kind 2: tombstone; no flags
+//! 166  05 00  00 00 00 00  50 d0 2e a9                  key length 5, no value, body checksum
+//! 176  03 00 00 00 01 00 00 00                          sequence 2^32 + 3
+//! 184  f0 cd 2f bd 71 dd 6d 1a                          hash of "apple"
+//! 192  61 70 70 6c 65  00 00 00                         "apple", padding
+//!
+//! 200  1a 97 98 01  01  40                              checksum; value; flags 0x40: chained to the next
+//! 206  01 00  01 00 00 00  23 48 e1 6c                  key length 1, stored length 1, body checksum
+//! 216  04 00 00 00 01 00 00 00                          sequence 2^32 + 4
+//! 224  b6 61 e1 ad 4f 45 2c f1                          hash of "a"
+//! 232  61  31  00 00 00 00 00 00                        "a" "1", padding
+//!
+//! 240  cc f7 e5 73  01  00                              checksum; value; flags 0: the batch ends here
+//! 246  01 00  00 00 00 00  f9 ef be 71                  key length 1, empty value, body checksum
+//! 256  05 00 00 00 01 00 00 00                          sequence 2^32 + 5
+//! 264  57 2e fa f6 77 69 e3 36                          hash of "b"
+//! 272  62  00 00 00 00 00 00 00                         "b", padding
+//! ```
+//!
+//! In that store's `CHECKPOINT` the entry of `b` is the hash above and the location
+//! `05 1e 00 00 00 00 00 00`: length class 5 (5 x 8 = 40 bytes), offset 0x1e x 8 = 240, row 0.
+//!
+//! Sequences begin at 2^32 + 1 because a directory without a manifest is given a range of sequences as a
+//! margin: nobody knows how far an earlier one had been used.
 
 use super::bytes::{put, u32_at, u64_at};
 use super::checksum::{checksum, repair_one_byte};

@@ -9,6 +9,9 @@ pub mod tier;
 pub mod local;
 pub mod shared;
 
+#[cfg(test)]
+pub mod tests;
+
 pub use self::change::{Change, Current, Prepared};
 pub use self::host::{Departed, Departure, Host, Rewritten, Want};
 pub use self::local::{Compression, Exposed, Local, LocalOptions};

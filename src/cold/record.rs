@@ -43,7 +43,7 @@ pub enum Position {
 
 /// A part of a walk.
 pub struct Page {
-    /// Places of keys. Of keys with one hash either all stand in it, or none.
+    /// Places of keys. In a walk by hashes all keys of one hash stand in it, or none.
     pub places: Vec<Place>,
     /// Where to go on; `None` at the end.
     pub next: Option<Position>,

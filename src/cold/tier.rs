@@ -4,11 +4,15 @@
 //! and a line in [`mod.rs`](super); the conformance suite (`cold/tests`) says whether it is one.
 //!
 //! # What every tier promises
-//! 1. A change is seen by nobody before it is published, and by everybody after; if others change
-//!    the tier, too, it may be seen once it is prepared.
-//! 2. A failed `prepare` changes nothing, now or later. The one exception is an error of the kind
-//!    `Timeout`: what became of the changes is unknown, and the key has to be read again.
-//! 3. Versions never repeat, across processes too.
+//! 1. A change is seen by nobody before it is published, and by everybody after. If others change the
+//!    tier, too, it may be seen as soon as it is prepared.
+//! 2. A failed `prepare` changes nothing, now or later. There are two exceptions. After an error of
+//!    the kind `Timeout` what became of the changes is unknown, and their keys have to be read again;
+//!    no place of them is current as long as the changes may still happen, or they are told of as
+//!    others' changes are. If a sync failed writing ends, and what the changes become is open until
+//!    the tier is opened again.
+//! 3. Versions never repeat, across processes too. They grow for each key; if others change the tier,
+//!    too, those of one process do.
 //! 4. A place is current as long as its key was neither changed, deleted nor moved since.
 //! 5. A walk meets every key that lives throughout exactly once.
 
@@ -62,8 +66,8 @@ pub trait ColdTier: Send + Sync {
     /// `Io`, `OutOfMemory`.
     fn places(&self, from: &Position, prefix: &[u8], count: usize) -> Result<Page>;
 
-    /// Reads the key at a place, and gives it to `use_it` with a way to find out when its value
-    /// expires, which may cost a read.
+    /// Reads the key at a place, current or not, and gives it to `use_it` with a way to find out when
+    /// the value there expires, which may cost a read.
     ///
     /// # Errors
     /// `Corrupt` if the record is damaged; `Io`; those of `use_it`.
@@ -103,7 +107,8 @@ pub trait ColdTier: Send + Sync {
     /// Makes a clear visible.
     fn publish_clear(&self, prepared: Prepared) -> Discarded;
 
-    /// A version that nobody else gets, for what is written later.
+    /// A version that nobody else gets, for what is written later: before any other change of its key,
+    /// and before a clear.
     ///
     /// # Errors
     /// `ReadOnly` if nothing may be written.

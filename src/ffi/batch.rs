@@ -147,7 +147,7 @@ pub unsafe extern "C" fn hotcold_batch_delete(
 /// HOTCOLD_INVALID_ARGUMENT  s or b is NULL, or an unknown flag
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_TOO_LARGE         larger than a store in memory alone, or than cold_capacity allows
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_CORRUPT           a version to compare with cannot be read
 /// HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync

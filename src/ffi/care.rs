@@ -35,7 +35,7 @@ const PROMETHEUS: i32 = hotcold_stats_format::HOTCOLD_STATS_PROMETHEUS as i32;
 ///                           alone
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_LOCKED            another handle has dest_dir open
-/// HOTCOLD_IO                the system refused; error says where
+/// HOTCOLD_IO                the kernel refused; error says where
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_CORRUPT           a file of the store is damaged
 /// HOTCOLD_OUT_OF_MEMORY     no memory for a buffer

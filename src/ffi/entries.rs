@@ -27,7 +27,7 @@ use std::ffi::c_void;
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_TOO_LARGE         the key or the value is beyond the limits, or larger than a store in
 ///                           memory alone
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
 /// HOTCOLD_OUT_OF_MEMORY     no memory for the value
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn hotcold_retrieve(
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL, or key is NULL and its length is not 0
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
 /// HOTCOLD_OUT_OF_MEMORY     no memory for a buffer
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn hotcold_delete(
 /// HOTCOLD_OK                cleared; also if nothing was there
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL
 /// HOTCOLD_MISUSE            not open
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_NO_SPACE          the disk is full, and others have taken the room that is kept for this
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync
 /// HOTCOLD_OUT_OF_MEMORY     no memory for the call

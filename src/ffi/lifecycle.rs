@@ -90,7 +90,7 @@ pub(super) unsafe fn on_store(
 ///                           nothing and create=false; or others may change it and
 ///                           writable_by_others=refuse
 /// HOTCOLD_LOCKED            another handle, here or in another process, has the directory open
-/// HOTCOLD_IO                the system refused; error says what and where. Also with create=false
+/// HOTCOLD_IO                the kernel refused; error says what and where. Also with create=false
 ///                           and no such directory, and where a link, a directory or the like has
 ///                           the name of one of the store's files
 /// HOTCOLD_NO_SPACE          the disk is full
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn hotcold_close(
 /// HOTCOLD_OK                synced; also for a store in memory alone, which has nothing to sync
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL
 /// HOTCOLD_MISUSE            not open
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_NO_SPACE          the disk is full; what was unwritten stays in hot
 /// HOTCOLD_READ_ONLY         an earlier sync had failed, or opened with read_only
 /// HOTCOLD_OUT_OF_MEMORY     no memory for the call
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn hotcold_sync(
 /// HOTCOLD_OK                done
 /// HOTCOLD_INVALID_ARGUMENT  s is NULL
 /// HOTCOLD_MISUSE            not open
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_CORRUPT           a record is damaged; its segment is kept as it is
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so

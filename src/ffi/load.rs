@@ -92,7 +92,7 @@ pub unsafe extern "C" fn hotcold_loaded_set(
 /// HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX, or the loaded value larger
 ///                           than a store in memory alone
 /// HOTCOLD_CORRUPT           the record fails its checksum; other keys stay readable
-/// HOTCOLD_IO                the system refused; error says where
+/// HOTCOLD_IO                the kernel refused; error says where
 /// HOTCOLD_NO_SPACE          the disk is full; what was loaded is not stored
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so; what was loaded is not stored
 /// HOTCOLD_OUT_OF_MEMORY     no memory for the value

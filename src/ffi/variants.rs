@@ -46,7 +46,7 @@ const FRESH: u32 = hotcold_retrieve_flag::HOTCOLD_RETRIEVE_FRESH as u32;
 #[derive(Clone, Copy)]
 pub struct hotcold_store_options_t {
     /// Milliseconds until expiry; 0: never, and so is more than can be counted. They pass also
-    /// while the system's clock is set back, and while the store is closed.
+    /// while the system clock is set back, and while the store is closed.
     pub ttl: u64,
     /// With HOTCOLD_STORE_IF_VERSION: the version that the key must have; 0: it must be absent.
     pub if_version: u64,
@@ -111,7 +111,7 @@ pub(super) unsafe fn store_options(
 /// HOTCOLD_MISUSE            not open
 /// HOTCOLD_TOO_LARGE         the key or the value is beyond the limits, or larger than a store in
 ///                           memory alone
-/// HOTCOLD_IO                the system refused
+/// HOTCOLD_IO                the kernel refused
 /// HOTCOLD_CORRUPT           the version to compare with cannot be read
 /// HOTCOLD_NO_SPACE          the disk is full; retrieving goes on
 /// HOTCOLD_READ_ONLY         opened with read_only, or turned so after a failed sync

@@ -1,10 +1,14 @@
 //! The frequency policy's view of all shards: what both queues have, and whose turn it is.
 //!
-//! Both queues are one for the whole tier: each shard keeps its part, every entry has a stamp of when it
-//! moved, and the shard whose last entry has the smallest stamp is next. To evict takes steps, each with
-//! one shard locked: expose the one that would leave main, judge the last of the window by its count,
-//! drop the loser. Numbers that another thread changes meanwhile make a step useless or a judgement
-//! wrong, never a sum.
+//! Both queues are one for the whole tier, because a shard of a small tier has too few entries to
+//! learn from. Each shard keeps its part, every entry has a stamp of when it moved, and the shard
+//! whose last entry has the smallest stamp is next. To evict takes steps, each with one shard
+//! locked: expose the one that would leave main, judge the last of the window by its count, drop
+//! the loser. If another thread changes a number meanwhile, a step is useless or a judgement wrong,
+//! but no sum is.
+//!
+//! A victim that four newcomers have lost to is spared. Otherwise one entry with a high count, right or
+//! wrong, would refuse every newcomer for as long as its count takes to age.
 //!
 //! # Invariants
 //! 1. `totals` are the usages of the entries in the two rings of all shards.

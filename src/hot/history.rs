@@ -1,12 +1,14 @@
 //! How often keys were used that are not hot: what remains of an entry when it leaves.
 //!
 //! A bucket is a cache line of 16 notes of four bytes: a fingerprint of the hash, how often the key
-//! was used, when that was counted, and when the entry left. A note that finds no room takes the place
-//! of the one that says least. There are two notes and a quarter for each entry of the shard, at most: 9 bytes.
+//! was used, when that was counted, and when the entry left. A note that finds no room replaces the
+//! one that says least. There are at most two notes and a quarter for each entry of the shard: 9
+//! bytes. They are as good as a frequency sketch of 16 bytes an entry, which would also have to
+//! count every use (`benches/hit_ratio`).
 //!
-//! Counts age by halves: a count of an earlier epoch is halved for each epoch since. Epochs and times
-//! of leaving go round; a note that is older than a round is mistaken for a younger one, at worst for
-//! one of a key that was used more often than it was.
+//! Counts age by halves: a count of an earlier epoch is halved for each epoch since. Epochs and
+//! times of leaving go round. A note that is older than a round is mistaken for a younger one, at
+//! worst for one of a key that was used more often than it was.
 //!
 //! # Invariants
 //! 1. A note of all zeros is free; no fingerprint is 0.

@@ -6,8 +6,8 @@
 //! clock of its own. It hands back what it evicts, and the store decides what that means.
 //!
 //! An insert has two steps. [`Hot::make_room`] makes room and evicts, with one lock at a time; then
-//! [`ShardGuard::insert`] puts the entry in. What a promotion brings asks first: [`Hot::admit`] makes
-//! room for it, unless the policy refuses it.
+//! [`ShardGuard::insert`] puts the entry in. A promotion asks first: [`Hot::admit`] makes room for the
+//! candidate, unless the policy refuses it.
 //!
 //! # Invariants
 //! 1. Used bytes never exceed the capacity, nor entries their maximum, at any instant.

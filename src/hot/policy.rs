@@ -1,9 +1,9 @@
 //! What a policy of the hot tier decides: what may enter, and what leaves next.
 //!
-//! A policy has two halves. An [`Order`] keeps the entries of one shard; the shard calls it with the
-//! shard's lock held, and asks it whether a candidate may enter. The [`Policy`] exists once for
-//! the whole tier and has no lock: it chooses the shard that evicts next. What the halves must know of each other
-//! they share as atomic numbers. Neither half knows the budget or a clock.
+//! A policy has two halves. An [`Order`] keeps the entries of one shard. The shard calls it with
+//! the shard's lock held, and asks it whether a candidate may enter. The [`Policy`] exists once for
+//! the whole tier and has no lock: it chooses the shard that evicts next. The halves share what
+//! they must know of each other as atomic numbers. Neither half knows the budget or a clock.
 //!
 //! A new policy is a file with both halves, and one more name in [`super::eviction`].
 

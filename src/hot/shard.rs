@@ -1,9 +1,10 @@
-//! A shard: a lock and the entries behind it. A reservation: room that was taken for entries to come.
+//! A shard: a lock and the entries behind it. A reservation: room that was taken for entries to
+//! come.
 //!
-//! An entry that replaces another needs only as much room as it is larger, so overwriting a key in a
-//! full tier evicts nobody. How much that is, a thread knows for certain only while it has the shard's
-//! lock; and with that lock it may not evict from another shard. A thread that finds room missing
-//! therefore unlocks, makes room, locks and looks again.
+//! An entry that replaces another needs room only for the bytes by which it is larger. So
+//! overwriting a key in a full tier evicts nobody. A thread knows that number for certain only
+//! while it holds the shard's lock, and with that lock it may not evict from another shard. A
+//! thread that lacks room therefore unlocks, makes room, locks and looks again.
 //!
 //! # Invariants
 //! 1. The budget is the sum of all shards' totals and all reservations.

@@ -1,11 +1,11 @@
-//! Those that are used often stay: a window for newcomers, main for the proven, and a contest between.
+//! Least frequently used: a window for newcomers, main for the proven, and a contest between them.
 //!
-//! A newcomer enters the window, first in first out. What leaves the window is a candidate for main: it
-//! must have been used more often than the entry that would leave main for it, or at least twice while
-//! it was in the window. Main is first in first out too, but an entry that was used comes round again.
-//! So a use changes one number of its entry, and moves nothing. Counts outlive their entries in
-//! [`History`]. How large the window is, and how hard the contest, small caches find out
-//! ([`super::sampler`]). This is one shard's part; [`Contest`] sees them all.
+//! A newcomer enters the window, first in first out. An entry that leaves the window is a candidate
+//! for main. It enters if it was used more often than the entry that would leave main for it, or at
+//! least twice while it was in the window. Main is first in first out too, but an entry that was
+//! used comes round again. So a use changes one number of its entry, and moves nothing. Counts
+//! outlive their entries in [`History`]. Small caches find out how large the window should be, and
+//! how hard the contest ([`super::sampler`]). This is one shard's part; [`Contest`] sees them all.
 //!
 //! # Invariants
 //! 1. `used` are the sums over the shard's rings; both are within the totals of the contest.

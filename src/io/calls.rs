@@ -1,4 +1,4 @@
-//! The calls to the system that directories and files need, each made again when it is interrupted.
+//! The calls to the kernel that directories and files need, each made again when it is interrupted.
 //!
 //! # Invariants
 //! 1. Every descriptor is close-on-exec.
@@ -339,6 +339,17 @@ pub fn reserve(file: &fs::File, offset: u64, bytes: u64) -> io::Result<()> {
     retried(|| check(unsafe { libc::fallocate(fd, mode, offset, bytes) })).map(|_| ())
 }
 
+/// Gives the room of bytes back, which read as zeros then.
+///
+/// # Errors
+/// Those of `fallocate`.
+pub fn punch(file: &fs::File, offset: u64, bytes: u64) -> io::Result<()> {
+    let (offset, bytes) = (offset_of(offset)?, offset_of(bytes)?);
+    let (fd, mode) = (file.as_raw_fd(), libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE);
+    // SAFETY: the descriptor is open.
+    retried(|| check(unsafe { libc::fallocate(fd, mode, offset, bytes) })).map(|_| ())
+}
+
 /// Reads until the buffer is full or the file ends; returns how many bytes.
 ///
 /// # Errors
@@ -393,7 +404,7 @@ pub fn read_path(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Writes all slices one after the other; the system may take them in several bites.
+/// Writes all slices one after the other; the kernel may take them in several bites.
 ///
 /// # Errors
 /// Those of `pwrite` and `pwritev`.

@@ -1,16 +1,21 @@
-//! The clocks: a wall clock that neither runs back nor stands still, and the monotonic one; for
-//! tests they are moved by hand.
+//! The clocks: a wall clock that neither runs back nor stands still, and the monotonic one. Tests
+//! move theirs by hand.
 //!
 //! # Wall time
-//! The system's wall clock may be set at any time, and is then wrong or right; elapsed time cannot
-//! be set. So wall time is elapsed time and an offset: the most that the system's clock was ever
-//! ahead of elapsed time. While nobody sets the clock that is the clock itself. Set forward, it
-//! raises the offset; set back, it leaves the offset, and wall time goes on by elapsed time.
+//! Anybody may set the system clock at any time, and it is then wrong or right; nobody can tell
+//! which. Nobody can set elapsed time (`CLOCK_BOOTTIME`, which also counts a suspended machine's
+//! sleep). So wall time is elapsed time plus an offset: the most that the system clock was ever
+//! ahead of elapsed time. While nobody sets the clock, that is the system clock itself. A clock
+//! that is set forward raises the offset. A clock that is set back leaves it, and wall time goes on
+//! by elapsed time.
+//!
+//! The offset is one atomic number. Both clocks are read without a call to the kernel where the
+//! vDSO has them (since Linux 5.3), and only for what can expire.
 //!
 //! # Invariants
 //! 1. Of two readings one after the other, on whichever threads, the second is later by the time
 //!    that has elapsed between them, at the least.
-//! 2. Wall time is not behind the system's clock, unless that says what no clock can say.
+//! 2. Wall time is not behind the system clock, unless that says what no clock can say.
 
 #![expect(unsafe_code, reason = "clock_gettime has no start that callers would have to keep")]
 
@@ -24,7 +29,7 @@ const US_PER_MS: i64 = 1_000;
 /// The latest time that is believed, in microseconds since the epoch.
 const LATEST_US: i64 = LATEST_MS.cast_signed() * US_PER_MS;
 
-/// What is read: the system's clocks, or those of a test.
+/// What is read: the system clocks, or those of a test.
 pub trait Source: Send + Sync {
     /// The wall clock, in microseconds since the epoch; negative before it.
     fn wall_us(&self) -> i64;
@@ -196,18 +201,18 @@ impl ManualClock {
         Self::new(Hand { wall_us: wall_us.into(), elapsed_us: elapsed_us.into() })
     }
 
-    /// Sets the system's wall clock to milliseconds since the epoch, also back.
+    /// Sets the system clock to milliseconds since the epoch, also back.
     pub fn set(&self, wall_ms: i64) {
         self.source.wall_us.store(wall_ms.saturating_mul(US_PER_MS), Ordering::SeqCst);
     }
 
-    /// Lets time elapse; the system's wall clock, which is wrong or right, goes on with it.
+    /// Lets time elapse; the system clock, which is wrong or right, goes on with it.
     pub fn advance(&self, ms: u64) {
         self.source.wall_us.fetch_add(ms.cast_signed() * US_PER_MS, Ordering::SeqCst);
         self.elapse(ms);
     }
 
-    /// Lets time elapse while the system's wall clock stands still.
+    /// Lets time elapse while the system clock stands still.
     pub fn elapse(&self, ms: u64) {
         self.source.elapsed_us.fetch_add(ms.cast_signed() * US_PER_MS, Ordering::SeqCst);
     }

@@ -1,12 +1,12 @@
 //! A directory of the local file system.
 //!
-//! Files are opened relative to a descriptor of the directory that is held from the start: a store
-//! goes on in its directory when that is renamed or the process changes its own.
+//! Files are opened relative to a descriptor of the directory that is held from the start. So a
+//! store goes on in its directory when somebody renames that, or the process changes its own.
 //!
 //! # Invariants
-//! 1. Files and directories made here are readable and writable by their owner only.
-//! 2. Only regular files are opened, replaced and removed. What else has a name that is asked for is
-//!    somebody else's: it stays, and the error says what it is.
+//! 1. Only their owner may read and write files and directories made here.
+//! 2. Only regular files are opened, replaced and removed. Anything else under a name that is asked
+//!    for is somebody else's: it stays, and the error says what it is.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::calls::{self, FileId, NEW, Status};
@@ -331,6 +331,13 @@ impl File for LocalFile {
         self.handle
             .read(&|writable| self.reopen(writable), |file| calls::data_from(file, offset))
             .map_err(|error| self.failed("look for data in", &error))
+    }
+
+    fn punch(&self, offset: u64, bytes: u64) -> Result<bool> {
+        self.write("give room back of", |file| match calls::punch(file, offset, bytes) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+            punched => punched.map(|()| true),
+        })
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {

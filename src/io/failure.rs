@@ -1,4 +1,4 @@
-//! What is told of a call to the system that failed, and what is asked of the error later.
+//! Errors of calls to the kernel: the sentence about them, and what they mean to a caller.
 
 use crate::error::{Error, ErrorKind};
 use std::io;

@@ -151,6 +151,13 @@ pub trait File: Send + Sync {
     /// `Io`.
     fn data_from(&self, offset: u64) -> Result<u64>;
 
+    /// Gives the room of bytes within the file back, which read as zeros then; false where the file
+    /// system cannot.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn punch(&self, offset: u64, bytes: u64) -> Result<bool>;
+
     /// Cuts or extends (with zeros) the file.
     ///
     /// # Errors
@@ -161,7 +168,7 @@ pub trait File: Send + Sync {
 /// A file that is written by storing into memory. Dropping it lets those go on who wait for the file.
 pub trait Mapped: Send {
     /// Stores `bytes` at `at`. They survive the death of the process when this returns, without a
-    /// call to the system. A power loss leaves of each page what it was at some moment.
+    /// call to the kernel. A power loss leaves of each page what it was at some moment.
     ///
     /// # Errors
     /// `Io`, `NoSpace`: the file cannot be written this way any more, or another process waits for

@@ -1,16 +1,23 @@
-//! A lease on a file: as long as this process has it, no process opens the file, and none cuts it by
-//! its path. Whoever tries waits until the lease is given back, for `/proc/sys/fs/lease-break-time`
-//! (45 seconds) at most; then the kernel takes it away.
+//! A lease on a file. While this process has it, no other process opens the file, and none cuts it
+//! by its path. Whoever tries waits until the lease is given back, for
+//! `/proc/sys/fs/lease-break-time` (45 seconds) at most; then the kernel takes it away.
 //!
-//! It is granted only where nobody else has the file open, so nobody can cut it by a descriptor
-//! either. What does not open the file (looking at it, another name, a rename) goes on as ever.
+//! The kernel grants a lease only if nobody else has the file open, so nobody can cut the file by a
+//! descriptor either. A call that does not open the file (`stat`, another name, a rename) goes on
+//! as ever.
 //!
-//! The kernel would tell the holder by `SIGIO`, which ends a process that does not expect it. So the
-//! file has no owner, which is whom the signal goes to, and the holder has to ask.
+//! The kernel tells the holder by `SIGIO`, which ends a process that does not expect it, and
+//! signals are the program's business. So the file has no owner, to whom the signal would go
+//! (`F_SETOWN` 0), and the holder asks instead (`F_GETLEASE`).
+//!
+//! A holder that is stopped for 45 seconds loses the lease. It finds that before its next copy, and
+//! still has all pending bytes in memory. They are lost with the file that was cut only if the
+//! process is killed before it goes on.
 //!
 //! # Invariants
-//! 1. The file has no name before its owner was cleared: nobody can try to open it until then.
-//! 2. A forked child does not have it: it ends with this process.
+//! 1. The file has no name before its owner was cleared: nobody can try to open it until then. It
+//!    is made with `O_TMPFILE` and gets its name by `linkat`.
+//! 2. A forked child does not have the lease: it ends with this process.
 
 #![expect(unsafe_code, reason = "fcntl")]
 

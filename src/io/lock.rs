@@ -1,15 +1,21 @@
 //! One writer, or any number of readers, of a directory: across processes and within one.
 //!
-//! It is a lock of `flock` on the directory itself, by a descriptor that was opened for it alone. The
-//! kernel keeps it with the open file: reading, copying or removing anything in the directory leaves
-//! it alone, there is no file that could be unlinked, a reader need not be allowed to write, and any
-//! two handles keep each other out, whether they are of one process, of two, or of two copies of this
-//! library in one. It ends with its last descriptor, so forked children must have none: see
-//! [`Unshared`].
+//! The lock is a `flock` on the directory itself, by a descriptor that is opened for it alone. The
+//! kernel keeps it with the open file. So nothing that happens to files in the directory loses it,
+//! a reader needs no right to write, and two copies of this library in one process keep each other
+//! out. A record lock (`fcntl`) would be lost when the process closes any descriptor of the file: a
+//! backup by `cp` in the same process is enough. A lock file could be removed.
 //!
-//! A file system that machines share may keep a directory's lock to the machine (NFS does, without a
-//! word), or have none. So unless it is known for a local one, the file `LOCK` in the directory is
-//! locked too, by a lock that belongs to the open file (`F_OFD_SETLK`).
+//! The lock ends with its last descriptor, so a forked child closes its copy before `fork` returns
+//! there ([`Unshared`]), and close gives the lock back by name (`LOCK_UN`). A process that is
+//! killed right after a fork may leave the lock with the child until that has run for the first
+//! time. So whoever meets the lock of a dead process tries again for a fifth of a second.
+//!
+//! A file system that machines share may keep a directory's lock to one machine (NFS does, and does
+//! not say so), or have none. So unless the file system is known for a local one, the file `LOCK`
+//! in the directory is locked too (`F_OFD_SETLK`), and its name compared afterwards. On such a file
+//! system, removing `LOCK` while the store is open lets another machine in, though no other process
+//! of this one.
 //!
 //! # Invariants
 //! 1. The directory is locked before the file, and given back after it.

@@ -1,23 +1,25 @@
-//! A small file that is written by storing into memory: no call to the system, and what was stored
-//! survives the death of the process, because the memory is the kernel's page of the file.
+//! A small file that is written by copying into mapped memory. That takes no call to the kernel,
+//! and the bytes survive the death of the process, because the memory is the kernel's page of the
+//! file.
 //!
-//! A page that the kernel cannot give (a file system that has failed, or that copies on write and
-//! is full) would end the process with a signal. So before a page is stored into, the kernel is
-//! asked to make it writable, which is a call that fails instead; and again after each tick of the
-//! coarse clock, because the kernel takes the right to write away whenever it has written the page
-//! back. What is left is a file system that fails within a tick of having written this very page
-//! back. SQLite takes the same care of its `-shm` file.
+//! A page that the kernel cannot provide would end the process with a signal: a file system has
+//! failed, or it copies on write and is full. So before a copy into a page, the kernel is asked to
+//! make the page writable (`MADV_POPULATE_WRITE`), a call that fails instead. It is asked again
+//! after each tick of the coarse clock, because the kernel takes the right to write away whenever
+//! it has written the page back. What remains is a file system that fails within a tick of having
+//! written this very page back. SQLite takes the same care of its `-shm` file.
 //!
-//! So would a page that the file has lost because another process has cut it. Under the lease none
-//! can. Whether somebody waits for it, or the kernel has taken it away because the holder let him
-//! wait for too long (a process that was stopped, say), is asked before the first store of each tick.
-//! What is left is a process that is stopped for 45 seconds between this question and the store,
-//! while another waits to cut the file; whoever may cut it may also kill the process.
+//! A page that another process has cut off the file would end the process too. Under the lease no
+//! process can cut the file. Before the first copy of each tick the holder asks whether somebody
+//! waits for the lease, or the kernel has taken it away. What remains is a process that is stopped
+//! for 45 seconds between this question and the copy, while another waits to cut the file; whoever
+//! may cut it may also kill the process. And the lease does not reach below an overlay, or to the
+//! server of a network file system.
 //!
 //! # Invariants
 //! 1. The file has been written from end to end before it is mapped, so every page has its room.
-//! 2. A forked child has no such memory (`MADV_DONTFORK`): it cannot store into its parent's file.
-//! 3. The lease is given back after the memory, when nothing can be stored any more.
+//! 2. A forked child has no such memory (`MADV_DONTFORK`): it cannot write into its parent's file.
+//! 3. The lease is given back after the memory, when nothing can be copied any more.
 
 #![expect(unsafe_code, reason = "mmap, madvise, and stores into what they give")]
 

@@ -1,4 +1,4 @@
-//! Giving memory back to the system.
+//! Giving memory back to the kernel.
 
 #![expect(unsafe_code, reason = "the allocator's own call")]
 

@@ -1,4 +1,8 @@
-//! The only code that touches the operating system.
+//! The only code that calls the kernel.
+//!
+//! A port to another platform is this folder: positioned reads and writes, syncing a file and a
+//! directory, a lock that dies with the process, noticing a fork, and three clocks. Offsets and
+//! lengths are 64 bits throughout.
 
 pub mod files;
 pub mod clock;

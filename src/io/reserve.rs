@@ -1,12 +1,12 @@
-//! The allocator, with a reserve: where the system has no memory, small pieces come from a part of
+//! The allocator, with a reserve. If the kernel has no memory, small pieces come from a part of
 //! this library that was there from the start, so that a call can end with an error. Rust's
-//! collections end the process where they find no memory, and a library must not.
+//! collections end the process when they find no memory, and a library must not.
 //!
 //! The reserve is for what a call needs beside its data. [`crate::memory::check`] refuses further
 //! calls while much of it is taken.
 //!
-//! A debug build has none, so that a test can have an allocator of its own; neither has a build
-//! without the feature `reserve`, for Rust programs that have one.
+//! A debug build has none, so that a test can have an allocator of its own. A build without the
+//! feature `reserve` has none either, for Rust programs that have an allocator.
 //!
 //! # Invariants
 //! 1. A block belongs to whoever has set its bit, until that one clears it.
@@ -39,7 +39,7 @@ static LARGE: Blocks<65536, 16, 1> = Blocks::new();
 /// Every block begins at a multiple of it.
 const ALIGN_MAX: usize = 256;
 
-/// Blocks of one size; the memory is touched, and so taken from the system, only when it is used.
+/// Blocks of one size; the memory is touched, and so taken from the kernel, only when it is used.
 #[repr(align(4096))]
 struct Blocks<const BYTES: usize, const COUNT: usize, const WORDS: usize> {
     memory: UnsafeCell<[[u8; BYTES]; COUNT]>,

@@ -1,9 +1,13 @@
-//! A call to the system that a signal has interrupted is made again, but not without end.
+//! A call to the kernel that a signal has interrupted is made again, up to 100 times in half a
+//! second.
 //!
-//! Disks answer `EINTR` to nothing. FUSE, NFS and Lustre answer it to everything (opening, renaming,
+//! Disks never answer `EINTR`. FUSE, NFS and Lustre answer it to everything (opening, renaming,
 //! syncing), and a host program may have signals all the time: those of a profiler, of a garbage
-//! collector. A call that was interrupted has done nothing, unless the caller says otherwise here.
-//! Closing is never tried again: the descriptor is gone, and another thread may have its number.
+//! collector. Where every call is interrupted the call fails and says so, because a host program
+//! that hangs cannot even be told why.
+//!
+//! An interrupted call has done nothing, unless its caller says otherwise here. Closing is never
+//! tried again: the descriptor is gone, and another thread may have its number.
 
 #![expect(unsafe_code, reason = "nanosleep, which a signal may cut short")]
 

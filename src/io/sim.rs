@@ -1,10 +1,10 @@
 //! A disk in memory that a test can crash, tear, fill and damage.
 //!
 //! It promises what a real disk promises, and no more. Bytes are durable after `sync` of their
-//! file, names after `sync_names`. When the power goes, of all else each sector of each write and
-//! each change of a length is there or not as the test's choice has it, in any combination; names
-//! change in order, as journals have it. After a failed sync the bytes it was for stay uncertain, whatever is synced
-//! later: Linux forgets that they were not written.
+//! file, names after `sync_names`. When the power goes, the test chooses for each other sector of
+//! each write, and for each other change of a length, whether it is there, in any combination.
+//! Names change in order, as journals have it. After a failed sync its bytes stay uncertain,
+//! whatever is synced later: Linux forgets that they were not written.
 //!
 //! # Invariants
 //! 1. A file is kept as long as it has a name, a name that a crash may bring back, or is open.
@@ -14,7 +14,7 @@ use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped, Space};
 use crate::sync::{Mutex, MutexGuard};
 use inode::{FILE_BYTES_MAX, Inode, What, index};
-use state::{Fault, NameChange, State};
+use state::{BLOCK_BYTES, Fault, NameChange, State};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,6 @@ mod state;
 mod tests;
 
 pub use state::{Op, coin};
-
-/// What a file system keeps as a whole, or leaves out where nothing was written.
-const BLOCK_BYTES: u64 = 4096;
 
 /// The disk. Clones are the same disk, so that a test keeps one and gives one away.
 #[derive(Clone)]
@@ -108,8 +105,8 @@ impl SimDisk {
         *self.during_failed_sync.lock() = Some(Box::new(others));
     }
 
-    /// Lets every operation fail with `EIO` once this many more changes (see [`Op::is_change`])
-    /// have been made, as if the process was stopped there: to be followed by `crash` or `kill`.
+    /// Lets the change (see [`Op::is_change`]) behind this many more fail with `EIO`, and every
+    /// operation after it, as if the process was stopped there: to be followed by `crash` or `kill`.
     /// If the change at which it stops is a write, half of it is written.
     pub fn stop_after(&self, changes: u64) {
         self.state.lock().changes_left = Some(changes);
@@ -341,16 +338,13 @@ impl File for SimFile {
         let mut state = self.disk.state.lock();
         let was_stopped = state.stopped;
         let mut outcome = state.enter(Op::Write);
+        let long = offset.saturating_add(bytes.len() as u64) > FILE_BYTES_MAX;
+        let lost = self.is_lost(&state);
+        let denials = [(lost, libc::ENOENT), (!self.writable, libc::EBADF), (long, libc::EFBIG)];
         if was_stopped {
             bytes.clear();
-        } else if self.is_lost(&state) {
-            outcome = Err(libc::ENOENT);
-            bytes.clear();
-        } else if !self.writable {
-            outcome = Err(libc::EBADF);
-            bytes.clear();
-        } else if offset.saturating_add(bytes.len() as u64) > FILE_BYTES_MAX {
-            outcome = Err(libc::EFBIG);
+        } else if let Some((_, code)) = denials.iter().find(|(is_so, _)| *is_so) {
+            outcome = Err(*code);
             bytes.clear();
         } else if outcome.is_err() {
             bytes.truncate(bytes.len() / 2);
@@ -428,6 +422,12 @@ impl File for SimFile {
         let behind = bytes.get(start..).unwrap_or_default();
         let data = behind.iter().position(|byte| *byte != 0).map(|at| (start + at) as u64);
         Ok(data.map_or(bytes.len() as u64, |at| at - at % BLOCK_BYTES).max(offset))
+    }
+
+    fn punch(&self, offset: u64, bytes: u64) -> Result<bool> {
+        self.enter(Op::SetLen)?.punch(self.id, offset, bytes);
+        self.is_unsynced.store(true, Ordering::Relaxed);
+        Ok(true)
     }
 
     fn set_len(&self, bytes: u64) -> Result<()> {

@@ -1,5 +1,9 @@
-//! A thread of the library's own. The standard library's ends the process where there is no memory for
-//! its handle, registers destructors of its own, and asks the environment how large a stack is to be.
+//! A thread of the library's own. The standard library's thread ends the process if there is no
+//! memory for its handle, registers destructors of its own, and asks the environment how large a
+//! stack is to be.
+//!
+//! The library has no thread-local with a destructor either. A thread that ends has none any more,
+//! and the C library ends the process if it has no memory to register one.
 
 #![expect(unsafe_code, reason = "pthread_create and pthread_join")]
 
@@ -20,7 +24,7 @@ impl Thread {
     /// Starts a thread that does `work`, which must not unwind.
     ///
     /// # Errors
-    /// `OutOfMemory`: the system has no memory for it, or may have no more threads.
+    /// `OutOfMemory`: the kernel has no memory for it, or may have no more threads.
     pub fn start(work: impl FnOnce() + Send + 'static) -> Result<Self> {
         let work: Work = Box::new(work);
         let argument = Box::into_raw(Box::new(work));

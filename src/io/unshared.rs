@@ -1,17 +1,17 @@
 //! Descriptors that a forked child does not keep.
 //!
-//! A lock of `flock` belongs to the open file, and is held as long as any process has a descriptor
-//! of it. A child inherits descriptors, so it would hold its parent's lock after the parent's death.
-//! Therefore these are listed, and the child closes its copies before `fork` returns there.
+//! A `flock` belongs to the open file, and is held as long as any process has a descriptor of it. A
+//! child inherits descriptors, so it would hold its parent's lock after the parent's death.
+//! Therefore this file lists them, and the child closes its copies before `fork` returns there.
 //!
 //! # Invariants
 //! 1. A descriptor is in the list from its opening to its closing: both are done with the list
 //!    locked, and a fork waits for the lock.
-//! 2. A number in the list is that of an open descriptor of this process. So a child that drops what
-//!    it has inherited closes nothing that it has opened since.
+//! 2. A number in the list is that of an open descriptor of this process. So a child that drops
+//!    what it has inherited closes nothing that it has opened since.
 //!
-//! A child that was made behind the C library's back (`_Fork`, the bare system call) keeps its copies
-//! until it executes another program or ends; it cannot give up its parent's lock either.
+//! A child that was made behind the C library's back (`_Fork`, the bare system call) keeps its
+//! copies until it executes another program or ends; it cannot give up its parent's lock either.
 
 #![expect(unsafe_code, reason = "what a fork carries over, and closing in the child")]
 

@@ -1,4 +1,8 @@
 //! Batches: many stores and deletes that take effect together or not at all.
+//!
+//! A batch goes through the same steps as one change ([`super::commit`]), for all its keys at once.
+//! Stripes and shards are locked in ascending order. Of a key that occurs more than once the last
+//! change counts.
 
 use super::commit::check_value;
 use super::events::{Event, EventKind};

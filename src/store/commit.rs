@@ -5,12 +5,13 @@
 //! 2. Look at what is there, and ask each change's condition.
 //! 3. Prepare: make room in hot for what is larger than before, evicting, and make the new entries.
 //! 4. Append the records, chained if there are several, and sync them if that is asked for.
-//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers; but if less
-//!    is replaced than was seen in step 2, let go and make more room first.
+//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers. If less is
+//!    replaced than step 2 saw, unlock and make more room first.
+//! 6. Unlock; then free what was evicted, and tell subscribers.
 //!
 //! # Invariants
-//! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What was
-//!    appended is published: a call that failed would otherwise take effect at the next open.
+//! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What
+//!    was appended is published: a call that failed would otherwise take effect at the next open.
 
 use super::events::{EventKind, in_callback};
 use super::op::Ops;
@@ -101,7 +102,9 @@ impl Writer<'_> {
         cold.check_length(ops.changes)?;
         let in_hot = self.tiers.prepare(ops, self.recycles(), effects)?;
         let timer = self.reporting.counters().start_tier(Tier::Cold);
-        let prepared = cold.prepare(ops.changes, self.is_synced(sync));
+        let prepared = cold
+            .prepare(ops.changes, self.is_synced(sync))
+            .inspect_err(|error| self.drop_unknown(ops, error, effects));
         if self.tiers.is_shared() {
             self.judged(&prepared, ops, effects);
         }
@@ -117,6 +120,24 @@ impl Writer<'_> {
     /// Whether new entries may take the memory of evicted ones: not if somebody is told of those.
     pub(super) fn recycles(&self) -> bool {
         !self.reporting.events().wants(EventKind::Evicted)
+    }
+
+    /// After a change of which nobody knows whether it happens hot has nothing of its keys any more, so
+    /// that the next read asks cold; and what is being loaded for them is not stored. What only hot has
+    /// stays.
+    #[cold]
+    fn drop_unknown(&self, ops: &Ops<'_, '_>, error: &Error, effects: &mut Effects) {
+        if error.kind() != ErrorKind::Timeout {
+            return;
+        }
+        let hot = self.tiers.hot();
+        for key in ops.keys() {
+            self.loads.forget(key.bytes());
+            let mut shard = hot.lock(hot.shard_index(key.hash()));
+            if shard.peek(key).is_some_and(|entry| !entry.is_unwritten()) {
+                effects.replaced.extend(shard.remove(key));
+            }
+        }
     }
 
     fn commit_hot(&self, ops: &mut Ops<'_, '_>, effects: &mut Effects) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Who is told of what happens in a store, and how one stops being told.
+//! Subscriptions: who hears of events, and how a subscription ends.
 //!
 //! The list of subscriptions is an immutable, shared slice that `subscribe` and `unsubscribe`
 //! replace. Whoever emits takes the slice as it is and calls the subscribers without holding any
@@ -6,8 +6,8 @@
 //!
 //! Each subscription has a lock of its own around the subscriber: a call holds it shared, the end
 //! takes it exclusively to drop the subscriber. Waiting for it is waiting until nobody is inside.
-//! Who must not wait (a thread that is inside a callback, perhaps this one) only marks the end;
-//! then whoever leaves last finds the mark and drops the subscriber.
+//! A thread that must not wait (it is inside a callback, perhaps this one) only marks the end; the
+//! thread that leaves last finds the mark and drops the subscriber.
 //!
 //! # Invariants
 //! 1. A subscriber is dropped exactly once, and not called after that.

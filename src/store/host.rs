@@ -1,4 +1,4 @@
-//! The store as a cold tier sees it while that maintains itself.
+//! The store as a cold tier sees it during maintenance.
 
 use super::events::{Event, EventKind};
 use super::locks::Locks;

@@ -1,17 +1,17 @@
 //! Locks for changing keys.
 //!
 //! # Order
-//! Keys (ascending), hot shards (ascending), keydir shards (ascending); the log's own locks are
-//! never held together with a tier's. A key is held over a whole change of it, from looking at
-//! what is there to publishing what comes; so changes of one key happen one after the other. A change
-//! is published with the key's hot shard and keydir shard locked, so that no reader sees one tier
-//! changed and the other not.
+//! Keys (ascending), hot shards (ascending), keydir shards (ascending). The log's own locks are
+//! never held together with a tier's. A change holds its key from the look at what is there to the
+//! publishing, so changes of one key happen one after the other. The change is published with the
+//! key's hot shard and keydir shard locked, so that no reader sees one tier changed and the other
+//! not.
 //!
 //! Over a local tier a stripe is held for its keys. Over a shared one a change takes as long as the
 //! engine does, and nobody may wait for another key's: each hash is held by itself ([`Pending`]).
 //!
-//! Callbacks run, and evicted entries are freed, after all locks: [`Effects`](super::reporting::Effects)
-//! collects them.
+//! Callbacks run, and evicted entries are freed, after all locks:
+//! [`Effects`](super::reporting::Effects) collects them.
 
 use super::pending::{Held, Pending};
 use crate::memory::Few;

@@ -1,10 +1,21 @@
-//! Background work, on the store's one thread: writing back, sweeping, and whatever maintenance the
-//! cold tier has. It does one thing at a time; between two, and about every megabyte of a long one, it
-//! looks whether something cannot wait, or the store is being closed. What a caller is rewriting or
-//! copying it leaves alone, and does not wait for.
+//! The background thread's work. Each store has one such thread.
 //!
-//! Failures do not end the thread. They are told as ERROR events, and what failed is tried again
-//! after a pause.
+//! It wakes when it is asked to, and every 250 ms, or every half `sync_interval` if that is less.
+//! One round:
+//! 1. sweep hot;
+//! 2. give free memory back to the kernel, at most once a second, and only after calls;
+//! 3. let the cold tier do what cannot wait (a sync);
+//! 4. write back what is unwritten;
+//! 5. let the cold tier maintain itself;
+//! 6. under `warm_start`, save the hot keys once a minute. The first act of the thread is to load
+//!    them.
+//!
+//! The thread does one thing at a time. Between two, and about every megabyte of a long one, it
+//! looks whether something cannot wait or the store is being closed. While a caller compacts or
+//! copies the store, the thread rewrites nothing, so that it need not wait.
+//!
+//! A failure is told as an ERROR event, and the work rests for a second. A panic ends the thread,
+//! and the store refuses writes from then on.
 
 use super::full_disk::{is_full, without_room};
 use super::host::StoreHost;

@@ -1,4 +1,4 @@
-//! Changes of keys, from what the caller asks for to what is known of them when they are published.
+//! Changes of keys: what the caller asks for, and what the store learns of them until it publishes.
 
 use crate::cold::Change;
 use crate::hot::{Entry, Usage};

@@ -1,5 +1,5 @@
-//! Publishing changes: room and entries are made before anything is appended, and what was appended
-//! enters both tiers at one instant.
+//! Publishing changes. Room and entries are made before anything is appended. What was appended enters
+//! both tiers at one instant.
 
 use super::op::{Op, Ops};
 use super::reporting::Effects;
@@ -137,8 +137,8 @@ impl Tiers {
         }
     }
 
-    /// Takes the room that the new entries need as far as is known, in order, for as many as can
-    /// have it; true if that is all.
+    /// Takes room for the new entries in order, as far as it is known how much they need. An entry
+    /// for which there is none stays out of hot. True if none stays out.
     fn make_room(
         &self,
         ops: &mut Ops<'_, '_>,

@@ -1,4 +1,5 @@
-//! Stats as the caller gets them: the counters with what is found by looking, as a struct or text.
+//! Stats as the caller gets them, as a struct or as text: the counters, and the sizes of this
+//! moment.
 
 use super::core::Core;
 use super::stats::{MemoryStats, OperationStats, RemoteStats, Snapshot, TierStats};

@@ -1,10 +1,10 @@
-//! Walking all keys, so that a key that lives throughout is met exactly once, whatever happens
-//! meanwhile. Such a key is in cold, or unwritten in hot, at any moment.
+//! Walking all keys. A walk meets a key that lives throughout exactly once, whatever happens
+//! meanwhile: at any moment such a key is in cold, or unwritten in hot.
 //!
-//! A cold tier that walks in the order of hashes is walked range by range, and of each range hot's
-//! unwritten keys are taken at the same time: a key has one hash, and is met in the range of that. A
-//! tier that walks in an order of its own comes after all unwritten keys of hot, which are remembered
-//! so that they are not met again. In a hot-only store a range is one hot shard.
+//! A cold tier that walks in the order of hashes is walked range by range. Each range also takes
+//! hot's unwritten keys in it: a key has one hash, so one range meets it. A cold tier that walks in
+//! an order of its own comes after all unwritten keys of hot, which the walk remembers and does not
+//! meet again. In a hot-only store a range is one hot shard.
 
 use super::read::{Reader, RetrieveOptions};
 use super::value::{Answer, Value};
@@ -173,15 +173,18 @@ impl Reader<'_> {
         let mut found = None;
         cold.read_key(place, &mut |key, expires_at| {
             let was_met = met.contains(key) || cursor.met.contains(key);
-            let is_wanted = key.starts_with(&cursor.prefix) && !was_met;
-            // An engine lists no values: what has expired there is met as long as it is listed.
-            let has_ended = || Ok(!self.tiers.is_shared() && self.tiers.has_expired(expires_at()?));
-            if is_wanted && !has_ended()? {
-                found = Some(memory::copy(key, WHAT)?);
+            if key.starts_with(&cursor.prefix) && !was_met {
+                // An engine lists no values: what has expired there is met as long as it is listed.
+                let is_over = !self.tiers.is_shared() && self.tiers.has_expired(expires_at()?);
+                found = Some((memory::copy(key, WHAT)?, is_over));
             }
             Ok(())
         })?;
-        Ok(found)
+        match found {
+            // It may have been stored anew in time: then only the value that was met has expired.
+            Some((key, true)) if cold.is_current(place) || !self.contains(&key)?.value => Ok(None),
+            found => Ok(found.map(|(key, _)| key)),
+        }
     }
 
     /// Hot's unwritten entries that a walk at `from` has to take before it asks cold.

@@ -74,6 +74,23 @@ impl Store {
         Ok(store)
     }
 
+    /// A store whose background work is done by hand.
+    #[cfg(test)]
+    pub(super) fn without_thread(
+        options: Options,
+        cold: Option<Box<dyn ColdTier>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let core = Arc::new(Core::new(options, "test".to_owned(), cold, clock));
+        Self { core, background: Mutex::new(None), warning: None }
+    }
+
+    /// Its parts.
+    #[cfg(test)]
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// What whoever opened the store should know although it was opened, as a sentence.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()

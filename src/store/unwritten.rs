@@ -1,8 +1,9 @@
-//! Unwritten entries: what hot has and cold has not got yet, under `write_mode=back`, or because a
-//! lenient store lived through a failure.
+//! Unwritten entries: hot has them and cold has not. They come from `write_mode=back`, or from a
+//! lenient store that lived through a failure.
 //!
-//! They stay in hot until they are written; half of hot at most may be taken by them. Whoever would
-//! exceed that writes the oldest first, which slows stores to the speed of the disk.
+//! They stay in hot until they are written: by the background thread, a sync, close,
+//! `optimize_hot`, or whoever needs the room. They may take half of hot. A store that would exceed
+//! that writes the oldest first, which slows it to the speed of the disk.
 
 use super::reporting::Effects;
 use super::writer::Writer;

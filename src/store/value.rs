@@ -1,4 +1,5 @@
-//! What calls give back: a value that shares its bytes, and an answer with what was survived.
+//! What calls give back: a value that shares its bytes, and an answer with the failure, if any, that
+//! a lenient store lived through.
 
 use super::stats::Tier;
 use crate::buffer::{Held, Ledger};

@@ -1,8 +1,12 @@
 //! Store, delete and clear: cold first, then both tiers at one instant.
 //!
 //! # Durability
-//! When a call returns, the system has its records: they survive the death of the process. Under
+//! When a call returns, the kernel has its records: they survive the death of the process. Under
 //! `durability=sync`, or if the call asks for it, they are synced before anyone can see them.
+//!
+//! A delete of a key that cold has not got writes nothing. A clear holds all stripes and writes one
+//! record. Then it empties all shards of both tiers at one instant, by exchanging their tables for
+//! empty ones. The old tables are freed after the locks.
 
 use super::commit::check_value;
 use super::events::{Event, EventKind};
@@ -14,7 +18,7 @@ use super::value::Answer;
 use super::writer::Writer;
 use crate::cold::{Change, Want};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::Entry;
+use crate::hot::{Entry, Victims};
 use crate::time::Expiry;
 use std::slice;
 use std::time::Duration;
@@ -194,7 +198,10 @@ impl Writer<'_> {
     fn clear_both(&self) -> Result<()> {
         let stripes = self.locks.all();
         let prepared = match self.tiers.cold() {
-            Some(cold) => Some((cold, cold.prepare_clear(self.is_synced(false))?)),
+            Some(cold) => {
+                let prepared = cold.prepare_clear(self.is_synced(false));
+                Some((cold, prepared.inspect_err(|error| self.drop_all_unknown(error))?))
+            }
             None => None,
         };
         let mut hot = self.tiers.hot().lock_all();
@@ -211,6 +218,15 @@ impl Writer<'_> {
             std::thread::sleep(Duration::from_millis(sharing.coherence_ms()));
         }
         Ok(())
+    }
+
+    /// After a clear of which nobody knows whether it happens the next reads ask cold.
+    #[cold]
+    fn drop_all_unknown(&self, error: &Error) {
+        if error.kind() == ErrorKind::Timeout {
+            self.loads.forget_all();
+            self.tiers.hot().shrink_to(0, &mut Victims::new());
+        }
     }
 
     /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it. Without `asks` no

@@ -1,8 +1,9 @@
 //! Copying a store in use to another directory.
 //!
-//! A segment's bytes never change once they are written, so a copy of every segment up to where it
-//! ended at one moment is the store of that moment. Compaction is kept out meanwhile, so that none
-//! of them goes away.
+//! A segment's bytes never change once they are written. So a copy of every segment, up to where it
+//! ended at one moment, is the store of that moment. Compaction waits meanwhile, so that no segment
+//! goes away. The copy then gets a manifest. It is opened, which proves it, and gets a checkpoint.
+//! Everything is synced. After a failure what was copied is removed.
 
 use super::log::log::Position;
 use super::log::sequences::{MANIFEST, MANIFEST_NEW, replace_file};

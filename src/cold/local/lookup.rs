@@ -1,4 +1,7 @@
 //! Finding: from a key's hash through the keydir to its record.
+//!
+//! The header's checksum does not cover the expiry, which stands in the body. So whoever decides by
+//! an expiry reads and verifies the record to its end, even if nobody asks for the value.
 
 use super::index::keydir::{Keydir, SHARDS};
 use super::index::location::Location;

@@ -141,7 +141,7 @@ impl Local {
             return Ok(());
         }
         self.unsaved_bytes.store(0, Ordering::Relaxed);
-        // Not while records are moved: what the checkpoint leaves to be found was moved after it.
+        // Compaction waits: a record that it moves meanwhile would not be where the checkpoint says.
         let _compactor = self.compactor.lock();
         let (position, segments) = log.snapshot();
         quiesce();

@@ -94,7 +94,7 @@ impl Local {
     /// Bytes of the segments' files, of two checkpoints, and of the reserve.
     pub fn disk_bytes(&self) -> u64 {
         let all = self.segments.all();
-        let segments: u64 = all.iter().filter(|s| !s.is_gone()).map(|s| s.end()).sum();
+        let segments: u64 = all.iter().filter(|s| !s.is_gone()).map(|s| s.room_bytes()).sum();
         segments + 32 * self.keydir.len() + self.reserve.bytes()
     }
 
@@ -114,14 +114,16 @@ impl Local {
             }
             for segment in segments {
                 // Asked each time: each that goes makes room for the next.
-                if !self.field(&compactor).fits(&segment) {
+                if !self.can_rewrite(&mut compactor, host, &segment)? {
                     continue;
                 }
                 self.rewrite(&mut compactor, host, segment)?;
             }
         }
         let field = self.field(&compactor);
-        let left = field.everything().into_iter().find(|segment| !field.fits(segment));
+        // What has nothing dead, and only could be compressed, stays as it is on a full disk.
+        let is_left = |s: &Arc<Segment>| field.dead_bytes(s) > 0 && !field.fits(s);
+        let left = field.everything().into_iter().find(is_left);
         left.map_or(Ok(()), |segment| {
             let sentence = format!(
                 "no room to rewrite {}, which has {} bytes; delete something or free some room",
@@ -130,6 +132,38 @@ impl Local {
             );
             Err(Error::new(ErrorKind::NoSpace, sentence))
         })
+    }
+
+    /// True if there is room to rewrite the segment, which is made from what is dead in it.
+    fn can_rewrite(
+        &self,
+        compactor: &mut Compactor,
+        host: &dyn Host,
+        segment: &Arc<Segment>,
+    ) -> Result<bool> {
+        let field = self.field(compactor);
+        if field.fits(segment) || field.dead_bytes(segment) == 0 {
+            return Ok(field.fits(segment));
+        }
+        drop(field);
+        self.thin(compactor, host, segment)?;
+        Ok(self.field(compactor).fits(segment))
+    }
+
+    /// Gives back the room of what is dead in a segment that there is no room to rewrite; true if any
+    /// came free.
+    pub(super) fn thin(
+        &self,
+        compactor: &mut Compactor,
+        host: &dyn Host,
+        segment: &Arc<Segment>,
+    ) -> Result<bool> {
+        let parts = self.parts()?;
+        let thinned = compactor.thin(&parts, host, segment, &|it| self.field(it).fits(segment));
+        // It may have no checkpoint any more.
+        self.changed.store(true, Ordering::Relaxed);
+        self.reserve.end_lending(self.longest_segment());
+        thinned
     }
 
     /// What there is to choose from.
@@ -157,15 +191,10 @@ impl Local {
         self.rewrite_as(compactor, host, segment, Mode::Keep)
     }
 
-    fn rewrite_as(
-        &self,
-        compactor: &mut Compactor,
-        host: &dyn Host,
-        segment: Arc<Segment>,
-        mode: Mode,
-    ) -> Result<bool> {
+    /// What rewriting works on.
+    fn parts(&self) -> Result<Parts<'_>> {
         self.poison.check()?;
-        let parts = Parts {
+        Ok(Parts {
             disk: &*self.disk,
             segments: &self.segments,
             keydir: &self.keydir,
@@ -177,7 +206,17 @@ impl Local {
             segment_bytes_max: segment_bytes(&*self.disk, self.options.segment_bytes_max),
             cleared: self.clear_sequence.load(Ordering::Acquire),
             sync: self.options.sync,
-        };
+        })
+    }
+
+    fn rewrite_as(
+        &self,
+        compactor: &mut Compactor,
+        host: &dyn Host,
+        segment: Arc<Segment>,
+        mode: Mode,
+    ) -> Result<bool> {
+        let parts = self.parts()?;
         self.tallies.working_bytes.store(compactor.working_bytes(), Ordering::Relaxed);
         let rewritten = compactor.rewrite(&parts, host, &segment, mode);
         self.tallies.working_bytes.store(0, Ordering::Relaxed);

@@ -4,6 +4,7 @@ use super::log::reserve::{Need, STEP_BYTES};
 use super::tier::Local;
 use crate::cold::host::{Host, Want};
 use crate::error::{ErrorKind, Result};
+use crate::memory;
 use std::time::Duration;
 
 /// For a value a segment is rewritten if this share of it comes free; for a deletion, if anything does.
@@ -28,7 +29,7 @@ impl Local {
         let mut compactor = self.compactor.lock();
         let share = if want == Want::Deletion { u64::MAX } else { VALUE_SHARE };
         let (mut has_made, mut is_sealed, mut waits) = (false, false, WAITS);
-        let mut room_max = u64::MAX;
+        let (mut room_max, mut thinned) = (u64::MAX, Vec::new());
         loop {
             if (is_first || has_made) && self.has_room(want) {
                 return Ok(true);
@@ -36,6 +37,7 @@ impl Local {
             let mut field = self.field(&compactor);
             field.room = field.room.min(room_max);
             let segment = field.most_freeing(share).cloned();
+            let long = field.most_thinnable(share).cloned();
             let is_short = field.has_dead(share);
             if let Some(segment) = segment {
                 let needed = field.needed_bytes(&segment);
@@ -51,6 +53,13 @@ impl Local {
                         return Ok(has_made || self.give_last(want));
                     }
                     Err(error) => return Err(error),
+                }
+            } else if let Some(long) = long.filter(|long| !thinned.contains(&long.id())) {
+                drop(field);
+                memory::push(&mut thinned, long.id(), "the segments that were thinned")?;
+                match self.thin(&mut compactor, host, &long) {
+                    Err(error) if error.kind() != ErrorKind::NoSpace => return Err(error),
+                    freed => has_made |= freed.unwrap_or(false),
                 }
             } else if !is_sealed {
                 // What is dead in the segments that are being written can be had too.

@@ -3,7 +3,7 @@
 //! `world` writes to a tier as the store does and has the model; each other file has promises.
 
 mod chain;
-mod collide;
+pub mod collide;
 mod damage;
 mod files;
 mod full;
@@ -13,6 +13,7 @@ mod power;
 mod scarce;
 pub mod script;
 mod stories;
+mod thin;
 mod threads;
 mod time;
 mod wanted;

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What opening may need on a full disk: what the stage has, and the manifest.
 const OPEN_BYTES: u64 = 320 << 10;
 
-/// So many changes that follow each other closely are a load, in which a failure of the disk may be
-/// told some changes later; what was acknowledged survives the process all the same.
+/// So many changes in quick succession are a load. During a load a failure of the disk may be told
+/// some changes later; what was acknowledged survives the process all the same.
 const STAGE_AFTER: u64 = 512;
 
 /// How a cold tier is set up.
@@ -46,7 +46,7 @@ pub struct LocalOptions {
     pub read_only: bool,
     /// Whether a store is made where there is nothing.
     pub create: bool,
-    /// How many appends have to follow each other closely before they are staged.
+    /// After how many appends in quick succession the next ones are staged.
     pub stage_after: u64,
 }
 

@@ -1,4 +1,11 @@
 //! Telling the time: what the files say of it, so that what expires by it ends after a crash too.
+//!
+//! The manifest is written when a clock was set by more than a second: by the background thread,
+//! and before anything is stored that expires by the new time. So nothing that was stored under a
+//! clock that was ahead outlives a crash by decades. It is also written once a minute while there
+//! is a lead, and at close if something has expired that neither a sweep nor a checkpoint has told.
+//! A kill may cost a minute of a lead, or, if the clock is set back before the next open, the time
+//! since the files told it last.
 
 use super::compaction::sweep;
 use super::tier::Local;

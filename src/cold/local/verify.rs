@@ -1,7 +1,7 @@
-//! Verifying: what cannot be read, of what is there and of what the keydir says should be.
+//! Verifying: which records cannot be read, and which keys have none.
 //!
-//! Every record is read. Then the keydir is asked: a key whose place no record was met at is damaged
-//! too, as is one whose record stands for a lost one. So every key that would answer `Corrupt` counts.
+//! Every record is read. Then the keydir is asked. A key is damaged too if no record was met at its
+//! place, or if its record stands for a lost one. So every key that would answer `Corrupt` counts.
 
 use super::index::keydir::SHARDS;
 use super::index::location::Location;

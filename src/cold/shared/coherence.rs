@@ -114,9 +114,9 @@ impl Coherence {
     ///
     /// # Errors
     /// `OutOfMemory`.
-    pub fn begin(&self, versions: impl ExactSizeIterator<Item = u64>) -> Result<()> {
+    pub fn begin(&self, versions: impl Iterator<Item = u64> + Clone) -> Result<()> {
         let mut own = self.own.lock();
-        memory::grow(&mut own, versions.len(), "the changes under way")?;
+        memory::grow(&mut own, versions.clone().count(), "the changes under way")?;
         own.extend(versions);
         Ok(())
     }

@@ -118,7 +118,10 @@ impl ColdTier for Shared {
 
     fn read(&self, key: &Key<'_>) -> Result<Option<(Record, Place)>> {
         match self.read_unless(key, 0)? {
-            Reread::Found(record, place) => Ok(Some((record, place))),
+            Reread::Found(record, place) => {
+                let keep = memory::copy(key.bytes(), "a key")?;
+                Ok(Some((record, Place { keep: Some(Arc::new(keep)), ..place })))
+            }
             Reread::Absent | Reread::Same(_) => Ok(None),
         }
     }

@@ -41,8 +41,9 @@ impl Shared {
                 change.version = self.version()?;
             }
         }
-        let versions = changes.iter().map(|change| change.version);
-        self.coherence.begin(versions)?;
+        // Of what is removed no version is told.
+        let stored = changes.iter().filter(|change| change.value.is_some());
+        self.coherence.begin(stored.map(|change| change.version))?;
         let made = match &mut *changes {
             [change] => self.make_one(change, deadline),
             _ => self.make_many(changes, deadline),
@@ -116,6 +117,9 @@ impl Shared {
         Ok(match outcome {
             Outcome::Made(existed) => {
                 change.existed = existed;
+                if existed == Some(false) {
+                    change.version = 0;
+                }
                 None
             }
             Outcome::Conflict(current) => Some(current),

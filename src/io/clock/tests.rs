@@ -1,4 +1,4 @@
-//! What wall time promises, whatever is done to the system's clock.
+//! What wall time promises, whatever is done to the system clock.
 
 use super::{ManualClock, SystemClock, ticks};
 use crate::time::{Clock, Instant, LATEST_MS, Timestamp};

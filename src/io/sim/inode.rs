@@ -20,6 +20,8 @@ pub struct Inode {
     pub is_nameless: bool,
     /// Length up to which room on the disk was taken ahead.
     pub reserved_bytes: u64,
+    /// Of that, room that was given back within the file.
+    pub hole_bytes: u64,
     base: Vec<u8>,
     changes: Vec<Change>,
 }
@@ -67,7 +69,10 @@ impl Inode {
 
     /// The room that it gives back now, if it does.
     pub fn freed(&self) -> u64 {
-        if self.is_nameless && self.open_count == 0 { self.room_bytes() } else { 0 }
+        match self.is_nameless && self.open_count == 0 {
+            true => self.room_bytes().saturating_sub(self.hole_bytes),
+            false => 0,
+        }
     }
 
     /// Makes a change, which is not durable.

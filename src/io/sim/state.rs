@@ -1,7 +1,10 @@
 //! The whole of the disk in memory: its files, their names, its room and its faults.
 
-use crate::io::sim::inode::Inode;
+use crate::io::sim::inode::{Inode, What, index};
 use std::collections::BTreeMap;
+
+/// What a file system keeps as a whole, or leaves out where nothing was written.
+pub const BLOCK_BYTES: u64 = 4096;
 
 /// A kind of operation, to be counted and to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +85,9 @@ impl State {
     pub fn enter(&mut self, op: Op) -> Result<(), i32> {
         *self.counts.entry(op).or_default() += 1;
         match &mut self.changes_left {
-            Some(0) => {
-                self.stopped |= op.is_change();
+            // A process that is killed at a change has read all that it asked for before.
+            Some(0) if op.is_change() || self.stopped => {
+                self.stopped = true;
                 return Err(libc::EIO);
             }
             Some(left) if op.is_change() => *left -= 1,
@@ -154,6 +158,17 @@ impl State {
         bytes.truncate(usize::try_from(fits).unwrap_or(usize::MAX));
         let growth = (offset + bytes.len() as u64).saturating_sub(len);
         self.room = Some(room.saturating_sub(if bytes.is_empty() { 0 } else { growth }));
+    }
+
+    /// Gives the room of the whole blocks among those bytes back, which are zeros then.
+    pub fn punch(&mut self, id: u64, offset: u64, bytes: u64) {
+        let end = offset.saturating_add(bytes);
+        let first = offset.next_multiple_of(BLOCK_BYTES);
+        let whole = (end - end % BLOCK_BYTES).saturating_sub(first);
+        let inode = self.inode(id);
+        inode.change(What::Write { offset, bytes: vec![0; index(bytes)] });
+        inode.hole_bytes += whole;
+        self.give_room(whole);
     }
 
     /// Takes room for a file of `end` bytes; false if there is not so much.

@@ -1,4 +1,11 @@
 //! Which segments are worth rewriting: questions about tallies, which change nothing.
+//!
+//! In this order, because what is dead need not be compressed:
+//! 1. of those that are half dead, the one of which most is; once 35 % of all bytes are dead, of
+//!    all; segments in which next to nothing lives count as half dead earlier;
+//! 2. a sealed log segment, which is not compressed yet;
+//! 3. frozen segments below an eighth of the longest one, when there are eight;
+//! 4. a segment that lacks records.
 
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentKind};
 use crate::cold::local::segment::segment::Segment;
@@ -58,6 +65,16 @@ impl Field {
             .map(|(_, segment)| segment)
     }
 
+    /// The segment in which most is dead, and a `share`th of it at least, of those that there is no room
+    /// to rewrite.
+    pub fn most_thinnable(&self, share: u64) -> Option<&Arc<Segment>> {
+        let states = self.rewritable.iter().map(|s| (self.dead_bytes(s), s));
+        let is_wanted = |(dead, s): &(u64, &Arc<Segment>)| {
+            *dead > 0 && dead.saturating_mul(share) >= s.room_bytes() && !self.fits(s)
+        };
+        states.filter(is_wanted).max_by_key(|(dead, _)| *dead).map(|(_, segment)| segment)
+    }
+
     /// True if [`Field::most_freeing`] would give one if there was room for its output.
     pub fn has_dead(&self, share: u64) -> bool {
         let dead = |s: &Arc<Segment>| (self.dead_bytes(s), s.end());
@@ -93,17 +110,18 @@ impl Field {
         }
         let dead_values = segment.tally().value_bytes.saturating_sub(segment.live().1);
         // Locations say up to an eighth too much.
-        segment.end().saturating_sub(dead_values / 9 * 8)
+        segment.room_bytes().saturating_sub(dead_values / 9 * 8)
     }
 
     /// What rewriting `segment` would free, about.
-    fn dead_bytes(&self, segment: &Segment) -> u64 {
+    pub fn dead_bytes(&self, segment: &Segment) -> u64 {
         if keeps_nothing(segment, &self.all, self.cleared) {
-            return segment.end();
+            return segment.room_bytes();
         }
         let tally = segment.tally();
         let dead_values = tally.value_bytes.saturating_sub(segment.live().1);
-        let others = tally.end.saturating_sub(SEGMENT_HEADER_BYTES as u64 + tally.value_bytes);
+        let records = segment.room_bytes().saturating_sub(SEGMENT_HEADER_BYTES as u64);
+        let others = records.saturating_sub(tally.value_bytes);
         match tally.tombstones > 0 && is_over(segment, &self.all, self.cleared) {
             true => dead_values + others,
             false => dead_values,

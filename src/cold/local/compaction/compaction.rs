@@ -1,25 +1,25 @@
-//! Rewriting segments: what lives is moved, compressed if that makes it shorter, into the current
-//! frozen segment; what is dead stays behind and goes with the file. Freezing a sealed log segment
+//! Rewriting segments. Records that live move to the current frozen segment, compressed if that
+//! makes them shorter. Dead records stay behind and go with the file. Freezing a sealed log segment
 //! and reclaiming dead space are this one operation.
 //!
 //! # Steps of rewriting a segment
-//! 1. Wait until every record of it that was appended is published (`Host::quiesce`), because
-//!    otherwise one that is about to live would be taken for dead.
-//! 2. Sync the log up to it. Walk it, and write what lives to the output. Of a record that is damaged, a *lost* record
-//!    with its hash is written, so that its key goes on answering that it is corrupt.
+//! 1. Wait until every record that was appended to it is published (`Host::quiesce`). Otherwise one
+//!    that is about to live would be taken for dead.
+//! 2. Sync the log up to it. Walk it, and write what lives to the output. For a damaged record
+//!    write a *lost* record with its hash, so that its key goes on answering that it is corrupt.
 //! 3. About every megabyte, write what has gathered, and point the keydir to the copies, each only
 //!    if it still points to the original.
-//! 4. Sync the output, its name, and the log: the dead are dead because of records in the log,
-//!    which must not be lost after the dead are gone.
-//! 5. Leave a note (see [`gone`]), remove the file, which stays open for those who read it, and make
-//!    that durable, before anything relies on its absence.
+//! 4. Sync the output, its name, and the log. Records in the log made the dead ones dead; they must
+//!    not be lost after the dead are gone.
+//! 5. Leave a note (see [`gone`]), remove the file, which stays open for its readers, and make that
+//!    durable, before anything relies on its absence.
 //!
 //! A crash between any two steps leaves records that are there twice, with the same sequence.
 //!
 //! # Tombstones
-//! A tombstone (and a clear) may go when no other segment holds a dead value that is older: there
-//! is nothing left that it keeps from coming back. One that is older than the last clear may go at
-//! once: the clear keeps the same from coming back.
+//! A tombstone (and a clear) may go when no other segment holds a dead value that is older: nothing
+//! is left that it keeps from coming back. One that is older than the last clear may go at once:
+//! the clear keeps the same from coming back.
 
 use super::choice::{Field, can_drop, keeps_nothing};
 use super::output::{Move, Output, Parts};
@@ -56,6 +56,35 @@ pub enum Mode {
     Keep,
     /// Those that were read are kept once more, the others are not.
     Evict,
+}
+
+/// A record that was met in a segment.
+pub(super) struct Met {
+    /// Its first byte.
+    pub offset: u64,
+    /// Its header.
+    pub header: Header,
+    /// Whether all of it is what was written.
+    pub intact: bool,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+/// Where a record that is needed stands, with its mark; `None` if it is not.
+pub(super) fn held(
+    parts: &Parts<'_>,
+    (input, all): (&Segment, &[Arc<Segment>]),
+    header: &Header,
+    from: Location,
+) -> Option<Location> {
+    match header.kind {
+        Kind::Value | Kind::Lost => parts.keydir.lock_for(header.hash).at(header.hash, from),
+        Kind::Tombstone | Kind::Clear => {
+            let is_over = header.is_filler() || header.sequence < parts.cleared;
+            Some(from).filter(|_| !is_over && !can_drop(input, all, header.sequence))
+        }
+        Kind::Synced => None,
+    }
 }
 
 /// Rewrites segments, one after the other, into the current output.
@@ -181,51 +210,8 @@ impl Compactor {
                     return Ok(None);
                 }
             }
-            let from = Location::new(input.slot(), offset, header.record_bytes());
-            let held = match header.kind {
-                Kind::Value | Kind::Lost => {
-                    parts.keydir.lock_for(header.hash).at(header.hash, from)
-                }
-                Kind::Tombstone | Kind::Clear => {
-                    let is_over = header.sequence < parts.cleared;
-                    Some(from).filter(|_| !is_over && !can_drop(input, all, header.sequence))
-                }
-                Kind::Synced => None,
-            };
-            let Some(held) = held else {
-                let key = intact.then(|| scanner.key(&header));
-                bytes += self.bury_swept(parts, (header, key, expires_at), (input, all))?;
-                continue;
-            };
-            if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
-                bytes += match header.kind {
-                    Kind::Value => self.lose(parts, Some(from), header.hash, header.sequence)?,
-                    // Of its key the hash is left, which is enough to go on deleting.
-                    _ => self.bury(parts, header, &[])?,
-                };
-                continue;
-            }
-            let record = scanner.record(&header);
-            let expiry = Expiry::from_ms(expires_at);
-            let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
-            let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
-            if has_expired || evicts {
-                let key = scanner.key(&header);
-                let why = if has_expired { Departure::Expired } else { Departure::Evicted };
-                let place = Place { hash: header.hash, word: from.word(), keep: None };
-                host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
-                if !can_drop(input, all, header.sequence) {
-                    bytes += self.bury(parts, header, key)?;
-                }
-                continue;
-            }
-            // One that is spared is not spared again unless it is read again.
-            let held = held.with_read(held.is_read() && mode == Mode::Keep);
-            let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
-            bytes += match record {
-                Some(record) => self.copy(parts, keeps, header, record, expires_at)?,
-                None => self.copy_long(parts, keeps, header, (input, offset), expires_at)?,
-            };
+            let met = Met { offset, header, intact, expires_at };
+            bytes += self.take_over(parts, host, (input, mode, all), &scanner, met)?;
         }
         self.flush(parts)?;
         bytes += self.lose_unreadable(parts, input)?;
@@ -234,6 +220,49 @@ impl Compactor {
             parts.log.sync()?;
         }
         Ok(Some(bytes))
+    }
+
+    /// Copies a record that the scanner gave last, if it is needed; gives the bytes of what stands for it.
+    pub(super) fn take_over(
+        &mut self,
+        parts: &Parts<'_>,
+        host: &dyn Host,
+        (input, mode, all): (&Segment, Mode, &[Arc<Segment>]),
+        scanner: &Scanner<'_>,
+        Met { offset, header, intact, expires_at }: Met,
+    ) -> Result<u64> {
+        let from = Location::new(input.slot(), offset, header.record_bytes());
+        let Some(held) = held(parts, (input, all), &header, from) else {
+            let key = intact.then(|| scanner.key(&header));
+            return self.bury_swept(parts, (header, key, expires_at), (input, all));
+        };
+        if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
+            return match header.kind {
+                Kind::Value => self.lose(parts, Some(from), header.hash, header.sequence),
+                // Of its key the hash is left, which is enough to go on deleting.
+                _ => self.bury(parts, header, &[]),
+            };
+        }
+        let expiry = Expiry::from_ms(expires_at);
+        let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
+        let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
+        if has_expired || evicts {
+            let key = scanner.key(&header);
+            let why = if has_expired { Departure::Expired } else { Departure::Evicted };
+            let place = Place { hash: header.hash, word: from.word(), keep: None };
+            host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
+            return match can_drop(input, all, header.sequence) {
+                true => Ok(0),
+                false => self.bury(parts, header, key),
+            };
+        }
+        // One that is spared is not spared again unless it is read again.
+        let held = held.with_read(held.is_read() && mode == Mode::Keep);
+        let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
+        match scanner.record(&header) {
+            Some(record) => self.copy(parts, keeps, header, record, expires_at),
+            None => self.copy_long(parts, keeps, header, (input, offset), expires_at),
+        }
     }
 
     /// Copies a record, of which all but the header's bytes are used, compressed if that makes it
@@ -392,7 +421,7 @@ impl Compactor {
         Ok(())
     }
 
-    fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
         match &self.output {
             Some(output) if parts.sync => {
                 // The keydir points to it already, and so would a checkpoint.
@@ -404,13 +433,13 @@ impl Compactor {
         }
     }
 
-    fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
         self.output.as_mut().map_or(Ok(()), |output| output.flush(parts))
     }
 
     /// Forgets what was copied but not published, and its bytes. If they may come back writing
     /// ends, because later deletions would not be known to be newer.
-    fn abandon(&mut self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn abandon(&mut self, parts: &Parts<'_>) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
         output.buffer.clear();
         output.moves.clear();

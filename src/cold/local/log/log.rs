@@ -1,18 +1,18 @@
 //! The log: appends records to the active segment.
 //!
-//! An append goes to the segment's file at once, in one write, from the caller's memory where it
-//! can. But when many small ones follow each other closely, they are put behind the pending bytes of
-//! the file and into the stage, which makes them survive the process; once there are enough, or an
-//! append goes to the file at once, they go there together. So whoever stores now and then is told at
-//! once what the file says, and whoever stores much pays for a call to the system once in a while.
+//! An append writes to the segment's file at once, in one call, from the caller's memory where it can.
+//! Many small appends in quick succession go to the file's pending bytes instead, and into the stage,
+//! which survives the process. One write takes them all to the file: when there are enough, or when
+//! the next append goes there at once. So a program that stores now and then hears at once that the
+//! disk fails, and a program that stores much pays for few calls to the kernel.
 //!
 //! # Invariants
 //! 1. Locks are taken in the order tail, pending bytes; neither is held while a sync waits for the disk.
-//! 2. Whatever is appended has its room on the disk before, where the file system can tell, and values
-//!    leave the reserve alone. So a full disk refuses an append and not the write of what was
-//!    acknowledged, and something can still be deleted.
-//! 3. Of a failed append nothing stays in the file or the stage; where it cannot be cut off the log
-//!    is poisoned. What was staged before it stays, and is written with the next that works.
+//! 2. An append has its room on the disk before it writes, where the file system can tell, and values
+//!    leave the reserve alone. So a full disk refuses an append and not the write of an acknowledged
+//!    one, and deletes still work.
+//! 3. A failed append leaves nothing in the file or the stage. If it cannot be cut off, the log is
+//!    poisoned. What was staged before it stays, and is written with the next that works.
 //! 4. A segment names the one before it and that one's length, unless that was synced before. So
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
@@ -79,7 +79,7 @@ pub struct LogOptions {
     pub reserve: Arc<Reserve>,
     /// The segment to go on with, sealed otherwise.
     pub active: Option<Arc<Segment>>,
-    /// How many appends have to follow each other closely before they are staged; `u64::MAX`: no
+    /// After how many appends in quick succession the next ones are staged; `u64::MAX`: no
     /// append is.
     pub stage_after: u64,
 }
@@ -292,7 +292,7 @@ impl Log {
     fn roll(&self, tail: &mut Tail) -> Result<()> {
         self.seal(tail)?;
         // Not while another thread's sync is going on: should that fail, one that is made now may work,
-        // because the system forgets what it could not write. Then the new segment says what came
+        // because the kernel forgets what it could not write. Then the new segment says what came
         // before it, as it does where nothing is synced here.
         if self.sync_on_roll && !tail.is_syncing {
             self.sync_files(&std::mem::take(&mut tail.unsynced))?;

@@ -4,7 +4,7 @@
 //! given out. So what was given out and then lost in a crash is not given out again.
 //!
 //! The manifest also tells the time. Written anew whenever a clock was set, it lets the next open
-//! go on from where this one stands, also when the system's clock does not tell.
+//! go on from where this one stands, also when the system clock does not tell.
 
 use crate::codec::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ pub const MANIFEST: &str = "MANIFEST";
 /// The name that it has until it is whole.
 pub const MANIFEST_NEW: &str = "MANIFEST.new";
 
-/// While the store's time is ahead of the system's clock it is written this often, in milliseconds:
+/// While the store's time is ahead of the system clock it is written this often, in milliseconds:
 /// that clock does not tell it then.
 const AHEAD_MS_MAX: u64 = 60_000;
 
@@ -33,7 +33,7 @@ pub struct Sequences {
     end: Mutex<u64>,
     /// The newest time in the files, in milliseconds since the epoch.
     time_ms: AtomicU64,
-    /// How the store's time stood to the system's clocks when the manifest was written.
+    /// How the store's time stood to the system clocks when the manifest was written.
     lead_ms: AtomicU64,
     offset_ms: AtomicI64,
 }

@@ -1,9 +1,10 @@
 //! Group commit: threads that wait for a sync at once share one.
 //!
-//! One of them leads: it syncs for all that have appended by then, while the others wait and later
-//! ones gather for the next. Those whom a sync has served all go on at once and mostly come back
-//! soon. So the next leader waits, for half as long as the last sync took, until as many are here as
-//! were at its end (as `commit_delay` of PostgreSQL does, which has to be told both).
+//! One of them leads. It syncs for all that have appended by then. The others wait, and later ones
+//! gather for the next sync. The threads that a sync has served all go on at once, and most come
+//! back soon. So the next leader waits until as many are here as there were at the end of the last
+//! sync, but at most for half as long as that took. (`commit_delay` of PostgreSQL does the same,
+//! and has to be told both numbers.)
 
 use crate::error::Result;
 use crate::io::stopwatch::{Deadline, Stopwatch};
@@ -45,7 +46,7 @@ impl Syncer {
     pub fn reach(&self, ticket: u64, sync: impl FnOnce() -> Result<u64>) -> Result<()> {
         let mut group = self.group.lock();
         group.waiting += 1;
-        // To notify is a call to the system, whether anybody waits or not.
+        // To notify is a call to the kernel, whether anybody waits or not.
         if group.is_gathering && group.waiting >= group.crowd {
             self.joined.notify_one();
         }

@@ -14,12 +14,12 @@ use std::sync::Arc;
 /// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
 const RESERVED_BYTES: u64 = 1 << 20;
 
-/// Appends follow each other closely if no more than this is between them, in milliseconds: two
-/// ticks of a slow coarse clock.
+/// Two appends come in quick succession if they are no further apart, in milliseconds: two ticks of a
+/// slow coarse clock.
 const RUN_GAP_MS: u64 = 20;
 
-/// After a stage was given up, or could not be made, none is made for so long, in milliseconds: whoever
-/// looks at all files of the directory again and again costs little then.
+/// For so long no stage is made after one was given up or could not be made, in milliseconds. A program
+/// that opens all files of the directory again and again then costs little.
 const STAGE_PAUSE_MS: u64 = 1_000;
 
 /// The end of the log.

@@ -1,4 +1,4 @@
-//! What was appended and would not survive power loss yet.
+//! What was appended and would not survive a loss of power yet, and since when.
 
 use crate::cold::local::segment::segment::Segment;
 use crate::error::Result;

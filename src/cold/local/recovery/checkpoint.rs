@@ -1,10 +1,17 @@
-//! Writing and loading the checkpoint, `CHECKPOINT`.
+//! Writing and loading the checkpoint, `CHECKPOINT`: one file with the whole keydir and the tallies
+//! of the segments. It makes an open fast, and an index in each frozen segment would tell no more.
 //!
-//! It is taken while others write. The log's position and the segments of that moment are noted
-//! first. Then every write before the position is published. Then each shard of the keydir is saved
-//! under its lock. What was published later is found again in the log behind the position, and is
-//! left out when loading. Before the new file gets its name the log is synced, so that nothing the
-//! checkpoint leaves to the log is lost by a power loss that the checkpoint survives.
+//! | step | a crash after it leaves |
+//! | --- | --- |
+//! | 1. The log's position is noted, and the segments of that moment. Then every write before the position is published (`quiesce`). | The old checkpoint. |
+//! | 2. `CHECKPOINT.new` gets the keydir, shard by shard, each under its own lock, while others write. | The old one, and a leftover. |
+//! | 3. Head and rows are written, and the file is synced. | The same. |
+//! | 4. The log is synced. | The same. What the checkpoint leaves to the log is on disk. |
+//! | 5. The file is renamed, and the directory synced. | The new one. |
+//!
+//! The checkpoint is *fuzzy*: what changed while it was written may be in it or not. Both are
+//! right. An open walks everything behind the noted position again, and leaves out loaded entries
+//! that point behind it. So no writer has to stop for a checkpoint.
 //!
 //! # Invariants
 //! 1. No row accounts for a record behind the position. So a segment that the log begins behind the
@@ -101,6 +108,18 @@ pub fn write(
 pub fn discard(disk: &dyn Disk) {
     // It may not be there; and what stays is overwritten by the next.
     let _ = disk.remove(CHECKPOINT_NEW);
+}
+
+/// Removes the checkpoint, if there is one, in such a way that a power loss does not bring it back.
+///
+/// # Errors
+/// `Io`: it may be there.
+pub fn remove(disk: &dyn Disk) -> Result<()> {
+    if disk.list()?.iter().any(|name| name == CHECKPOINT) {
+        disk.remove(CHECKPOINT)?;
+        disk.sync_names()?;
+    }
+    Ok(())
 }
 
 /// Removes what an interrupted [`write`] left behind.

@@ -1,9 +1,8 @@
-//! What a directory holds: a store, nothing, or what somebody else has put there.
+//! What a directory holds: a store, nothing, or what somebody else has put there. The rule is in
+//! [`local`](crate::cold::local), under Files.
 //!
-//! A store is known by what is in its files and not by their names, so that a stranger's `MANIFEST` is
-//! not replaced, and a store without its own still opens. What a first opening leaves that was broken
-//! off before the manifest had its name counts as nothing. Without a store, any other name makes the
-//! directory somebody else's.
+//! The files' contents decide, and not their names. So a stranger's `MANIFEST` is not replaced, and
+//! a store without its own still opens.
 
 use super::checkpoint::CHECKPOINT;
 use crate::codec::version::has_magic;

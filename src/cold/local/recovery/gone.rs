@@ -1,14 +1,19 @@
 //! Segments that are not there: which were removed, and which are gone.
 //!
-//! The checkpoint names segments, and so does each log segment the one before it. Compaction removes
-//! some of them. So that one which it has removed can be told from one that somebody else has, it
-//! leaves a *note* before it removes the file: an empty file `000001.gone`. The note stays as long as
-//! a checkpoint or a log segment names the segment. What is named and has neither file nor note is
-//! gone, and the keys that it had are damaged.
+//! The checkpoint names segments, and each log segment names the one before it. Compaction removes
+//! some of them. It leaves a *note* before it removes a file, an empty file `000001.gone`, so that
+//! recovery can tell such a segment from one that somebody else has removed. The note stays as long
+//! as a checkpoint or a log segment names the segment. A segment that is named and has neither file
+//! nor note is gone.
+//!
+//! A segment that is gone stands in the table without a file. The keys that the checkpoint has in
+//! it answer `Corrupt`, as do those behind the end of a file that was cut; compaction makes *lost*
+//! records of them. If only a successor names the segment, nobody knows its keys: it counts as one
+//! damaged record until the store is cleared.
 //!
 //! # Invariants
 //! 1. A note is made before its segment's file is removed, and names change in order.
-//! 2. The manifest says whether whoever wrote last keeps notes: before that, nothing follows from
+//! 2. The manifest says whether the last writer keeps notes: before that, nothing follows from
 //!    there being none.
 
 use super::checkpoint::CHECKPOINT;

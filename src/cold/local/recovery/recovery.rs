@@ -1,14 +1,4 @@
-//! Opening a directory: from files to segments and a keydir.
-//!
-//! 1. Read the manifest and the header of every segment; a newer version ends here, before
-//!    anything is touched.
-//! 2. Take what the stage has behind the end of the last log segment.
-//! 3. Load the checkpoint, if it is whole, and find out which segments are gone. Now what was taken is
-//!    written, as nothing is newer.
-//! 4. Walk what the checkpoint does not account for: segments it does not know, and the log behind
-//!    its position. Without a checkpoint that is everything.
-//! 5. For each hash the newest record wins.
-//! 6. Cut off the torn tail of the last segment, and go on behind it.
+//! Opening a directory: from files to segments and a keydir. The steps are those of [`recovery`](super).
 
 use super::checkpoint::{self, CHECKPOINT, Loaded};
 use super::gone;

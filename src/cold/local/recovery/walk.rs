@@ -1,15 +1,21 @@
 //! Walking the segments that no checkpoint accounts for, and where their records end.
 //!
 //! # What is a torn tail
-//! In the last log segment, what follows the last whole record, unless the files show that it had
-//! reached the disk: the checkpoint's position or a *synced* record lies behind it. A batch whose
-//! last record is missing is part of the tail. Damage that is followed by whole records is damage
-//! (its key answers `Corrupt`) - but for a sector of zeros that nothing vouches for, which is what
-//! a power loss leaves of writes that came out of order: the log ends there.
+//! In the last log segment, whatever follows the last whole record is a torn tail. A batch without
+//! its last record is part of it. It is cut off, and its bytes are counted in
+//! `cold_recovered_bytes`.
 //!
-//! The same holds for the log segments before it that may not have been synced. Each names the one
-//! before it and its length; where that one lacks something at its end, or a sector in it was lost,
-//! the log ends there, and later segments are dropped: what is left is a prefix.
+//! It is damage instead if the files show that it had reached the disk: the checkpoint's position
+//! or the offset of a *synced* record lies behind it. Anything unreadable that is followed by whole
+//! records is damage too: its key answers `Corrupt` where it can be told, and the others are
+//! untouched. There is one exception, a whole block of 4 KiB that reads as zeros and that nothing
+//! vouches for. A power loss leaves such a block of writes that reached the disk out of order. The
+//! log ends before it.
+//!
+//! The same holds for the log segments before the last, back to the first that the checkpoint
+//! knows, that has a *synced* record, or that says all before it was synced. Each names the one
+//! before it and its length. Where one is shorter than its successor says, or has a lost block, the
+//! log ends there, and the records of later segments are dropped. What is left is a prefix.
 
 use super::checkpoint::Loaded;
 use crate::codec::record::{Header, Kind};

@@ -93,7 +93,10 @@ impl<'a> Scanner<'a> {
             self.offset = self.find_header(offset + ALIGNMENT)?;
             return Ok(Some(Step::Gap { offset }));
         };
-        let intact = self.check_body(offset, &header)? && sound.is_some();
+        let intact = match header.is_filler() {
+            true => sound.is_some(),
+            false => self.check_body(offset, &header)? && sound.is_some(),
+        };
         self.record = (offset, header.record_bytes());
         self.offset = (offset + header.record_bytes()).min(self.end);
         let expires_at = if intact { header.expires_at(self.lead(&header)) } else { 0 };

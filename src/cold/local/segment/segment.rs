@@ -26,6 +26,8 @@ pub struct Segment {
     tally: Mutex<Tally>,
     live: AtomicU64,
     live_bytes: AtomicU64,
+    /// Bytes of fillers, which take next to no room on the disk.
+    filler_bytes: AtomicU64,
     /// 0 while it is appended to; then its turn among those that were sealed.
     sealed: AtomicU64,
     /// Its file is gone.
@@ -135,11 +137,29 @@ impl Segment {
         self.tally.lock().end
     }
 
+    /// Bytes that it takes on the disk, about.
+    pub fn room_bytes(&self) -> u64 {
+        self.end().saturating_sub(self.filler_bytes.load(Ordering::Relaxed))
+    }
+
+    /// So many values, which take so many bytes, and none of which lives, are no more there; fillers of
+    /// `filler_bytes` stand where they and others were.
+    pub fn fill(&self, values: u64, value_bytes: u64, filler_bytes: u64) {
+        let mut tally = self.tally.lock();
+        tally.values = tally.values.saturating_sub(values);
+        tally.value_bytes = tally.value_bytes.saturating_sub(value_bytes);
+        self.filler_bytes.fetch_add(filler_bytes, Ordering::Relaxed);
+    }
+
     /// Counts a record that stands at `location`.
     pub fn note(&self, header: &Header, location: Location, expires_at: u64) {
         let mut tally = self.tally.lock();
         let end = location.offset() + header.record_bytes();
         tally.end = tally.end.max(end);
+        if header.is_filler() {
+            self.filler_bytes.fetch_add(header.record_bytes(), Ordering::Relaxed);
+            return;
+        }
         if header.kind != Kind::Synced {
             tally.max_sequence = tally.max_sequence.max(header.sequence);
         }
@@ -291,6 +311,7 @@ impl Segments {
             tally: Mutex::new(empty_tally()),
             live: AtomicU64::new(0),
             live_bytes: AtomicU64::new(0),
+            filler_bytes: AtomicU64::new(0),
             sealed: AtomicU64::new(0),
             is_gone,
             lacks: AtomicBool::new(false),

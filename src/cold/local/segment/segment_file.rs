@@ -1,7 +1,9 @@
-//! A segment's file, and the bytes behind its end that were appended and are not in it yet.
+//! A segment's file, and its pending bytes: they were appended and are not in the file yet.
 //!
-//! Many small appends go to the file in one write. Until then they are here (and in the stage, which
-//! survives the process), and whoever reads finds them as if they were in the file.
+//! One write takes many small appends to the file. Until then they are here, and in the stage,
+//! which survives the process. Readers find them as if they were in the file. A segment is written
+//! by calls and is not mapped, so that a full or failing disk is an error of a call and not a
+//! signal.
 //!
 //! # Invariants
 //! 1. Pending bytes stand right behind the file's last byte that counts, at `flushed`.
@@ -13,9 +15,13 @@ use crate::io::files::File;
 use crate::memory;
 use crate::sync::Mutex;
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a file system has or leaves out as a whole.
+const BLOCK_BYTES: usize = 4096;
 
 /// A segment's file.
 pub struct SegmentFile {
@@ -188,8 +194,9 @@ impl SegmentFile {
     }
 
     /// Writes bytes of a segment again that are not known to have reached the disk. After a failed
-    /// sync the system may hold them as clean although they are not there, and a sync alone would
-    /// prove nothing. Long runs of zeros are left as they are: they may have never been written.
+    /// sync the kernel may hold them as clean although they are not there, and a sync alone would
+    /// prove nothing. Blocks of zeros are left as they are: they may have never been written, and read as
+    /// zeros in any case.
     ///
     /// # Errors
     /// Those of [`File::write_at`].
@@ -197,16 +204,20 @@ impl SegmentFile {
         let mut at = from.max(SEGMENT_HEADER_BYTES as u64);
         let mut buffer = memory::zeros(1 << 20, "a buffer to write the tail again")?;
         while at < end {
-            let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+            let most = buffer.len() as u64 - at % BLOCK_BYTES as u64;
+            let want = usize::try_from(most.min(end - at)).unwrap_or(buffer.len());
             let count = self.read_at(&mut buffer[..want], at)?;
             if count == 0 {
                 break;
             }
-            if count == buffer.len() && buffer.iter().all(|byte| *byte == 0) {
+            let read = &buffer[..count];
+            if count == want && read.iter().all(|byte| *byte == 0) {
                 at = self.data_from(at + count as u64)?;
                 continue;
             }
-            self.write_at(&[&buffer[..count]], at)?;
+            for run in written_runs(read, at) {
+                self.write_at(&[&read[run.clone()]], at + run.start as u64)?;
+            }
             at += count as u64;
         }
         Ok(())
@@ -236,6 +247,14 @@ impl SegmentFile {
         self.file.keep()
     }
 
+    /// As [`File::punch`], for files that nothing is appended to.
+    ///
+    /// # Errors
+    /// Those of [`File::punch`].
+    pub fn punch(&self, offset: u64, bytes: u64) -> Result<bool> {
+        self.file.punch(offset, bytes)
+    }
+
     /// As [`File::set_len`], for files that nothing is appended to.
     ///
     /// # Errors
@@ -243,6 +262,27 @@ impl SegmentFile {
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         self.file.set_len(bytes)
     }
+}
+
+/// The runs of blocks of `bytes`, which stand at `at`, that are not zeros.
+fn written_runs(bytes: &[u8], at: u64) -> impl Iterator<Item = Range<usize>> {
+    let begun = usize::try_from(at % BLOCK_BYTES as u64).unwrap_or(0);
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let block = |from: usize| {
+            let end = (from + begun + 1).next_multiple_of(BLOCK_BYTES) - begun;
+            from..end.min(bytes.len())
+        };
+        let is_zero = |run: &Range<usize>| bytes[run.clone()].iter().all(|byte| *byte == 0);
+        while from < bytes.len() && is_zero(&block(from)) {
+            from = block(from).end;
+        }
+        let start = from;
+        while from < bytes.len() && !is_zero(&block(from)) {
+            from = block(from).end;
+        }
+        (start < from).then_some(start..from)
+    })
 }
 
 /// A file that is not there. Nothing is ever written to it.
@@ -290,6 +330,10 @@ impl File for Nothing {
 
     fn data_from(&self, offset: u64) -> Result<u64> {
         Ok(offset)
+    }
+
+    fn punch(&self, _: u64, _: u64) -> Result<bool> {
+        Ok(false)
     }
 
     fn set_len(&self, _: u64) -> Result<()> {

@@ -184,7 +184,7 @@ fn what_a_failed_sync_left_uncertain_is_durable_once_it_was_opened_again() {
     }
 }
 
-/// The second sync of that file works, because the system has forgotten that the first did not.
+/// The second sync of that file works, because the kernel has forgotten that the first did not.
 #[test]
 fn a_segment_begun_while_a_sync_fails_does_not_say_that_all_before_it_was_synced() {
     for setup in SETUPS {

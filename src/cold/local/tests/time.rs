@@ -154,7 +154,7 @@ fn the_manifest_is_written_when_a_clock_was_set_and_not_else() {
     assert_eq!(tick(), None);
     set(&world, NOW);
     assert_eq!(tick(), Some((FUTURE + 750, FUTURE + 500 - NOW)));
-    // While the system's clock does not tell the time, a kill may cost a minute of it.
+    // While the system clock does not tell the time, a kill may cost a minute of it.
     let writes = (0..2_400).filter(|_| tick().is_some()).count();
     assert!((9..=10).contains(&writes), "{writes} in ten minutes");
     // In the end it does not matter that nothing has changed.
