@@ -38,6 +38,22 @@ file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/debian/shlibs"
 file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/debian/triggers" "activate-noawait ldconfig\n")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA "${CMAKE_CURRENT_BINARY_DIR}/debian/shlibs"
   "${CMAKE_CURRENT_BINARY_DIR}/debian/triggers")
+if(HOTCOLD_BUILD_REMOTE)
+  set(hotcold_remote_deb "libhotcold-remote0.${PROJECT_VERSION_MINOR}")
+  list(APPEND CPACK_COMPONENTS_ALL remote)
+  set(CPACK_COMPONENT_REMOTE_DESCRIPTION "${hotcold_deb_words}
+
+This package has the library for Redis clusters and S3 buckets as the cold tier.")
+  set(CPACK_DEBIAN_REMOTE_PACKAGE_NAME "${hotcold_remote_deb}")
+  set(CPACK_DEBIAN_REMOTE_PACKAGE_SECTION libs)
+  set(CPACK_DEBIAN_REMOTE_PACKAGE_SHLIBDEPS ON)
+  file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/debian-remote/shlibs"
+    "libhotcold-remote 0.${PROJECT_VERSION_MINOR} ${hotcold_remote_deb} (>= ${PROJECT_VERSION})\n")
+  file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/debian-remote/triggers" "activate-noawait ldconfig\n")
+  set(CPACK_DEBIAN_REMOTE_PACKAGE_CONTROL_EXTRA
+    "${CMAKE_CURRENT_BINARY_DIR}/debian-remote/shlibs"
+    "${CMAKE_CURRENT_BINARY_DIR}/debian-remote/triggers")
+endif()
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libhotcold-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
@@ -48,12 +64,16 @@ string(TIMESTAMP hotcold_deb_date "%a, %d %b %Y %H:%M:%S +0000" UTC)
 configure_file(packaging/debian/changelog.in changelog.Debian @ONLY)
 execute_process(COMMAND gzip -9nf "${CMAKE_CURRENT_BINARY_DIR}/changelog.Debian")
 if(EXISTS "${CMAKE_CURRENT_BINARY_DIR}/changelog.Debian.gz")
-  foreach(part "runtime;${hotcold_deb}" "development;libhotcold-dev")
-    list(GET part 0 component)
-    list(GET part 1 package)
+  set(hotcold_deb_parts "runtime;${hotcold_deb}" "development;libhotcold-dev")
+  if(HOTCOLD_BUILD_REMOTE)
+    list(APPEND hotcold_deb_parts "remote;${hotcold_remote_deb}")
+  endif()
+  # Each part is a pair, so that they are taken in twos.
+  while(hotcold_deb_parts)
+    list(POP_FRONT hotcold_deb_parts component package)
     install(FILES packaging/debian/copyright "${CMAKE_CURRENT_BINARY_DIR}/changelog.Debian.gz"
       DESTINATION "share/doc/${package}" COMPONENT ${component} EXCLUDE_FROM_ALL)
-  endforeach()
+  endwhile()
 endif()
 
 include(CPack)

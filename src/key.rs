@@ -33,6 +33,7 @@ impl KeyHasher {
     }
 
     /// The hash of a key's bytes.
+    #[inline]
     pub fn hash(self, bytes: &[u8]) -> u64 {
         xxh3_64_with_seed(bytes, self.seed)
     }
@@ -41,15 +42,19 @@ impl KeyHasher {
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] above [`KEY_BYTES_MAX`] bytes.
+    #[inline]
     pub fn key(self, bytes: &[u8]) -> Result<Key<'_>> {
         if bytes.len() > KEY_BYTES_MAX {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("the key has {} bytes; at most {KEY_BYTES_MAX} are allowed", bytes.len()),
-            ));
+            return Err(too_long(bytes.len()));
         }
         Ok(Key { bytes, hash: self.hash(bytes) })
     }
+}
+
+#[cold]
+fn too_long(len: usize) -> Error {
+    let sentence = format!("the key has {len} bytes; at most {KEY_BYTES_MAX} are allowed");
+    Error::new(ErrorKind::TooLarge, sentence)
 }
 
 /// A key of legal length, with its hash.

@@ -36,20 +36,44 @@ pub struct Condvar(sync::Condvar);
 /// What many threads count or keep at once is split into so many parts.
 pub const STRIPES: usize = 16;
 
+/// How many threads have asked for a part.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+/// What this crate keeps of each thread, in one place, because where it lies is found by a call.
+pub struct Own {
+    stripe: Cell<usize>,
+    /// True while the thread runs our code on behalf of C.
+    pub is_inside: Cell<bool>,
+}
+
+const NONE: usize = usize::MAX;
+
+thread_local! {
+    /// Without a destructor, so that it is there as long as the thread runs.
+    pub static OWN: Own = const { Own { stripe: Cell::new(NONE), is_inside: Cell::new(false) } };
+}
+
 /// The part that the calling thread keeps to, below [`STRIPES`].
 #[inline]
 pub fn stripe() -> usize {
-    const NONE: usize = usize::MAX;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // A number without a destructor, so that it is there as long as the thread runs.
-    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(NONE) });
-    // Asked for once, because where it lies is found by a call.
-    STRIPE.with(|stripe| {
-        if stripe.get() == NONE {
-            stripe.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+    OWN.with(|own| {
+        if own.stripe.get() == NONE {
+            own.stripe.set(next_stripe());
         }
-        stripe.get() % STRIPES
+        own.stripe.get() % STRIPES
     })
+}
+
+#[cold]
+fn next_stripe() -> usize {
+    ASKED.fetch_add(1, Ordering::SeqCst) % STRIPES
+}
+
+/// How many parts have a thread. A thread that gets its part after this, in the order of all
+/// sequentially consistent operations, sees what was stored in that order before.
+#[inline]
+pub fn stripes_in_use() -> usize {
+    ASKED.load(Ordering::SeqCst).min(STRIPES)
 }
 
 impl<T> Mutex<T> {

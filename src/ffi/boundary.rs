@@ -42,6 +42,7 @@ pub fn done() -> Result<Outcome> {
 ///
 /// # Safety
 /// `error` is NULL or can be written.
+#[inline]
 pub unsafe fn boundary(
     error: *mut hotcold_error_t,
     call: impl FnOnce() -> Result<Outcome>,
@@ -54,18 +55,39 @@ pub unsafe fn boundary(
 ///
 /// # Safety
 /// `error` is NULL or can be written.
+#[inline]
 pub unsafe fn unconditional(
     error: *mut hotcold_error_t,
     call: impl FnOnce() -> Result<Outcome>,
 ) -> hotcold_status_t {
-    let result = fence(call).and_then(|result| result);
-    let (status, failure) = match &result {
-        Ok(outcome) => (outcome.status, outcome.survived.as_ref()),
-        Err(failure) => (hotcold_status::from(failure.kind()), Some(failure)),
-    };
+    // The end is told inside the fence, so that no result has to be carried out of it.
     // SAFETY: the caller's promise.
-    unsafe { hotcold_error_t::write(error, failure) };
-    status.code()
+    let status = fence(|| unsafe { end(error, call()) });
+    // SAFETY: as above.
+    status.unwrap_or_else(|panic| unsafe { end(error, Err(panic)) })
+}
+
+/// # Safety
+/// `error` is NULL or can be written.
+#[inline]
+unsafe fn end(error: *mut hotcold_error_t, result: Result<Outcome>) -> hotcold_status_t {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match result {
+            Ok(Outcome { status, survived: None }) => {
+                hotcold_error_t::write_none(error);
+                status.code()
+            }
+            Ok(Outcome { status, survived }) => {
+                hotcold_error_t::write(error, survived.as_ref());
+                status.code()
+            }
+            Err(failure) => {
+                hotcold_error_t::write(error, Some(&failure));
+                hotcold_status::from(failure.kind()).code()
+            }
+        }
+    }
 }
 
 #[cfg(test)]

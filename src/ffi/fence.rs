@@ -6,13 +6,12 @@
 //! nothing. Callbacks run outside the fence, so that their panics are reported as ever.
 
 use crate::error::{Error, ErrorKind, Result};
-use std::cell::{Cell, RefCell};
+use crate::sync::OWN;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
-    /// True while this thread runs our code on behalf of C.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
     /// What the hook has seen of this thread's last panic.
     static REPORT: RefCell<String> = const { RefCell::new(String::new()) };
 }
@@ -21,18 +20,22 @@ thread_local! {
 ///
 /// # Errors
 /// `Internal`, with the panic's own words and its place in our source.
+#[inline]
 pub fn fence<T>(call: impl FnOnce() -> T) -> Result<T> {
     install_hook();
     let _inside = Switch::to(true);
     // Unwind safe: after a panic the store refuses writes, and C sees only emptied outputs.
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
-        // Gone if this thread is ending; then the error is less telling.
-        let report = REPORT.try_with(RefCell::take).unwrap_or_default();
-        Error::new(
-            ErrorKind::Internal,
-            format!("defect in hotcold: {report}; please report it; writes are refused from now"),
-        )
-    })
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| reported())
+}
+
+#[cold]
+fn reported() -> Error {
+    // Gone if this thread is ending; then the error is less telling.
+    let report = REPORT.try_with(RefCell::take).unwrap_or_default();
+    Error::new(
+        ErrorKind::Internal,
+        format!("defect in hotcold: {report}; please report it; writes are refused from now"),
+    )
 }
 
 /// Runs a callback of the caller's: code that is not ours.
@@ -41,29 +44,35 @@ pub fn outside<T>(callback: impl FnOnce() -> T) -> T {
     callback()
 }
 
-/// Sets [`INSIDE`] for as long as it lives.
+/// Says whether the thread is inside, for as long as it lives.
 struct Switch {
     before: bool,
 }
 
 impl Switch {
     fn to(inside: bool) -> Self {
-        Self { before: INSIDE.replace(inside) }
+        Self { before: OWN.with(|own| own.is_inside.replace(inside)) }
     }
 }
 
 impl Drop for Switch {
     fn drop(&mut self) {
-        INSIDE.set(self.before);
+        OWN.with(|own| own.is_inside.set(self.before));
     }
 }
 
+/// True while this thread runs our code on behalf of C.
+fn is_inside() -> bool {
+    OWN.with(|own| own.is_inside.get())
+}
+
+#[inline]
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if INSIDE.get() {
+            if is_inside() {
                 let _ending = REPORT.try_with(|report| report.replace(describe(info)));
             } else {
                 before(info);
@@ -97,15 +106,15 @@ mod tests {
     #[test]
     fn what_does_not_panic_passes() {
         assert_eq!(fence(|| 5).unwrap(), 5);
-        assert!(!INSIDE.get());
+        assert!(!is_inside());
     }
 
     #[test]
     fn callbacks_run_outside_and_what_follows_inside_again() {
         fence(|| {
-            assert!(INSIDE.get());
-            outside(|| assert!(!INSIDE.get()));
-            assert!(INSIDE.get());
+            assert!(is_inside());
+            outside(|| assert!(!is_inside()));
+            assert!(is_inside());
         })
         .unwrap();
     }

@@ -23,6 +23,7 @@ pub struct hotcold_t {
 ///
 /// # Errors
 /// `InvalidArgument` for NULL.
+#[inline]
 pub(super) fn token_of(s: *mut hotcold_t) -> Result<u64> {
     required(s, "s")?;
     Ok(s.addr() as u64)
@@ -33,6 +34,7 @@ pub(super) fn token_of(s: *mut hotcold_t) -> Result<u64> {
 ///
 /// # Errors
 /// `Misuse` if the store is not open; what `call` gives.
+#[inline]
 pub(super) fn with_store(
     token: u64,
     call: impl FnOnce(&Store) -> Result<Outcome>,
@@ -57,6 +59,7 @@ impl Drop for PoisonWhenDropped<'_> {
 ///
 /// # Safety
 /// `error` is NULL or can be written. `s` may be anything.
+#[inline]
 pub(super) unsafe fn on_store(
     s: *mut hotcold_t,
     error: *mut hotcold_error_t,

@@ -16,6 +16,7 @@ use std::path::Path;
 ///
 /// # Safety
 /// `data` is NULL or has `len` readable bytes.
+#[inline]
 pub unsafe fn key<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]> {
     // SAFETY: the caller's promise.
     unsafe { bytes(data, len, "key", KEY_BYTES_MAX) }
@@ -33,19 +34,25 @@ pub unsafe fn value<'a>(data: *const c_void, len: usize) -> Result<&'a [u8]> {
     unsafe { bytes(data, len, "value", VALUE_BYTES_MAX) }
 }
 
+#[inline]
 unsafe fn bytes<'a>(data: *const c_void, len: usize, what: &str, max: usize) -> Result<&'a [u8]> {
     if len == 0 {
         return Ok(&[]);
     }
-    if data.is_null() {
-        return Err(invalid(format!("{what}: NULL, but its length is {len}")));
-    }
-    if len > max {
-        let text = format!("the {what} has {len} bytes; at most {max} are allowed");
-        return Err(Error::new(ErrorKind::TooLarge, text));
+    if data.is_null() || len > max {
+        return Err(bad_bytes(data, len, what, max));
     }
     // SAFETY: not NULL, the length is below isize::MAX, and the caller promises the rest.
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), len) })
+}
+
+#[cold]
+fn bad_bytes(data: *const c_void, len: usize, what: &str, max: usize) -> Error {
+    if data.is_null() {
+        return invalid(format!("{what}: NULL, but its length is {len}"));
+    }
+    let text = format!("the {what} has {len} bytes; at most {max} are allowed");
+    Error::new(ErrorKind::TooLarge, text)
 }
 
 /// An array of `n` elements.
@@ -161,6 +168,7 @@ pub fn flags(flags: u32, known: u32) -> Result<()> {
 ///
 /// # Errors
 /// `InvalidArgument`.
+#[inline]
 pub fn required<T>(pointer: *const T, what: &str) -> Result<()> {
     if pointer.is_null() { Err(null(what)) } else { Ok(()) }
 }
@@ -169,9 +177,12 @@ pub fn required<T>(pointer: *const T, what: &str) -> Result<()> {
 ///
 /// # Safety
 /// `out` is NULL or can be written; zero bytes are a valid `T`.
+#[inline]
 pub unsafe fn empty<T>(out: *mut T) {
-    // SAFETY: the caller's promise.
-    unsafe { empty_array(out, 1) };
+    if !out.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { out.write_bytes(0, 1) };
+    }
 }
 
 /// Empties `n` outputs. NULL, or more than memory can hold, is fine.

@@ -47,7 +47,7 @@ pub mod cursor;
 pub mod tiers;
 pub mod events;
 pub mod queue;
-pub mod care;
+pub mod admin;
 pub mod open_backend;
 
 #[cfg(test)]

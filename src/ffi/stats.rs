@@ -9,7 +9,7 @@ use crate::ffi::lifecycle::{hotcold_t, on_store};
 use crate::ffi::memory::{empty_array, fits, invalid, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::store::Snapshot;
-use crate::store::stats::RemoteStats;
+use crate::store::figures::RemoteStats;
 
 /// What a store tells of itself, by tier, then combined, then by operation. Counts are since open;
 /// a retrieve that finds nothing in hot but something in cold is a hot miss, a cold hit, and a

@@ -207,12 +207,31 @@ impl hotcold_error_t {
         String::from_utf8_lossy(&bytes[..end]).into_owned()
     }
 
+    /// Writes that there is no failure; NULL is fine. A call that succeeds touches 9 bytes.
+    ///
+    /// # Safety
+    /// As [`hotcold_error_t::write`].
+    #[inline]
+    pub unsafe fn write_none(to: *mut Self) {
+        if to.is_null() {
+            return;
+        }
+        // SAFETY: the caller promises that the struct can be written. Raw writes, because it may be
+        // uninitialised.
+        unsafe {
+            (&raw mut (*to).status).write(hotcold_status::HOTCOLD_OK.code());
+            (&raw mut (*to).os_code).write(0);
+            (&raw mut (*to).message).cast::<u8>().write(0);
+        }
+    }
+
     /// Writes `error`, or that there is none, into the caller's struct; NULL is fine.
     ///
-    /// Of the message only what it needs is written: a call that succeeds touches 9 bytes.
+    /// Of the message only what it needs is written.
     ///
     /// # Safety
     /// `to` is NULL or can be written as a `hotcold_error_t`; it may hold anything.
+    #[cold]
     pub unsafe fn write(to: *mut Self, error: Option<&Error>) {
         if to.is_null() {
             return;

@@ -6,7 +6,6 @@
 use crate::buffer::{Buffer, Held};
 use crate::error::Result;
 use crate::ffi::boundary::Outcome;
-use crate::ffi::fence::fence;
 use crate::store::{Answer, Value};
 use std::ffi::c_void;
 use std::ptr::{NonNull, null, null_mut};
@@ -76,6 +75,7 @@ impl hotcold_value_t {
 }
 
 impl From<Value> for hotcold_value_t {
+    #[inline]
     fn from(value: Value) -> Self {
         let (version, expires_at) = (value.version(), value.expires_at());
         let tier = value.tier() as i32;
@@ -94,6 +94,7 @@ impl From<Value> for hotcold_value_t {
 ///
 /// # Safety
 /// `out` can be written.
+#[inline]
 pub(super) unsafe fn hand_out(
     out: *mut hotcold_value_t,
     answer: Answer<Option<Value>>,
@@ -119,12 +120,12 @@ pub unsafe extern "C" fn hotcold_value_release(v: *mut hotcold_value_t) {
     if v.is_null() {
         return;
     }
-    // SAFETY: the caller's value; its owner came from `Held::into_raw` and is given back once.
+    // SAFETY: the caller's value; its owner came from `Held::into_raw` and is given back once. No
+    // fence: giving back counts and frees, and neither can panic.
     unsafe {
         if let Some(owner) = NonNull::new((*v).owner) {
             v.write(hotcold_value_t::EMPTY);
-            let released = fence(|| drop(Held::from_raw(owner)));
-            drop(released);
+            drop(Held::from_raw(owner));
         }
     }
 }

@@ -41,6 +41,9 @@ pub(super) const RECENT: u32 = 64;
 /// Uses that a shard counts for itself before it tells the others, at most.
 const TOLD_USES_MAX: u64 = 64;
 
+/// So coarse is a sample that has next to nothing in it.
+const NO_SAMPLE: u32 = 20;
+
 /// The tasks of a turn; above `JUDGE` is the count that a candidate has to beat.
 pub(super) const DROP: u64 = 0;
 pub(super) const EXPOSE: u64 = 1;
@@ -119,7 +122,7 @@ impl Contest {
             uses: CacheLine::default(),
             epoch: AtomicU32::new(0),
             mode: AtomicUsize::new(0),
-            coarse: AtomicU32::new(0),
+            coarse: AtomicU32::new(NO_SAMPLE),
             exposed: AtomicU64::new(0),
             owes: AtomicBool::new(false),
             spares: AtomicBool::new(false),
@@ -177,14 +180,23 @@ impl Contest {
         with.beyond(self.mode().main(self.limits)).is_nothing()
     }
 
+    /// Whether the key is in the sample.
+    #[inline]
+    pub(super) fn samples(&self, hash: u64) -> bool {
+        is_sampled(hash, self.coarse.load(Relaxed))
+    }
+
     /// Lets the small caches see a use, if the key is in the sample. Nobody waits for them: what meets
     /// another thread there is not seen.
     pub(super) fn sample(&self, hash: u64, is_use: bool, charge: Option<u64>) {
-        if !is_sampled(hash, self.coarse.load(Relaxed)) {
+        if !self.samples(hash) {
             return;
         }
         let Some(mut sampler) = self.sampler.try_lock() else { return };
-        let coarse = Sampler::coarse_for(self.entries(), self.coarse.load(Relaxed));
+        let coarse = match self.coarse.load(Relaxed) {
+            NO_SAMPLE => return,
+            coarse => Sampler::coarse_for(self.entries(), coarse),
+        };
         if sampler.as_ref().is_none_or(|sampler| sampler.coarse() != coarse) {
             *sampler = Sampler::new(coarse, self.mode.load(Relaxed));
             self.coarse.store(coarse, Relaxed);
@@ -196,6 +208,26 @@ impl Contest {
         if let Some(charge) = charge {
             sampler.fill(hash, charge, self.limits);
         }
+    }
+
+    /// Begins to sample when the tier is half full: before that no division of it is better than
+    /// another, and to sample is the greatest part of what a hit in a small tier costs.
+    pub(super) fn watch(&self) {
+        if self.coarse.load(Relaxed) != NO_SAMPLE {
+            return;
+        }
+        let mut used = self.total(WINDOW).usage();
+        used.add(self.total(MAIN).usage());
+        let Usage { bytes, entries } = self.limits;
+        if used.bytes >= bytes / 2 || used.entries >= entries / 2 {
+            self.coarse.store(Sampler::coarse_for(used.entries, 0), Relaxed);
+        }
+    }
+
+    /// Bytes of the small caches.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let bytes = self.sampler.lock().as_ref().map_or(0, Sampler::memory_bytes);
+        u64::try_from(bytes).unwrap_or(0)
     }
 
     /// The shard whose last entry of `ring` has the smallest stamp, that stamp, and the second one.

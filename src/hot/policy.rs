@@ -7,12 +7,10 @@
 //!
 //! A new policy is a file with both halves, and one more name in [`super::eviction`].
 
-use super::budget::Usage;
-use super::entry::{Entry, Probe};
-use crate::buffer::Resident;
+use super::entry::{Entry, Probe, Slot};
 use crate::error::Result;
-use crate::time::Instant;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// How many shards a tier has.
 pub(super) const SHARD_COUNT: usize = 1 << SHARD_BITS;
@@ -20,22 +18,14 @@ pub(super) const SHARD_COUNT: usize = 1 << SHARD_BITS;
 /// How many top bits of a hash choose the shard.
 pub(super) const SHARD_BITS: u32 = 4;
 
-/// An entry in its place, with what the tier keeps beside it.
-pub(super) struct Slot {
-    pub(super) entry: Entry,
-    /// The policy's own number; nobody else reads it.
-    pub(super) mark: u64,
-    /// When it was stored or promoted; residency counts from here.
-    pub(super) since: Instant,
-    /// Accounts for the buffer as hot's as long as the slot exists.
-    pub(super) _resident: Resident,
-}
-
-impl Slot {
-    /// What the slot takes of the budget.
-    pub(super) fn usage(&self) -> Usage {
-        Usage::of_entry(self.entry.charge())
-    }
+/// What a thread knows of its own uses. Threads that share it may lose some.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// The policy's own number of the last one.
+    pub(super) last: AtomicU64,
+    /// How many the others have not been told of, and how many these may be.
+    pub(super) untold: AtomicU64,
+    pub(super) untold_max: AtomicU64,
 }
 
 /// A shard that is to evict, and how far.
@@ -58,13 +48,18 @@ pub(super) trait Policy: Send + Sync {
         None
     }
 
+    /// Bytes of memory that the policy takes beside what entries are charged for.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     /// The shard that evicts next; `None` if all orders are empty. May be wrong about a shard that
     /// changes meanwhile, or that an order will answer `None` for; asked again, it knows better.
     fn next(&self) -> Option<Turn>;
 }
 
 /// The half of a policy that keeps one shard's entries.
-pub(super) trait Order: Send {
+pub(super) trait Order: Send + Sync {
     /// Makes room for `count` more entries, so that putting them in does not fail.
     ///
     /// # Errors
@@ -72,13 +67,14 @@ pub(super) trait Order: Send {
     fn reserve(&mut self, count: usize) -> Result<()>;
 
     /// Puts an entry in, as just used, in place of the one of its key, which is given back.
-    fn put(&mut self, slot: Slot) -> Option<Slot>;
+    fn put(&mut self, entry: Entry) -> Option<Entry>;
 
     /// Takes an entry out.
-    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot>;
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Entry>;
 
     /// Finds an entry and counts this as a use. The policy learns of a use that finds none, too.
-    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot>;
+    /// Many threads may do so at once, each with its own `uses`.
+    fn touch(&self, probe: Probe<'_>, uses: &Uses) -> Option<&Slot>;
 
     /// Finds an entry; the order learns nothing.
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot>;
@@ -92,7 +88,7 @@ pub(super) trait Order: Send {
 
     /// Takes out the entry that is to leave next; `None` if this is not the last step, if another
     /// shard is next, or if nothing is left. The caller asks [`Policy::next`] again then.
-    fn evict(&mut self, turn: &Turn) -> Option<Slot>;
+    fn evict(&mut self, turn: &Turn) -> Option<Entry>;
 
     /// Takes a step that is due before a candidate is judged. Nothing leaves by it.
     fn prepare(&mut self, _turn: &Turn) {}

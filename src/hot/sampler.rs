@@ -47,6 +47,7 @@ const ROW_BYTES: usize = BLOCK_BYTES / 4;
 const SKETCH_USES: u32 = 16 * 384;
 
 /// Whether a key with this hash is in a sample that is so coarse.
+#[inline]
 pub(super) fn is_sampled(hash: u64, coarse: u32) -> bool {
     hash >> SAMPLE_SHIFT & ((1 << coarse) - 1) == 0
 }
@@ -82,6 +83,12 @@ impl Sampler {
             coarse -= 1;
         }
         coarse
+    }
+
+    /// Bytes of memory that this takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let minis: usize = self.minis.iter().map(Mini::memory_bytes).sum();
+        size_of::<Self>() + minis + self.sketch.counters.capacity()
     }
 
     /// How coarse the sample is.

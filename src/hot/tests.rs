@@ -42,7 +42,7 @@ impl Clock for ManualClock {
     }
 }
 
-const SMALL: u64 = 48 + 2 + 149;
+const SMALL: u64 = 112 + 6 + 22;
 
 fn options(capacity: u64) -> HotOptions {
     HotOptions { capacity, max_entries: 0, residency_ms: 0, eviction: Eviction::Lru }
@@ -64,7 +64,7 @@ fn key(bytes: &[u8]) -> Key<'_> {
 fn entry_of(key: &Key<'_>, value: &[u8], version: u64, expiry: Expiry) -> Entry {
     let buffer = Buffer::from_parts(&[key.bytes(), value]).unwrap();
     let (split, end) = (key.bytes().len(), buffer.bytes().len());
-    Entry::new(buffer, 0..split, split..end, key.hash(), version, expiry).unwrap()
+    Entry::new(buffer, (0..split, split..end), key.hash(), version, expiry).unwrap()
 }
 
 fn entry(name: &str, version: u64) -> Entry {
@@ -299,6 +299,19 @@ fn whole_tier(hot: &Hot) {
 }
 
 #[test]
+fn small_caches_are_made_when_the_tier_is_half_full_and_are_counted() {
+    let hot = Hot::new(&HotOptions { eviction: Eviction::TinyLfu, ..options(400 * SMALL) });
+    let fill = |from: u64, to: u64| {
+        (from..to).for_each(|n| _ = store(&hot, entry(&n.to_string(), 1), 0));
+    };
+    fill(0, 150);
+    assert_eq!(hot.policy_bytes(), 0);
+    fill(150, 600);
+    assert!((100_000..200_000).contains(&hot.policy_bytes()), "{}", hot.policy_bytes());
+    assert!(hot.used_bytes() <= hot.capacity());
+}
+
+#[test]
 fn without_capacity_everything_misses() {
     let hot = hot(0);
     assert!(!hot.is_enabled());
@@ -416,8 +429,9 @@ fn the_clock_is_asked_only_where_time_matters() {
     hot.sweep(hot.shard_index(a.hash()), &clock, 10, &mut Vec::new());
     assert_eq!(clock.asked.load(Ordering::Relaxed), 0);
     store(&hot, entry_of(&b, b"", 1, Expiry::from_ms(50)), 0).unwrap();
+    // Once where it is found, once more with the lock that taking it out needs.
     assert!(matches!(hot.get(&b, &clock), Lookup::Gone(_, Ended::Expiry)));
-    assert_eq!(clock.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(clock.asked.load(Ordering::Relaxed), 2);
 }
 
 #[test]

@@ -16,11 +16,11 @@ use super::contest::EMPTY;
 use super::contest::{
     Contest, DROP, EXPOSE, EXPOSED_COUNT_BITS, JUDGE, MAIN, NOBODY, RECENT, SPARE, WINDOW,
 };
-use super::entry::Probe;
+use super::entry::{Described, Entry, Probe, Slot};
 use super::history::History;
 use super::mark::Mark;
 use super::mini::{PROVEN, TURNS_MAX};
-use super::policy::{Order, Policy, Slot, Turn};
+use super::policy::{Order, Policy, Turn, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -45,6 +45,10 @@ impl Policy for TinyLfu {
         self.0.before_judging()
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
+    }
+
     fn next(&self) -> Option<Turn> {
         self.0.next()
     }
@@ -59,19 +63,16 @@ struct Queues {
     index: usize,
     /// The shard's part of both totals.
     used: [Usage; 2],
-    /// Uses that the other shards do not know of yet, and how many there may be.
-    uses: u64,
-    uses_kept: u64,
 }
 
 impl Queues {
     fn new(shared: Arc<Contest>, index: usize) -> Self {
         let (slots, history, used) = (Slots::new(), History::default(), Default::default());
-        Self { slots, history, shared, index, used, uses: 0, uses_kept: 1 }
+        Self { slots, history, shared, index, used }
     }
 
     fn last(&self, ring: usize) -> Option<Mark> {
-        self.slots.last(ring).map(|slot| Mark(slot.mark))
+        self.slots.last(ring).map(|slot| Mark(slot.mark()))
     }
 
     /// Publishes the last entry of `ring`.
@@ -100,7 +101,7 @@ impl Queues {
     fn promote_last(&mut self, ring: usize, uses: u8) {
         let (stamp, epoch) = (self.shared.next_stamp(), self.shared.epoch());
         if let Some(slot) = self.slots.move_last(ring, MAIN) {
-            slot.mark = Mark(slot.mark).moved(stamp, uses, epoch).0;
+            slot.set_mark(Mark(slot.mark()).moved(stamp, uses, epoch).0);
             let usage = slot.usage();
             self.sub(ring, usage);
             self.add(MAIN, usage);
@@ -110,13 +111,14 @@ impl Queues {
     }
 
     /// Takes the last entry of `ring` out, and remembers how often it was used.
-    fn drop_last(&mut self, ring: usize) -> Option<Slot> {
-        let slot = self.slots.pop_last(ring)?;
+    fn drop_last(&mut self, ring: usize) -> Option<Entry> {
+        let entry = self.slots.pop_last(ring)?;
+        let slot = entry.slot();
         self.sub(ring, slot.usage());
         self.shared.departures.fetch_add(1, Relaxed);
-        self.remember(slot.entry.hash(), Mark(slot.mark).count(self.shared.epoch()));
+        self.remember(slot.hash(), Mark(slot.mark()).count(self.shared.epoch()));
         self.publish(ring);
-        Some(slot)
+        Some(entry)
     }
 
     fn remember(&mut self, hash: u64, count: u8) {
@@ -154,7 +156,7 @@ impl Queues {
         }
     }
 
-    fn drop_from_main(&mut self, until: u64) -> Option<Slot> {
+    fn drop_from_main(&mut self, until: u64) -> Option<Entry> {
         if !self.turn(until) {
             return None;
         }
@@ -165,9 +167,9 @@ impl Queues {
     }
 
     /// Judges the last one of the window by the count of the one that would leave main.
-    fn judge(&mut self, until: u64, rival: u64) -> Option<Slot> {
+    fn judge(&mut self, until: u64, rival: u64) -> Option<Entry> {
         let last = self.next(WINDOW, until)?;
-        let usage = self.slots.last(WINDOW).map(Slot::usage)?;
+        let usage = self.slots.last(WINDOW).map(Described::usage)?;
         let beats = rival + u64::from(self.shared.mode().margin);
         if last.uses() >= PROVEN || self.shared.main_has_room(usage) {
             self.promote_last(WINDOW, 0);
@@ -195,26 +197,31 @@ impl Queues {
         }
     }
 
-    fn count_use(&mut self) {
-        self.uses += 1;
-        if self.uses >= self.uses_kept {
-            self.uses_kept = self.shared.tell_uses(self.uses);
-            self.uses = 0;
+    #[inline]
+    fn count_use(&self, uses: &Uses) {
+        let untold = uses.untold.load(Relaxed) + 1;
+        if untold < uses.untold_max.load(Relaxed) {
+            return uses.untold.store(untold, Relaxed);
         }
+        uses.untold_max.store(self.shared.tell_uses(untold), Relaxed);
+        uses.untold.store(0, Relaxed);
     }
 
-    /// Puts an entry in place of the one of its key.
-    fn replace(&mut self, mut slot: Slot) -> Slot {
-        let epoch = self.shared.epoch();
-        self.shared.sample(slot.entry.hash(), true, Some(slot.entry.charge()));
-        let Some(old) = self.slots.get_mut(slot.entry.probe()) else { return slot };
-        slot.mark = Mark(old.mark).used(epoch).0;
-        let ring = usize::from(Mark(old.mark).in_main());
-        let usage = slot.usage();
-        let old = std::mem::replace(old, slot);
+    /// Puts an entry in place of the one of its key, which is given back.
+    ///
+    /// # Errors
+    /// The entry, if there is none of its key.
+    fn replace(&mut self, entry: Entry) -> std::result::Result<Entry, Entry> {
+        let Some(old) = self.slots.peek(entry.slot().probe()) else { return Err(entry) };
+        let mark = Mark(old.mark());
+        let (hash, usage) = (entry.hash(), entry.slot().usage());
+        entry.slot().set_mark(mark.used(self.shared.epoch()).0);
+        let old = self.slots.replace(entry)?;
+        self.shared.sample(hash, true, Some(usage.bytes()));
+        let ring = usize::from(mark.in_main());
         self.add(ring, usage);
-        self.sub(ring, old.usage());
-        old
+        self.sub(ring, old.slot().usage());
+        Ok(old)
     }
 }
 
@@ -223,39 +230,47 @@ impl Order for Queues {
         self.slots.reserve(count)
     }
 
-    fn put(&mut self, mut slot: Slot) -> Option<Slot> {
-        if self.slots.peek(slot.entry.probe()).is_some() {
-            return Some(self.replace(slot));
-        }
-        let (hash, now) = (slot.entry.hash(), self.shared.now());
+    fn put(&mut self, entry: Entry) -> Option<Entry> {
+        let entry = match self.replace(entry) {
+            Ok(old) => return Some(old),
+            Err(entry) => entry,
+        };
+        let (hash, now) = (entry.hash(), self.shared.now());
         let past = self.history.recall(hash, now);
         let is_recent = past.is_some_and(|past| past.age <= RECENT);
         let in_main = is_recent && self.shared.mode().recalls;
         let count = past.map_or(0, |past| past.count) + 1;
-        slot.mark = Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0;
-        self.shared.sample(hash, false, Some(slot.entry.charge()));
+        let usage = entry.slot().usage();
+        self.shared.watch();
+        entry.slot().set_mark(Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0);
+        self.shared.sample(hash, false, Some(usage.bytes()));
         let ring = usize::from(in_main);
-        self.add(ring, slot.usage());
-        let refused = self.slots.put(slot, ring);
+        let refused = self.slots.insert(entry, ring);
+        if refused.is_none() {
+            self.add(ring, usage);
+        }
         self.settle();
         self.publish(ring);
         refused
     }
 
-    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let slot = self.slots.remove(probe)?;
-        self.sub(usize::from(Mark(slot.mark).in_main()), slot.usage());
-        Some(slot)
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Entry> {
+        let entry = self.slots.remove(probe)?;
+        let slot = entry.slot();
+        self.sub(usize::from(Mark(slot.mark()).in_main()), slot.usage());
+        Some(entry)
     }
 
-    fn touch(&mut self, probe: Probe<'_>) -> Option<&Slot> {
-        self.count_use();
+    fn touch(&self, probe: Probe<'_>, uses: &Uses) -> Option<&Slot> {
+        self.count_use(uses);
         let Self { slots, shared, .. } = self;
-        let slot = slots.get_mut(probe);
-        shared.sample(probe.hash, true, slot.as_ref().map(|slot| slot.entry.charge()));
+        let slot = slots.get(probe);
+        if shared.samples(probe.hash) {
+            shared.sample(probe.hash, true, slot.map(Described::charge));
+        }
         let slot = slot?;
-        let mark = Mark(slot.mark);
-        slot.mark = mark.used(shared.epoch()).0;
+        let mark = Mark(slot.mark());
+        slot.set_mark(mark.used(shared.epoch()).0);
         if shared.exposed.load(Relaxed) >> EXPOSED_COUNT_BITS == mark.stamp() {
             shared.exposed.store(0, Relaxed);
         }
@@ -287,7 +302,7 @@ impl Order for Queues {
         false
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Slot> {
+    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
         match turn.task {
             DROP => self.drop_from_main(turn.until),
             EXPOSE | SPARE => {
@@ -310,7 +325,7 @@ impl Order for Queues {
     }
 
     fn worth(&self, slot: &Slot) -> u64 {
-        let mark = Mark(slot.mark);
+        let mark = Mark(slot.mark());
         let count = u64::from(mark.count(self.shared.epoch()));
         count << (u64::BITS - 8) | mark.stamp() & (u64::MAX >> 8)
     }

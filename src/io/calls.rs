@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "openat and its relatives, and positioned writes")]
 
+use crate::io::limit;
 use crate::io::retry::{is_interrupted, retried};
 use std::ffi::{CStr, CString};
 use std::io::{IoSlice, Read};
@@ -333,6 +334,7 @@ pub fn set_len(file: &fs::File, bytes: u64) -> io::Result<()> {
 /// # Errors
 /// Those of `fallocate`.
 pub fn reserve(file: &fs::File, offset: u64, bytes: u64) -> io::Result<()> {
+    limit::allow(offset.saturating_add(bytes))?;
     let (offset, bytes) = (offset_of(offset)?, offset_of(bytes)?);
     let (fd, mode) = (file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE);
     // SAFETY: the descriptor is open.
@@ -413,6 +415,8 @@ pub fn write_all(
     mut slices: &mut [IoSlice<'_>],
     offset: u64,
 ) -> io::Result<()> {
+    let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+    limit::allow(offset.saturating_add(bytes as u64))?;
     let mut offset = offset_of(offset)?;
     // Drops empty slices in front: nothing written is then a fault of the file.
     IoSlice::advance_slices(&mut slices, 0);

@@ -29,6 +29,16 @@ pub fn is_no_regular_file(error: &Error) -> bool {
     matches!(error.os_code(), libc::EISDIR | libc::ELOOP | libc::ENXIO)
 }
 
+/// True of the error for a file that would be longer than this process's files may be.
+pub fn is_too_long(error: &Error) -> bool {
+    error.os_code() == libc::EFBIG
+}
+
+/// True of the error for a user who has used up what is allowed to him.
+pub fn is_over_quota(error: &Error) -> bool {
+    error.os_code() == libc::EDQUOT
+}
+
 /// True of the error for a name that nothing has.
 pub fn is_missing(error: &Error) -> bool {
     error.os_code() == libc::ENOENT

@@ -113,7 +113,8 @@ pub trait File: Send + Sync {
 
     /// Takes room on the disk for `bytes` bytes from `offset` on, which lies behind the end, without
     /// changing the length: writing them does not give `NoSpace` then. Where the file system has no
-    /// such thing it does nothing. Cutting the file gives the room back.
+    /// such thing it does nothing. Cutting the file gives the room back, also what a failure has taken:
+    /// ext4 keeps as much as there was.
     ///
     /// # Errors
     /// `NoSpace`.

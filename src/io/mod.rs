@@ -14,6 +14,7 @@ pub mod unshared;
 pub mod fork;
 pub mod failure;
 pub mod retry;
+pub mod limit;
 pub mod calls;
 pub mod lease;
 pub mod space;

@@ -364,7 +364,7 @@ impl File for SimFile {
     fn reserve(&self, offset: u64, bytes: u64) -> Result<()> {
         let mut state = self.enter(Op::Reserve)?;
         self.is_unsynced.store(true, Ordering::Relaxed);
-        if state.reserve(self.id, offset.saturating_add(bytes)) {
+        if state.reserve_or_take_all(self.id, offset.saturating_add(bytes)) {
             return Ok(());
         }
         drop(state);

@@ -1,9 +1,10 @@
 //! The room that a file system has, and taking some of it.
 
-#![expect(unsafe_code, reason = "fstatvfs, getrlimit and fallocate")]
+#![expect(unsafe_code, reason = "fstatvfs and fallocate")]
 
 use crate::io::calls;
 use crate::io::files::Space;
+use crate::io::limit;
 use crate::io::retry::retried;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, RawFd};
@@ -28,13 +29,10 @@ pub fn of(fd: RawFd) -> Space {
     // SAFETY: always sound.
     let is_root = unsafe { libc::geteuid() } == 0;
     let available = if is_root { root_blocks(&found) } else { found.f_bavail };
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is ours to write.
-    let has_limit = done(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) });
     Space {
         total: bytes(found.f_blocks),
         available: bytes(available),
-        file_bytes_max: has_limit.map_or(u64::MAX, |()| limit.rlim_cur),
+        file_bytes_max: limit::ask(),
     }
 }
 
@@ -52,6 +50,7 @@ fn root_blocks(found: &libc::statvfs) -> u64 {
 /// # Errors
 /// Those of `fallocate` and `pwrite`.
 pub fn take(file: &fs::File, from: u64, to: u64) -> io::Result<()> {
+    limit::allow(to)?;
     let too_far = |_| io::Error::from_raw_os_error(libc::EFBIG);
     let bytes = to.saturating_sub(from);
     let (at, length) =

@@ -5,7 +5,7 @@
 //! bucket that is, as a ratio, equally far from both ends: at most 1/9 (11.2 %) off. Numbers below
 //! [`SUB_BUCKETS`] are exact; a minute and more is all in the last bucket.
 //!
-//! A sample has a weight, so that one of sixteen operations can stand for all sixteen.
+//! A sample has a weight, so that one of many operations can stand for them all.
 //!
 //! # Invariants
 //! 1. Buckets cover all of `u64` without gap or overlap, in growing order.
@@ -73,6 +73,12 @@ impl Distribution {
         }
         self.count += other.count;
         self.sum_ns = self.sum_ns.wrapping_add(other.sum_ns);
+    }
+
+    /// How many operations the samples stand for.
+    #[cfg(test)]
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
     /// The mean in nanoseconds; 0 when nothing was measured.

@@ -11,7 +11,7 @@ use super::loads::Load;
 use super::read::Reader;
 use super::stats::Tier;
 use super::value::{Answer, Value};
-use super::write::{StoreOptions, Stored};
+use super::write::{Put, StoreOptions, Stored};
 use super::writer::Writer;
 use crate::buffer::{Buffer, Held};
 use crate::cold::Sharing;
@@ -113,28 +113,18 @@ impl<'a> Loader<'a> {
         let compares = self.reader.tiers.sharing().is_some_and(Sharing::compares);
         let if_version = compares.then_some(0);
         let options = StoreOptions { ttl_ms, if_version, ..StoreOptions::default() };
-        let stored = self.store_loaded(key, buffer.bytes(), &options, expires_at, registered)?;
+        // Whoever changes the key forgets the load while nobody else can change the key, and the
+        // question is asked under the same lock: so a change since the load began is not missed.
+        let is_wanted = || registered.is_none_or(|load| self.writer.loads.has(key, load));
+        let (value, gate) = (buffer.bytes(), Some(&is_wanted as _));
+        let put = Put { key, value, options: &options, expires_at, gate };
+        let answer = self.writer.store_gated(&put)?;
+        let stored = matches!(answer.value, Stored::Version(_)).then_some(answer);
         let (version, survived) = stored.map_or((0, None), |answer| match answer.value {
             Stored::Version(version) | Stored::Conflict(version) => (version, answer.survived),
         });
         let held = Held::new(buffer, self.reader.reporting.ledger());
         let value = Value::whole(held, version, expires_at, Tier::Hot);
         Ok(Answer { value: Some(value), survived })
-    }
-
-    /// Stores a loaded value, unless the key was changed since the load began.
-    fn store_loaded(
-        &self,
-        key: &[u8],
-        value: &[u8],
-        options: &StoreOptions,
-        expires_at: u64,
-        registered: Option<&Arc<Load>>,
-    ) -> Result<Option<Answer<Stored>>> {
-        // Whoever changes the key forgets the load while nobody else can change the key, and the
-        // question is asked under the same lock: so a change since the load began is not missed.
-        let is_wanted = || registered.is_none_or(|load| self.writer.loads.has(key, load));
-        let answer = self.writer.store_gated(key, value, options, expires_at, Some(&is_wanted))?;
-        Ok(matches!(answer.value, Stored::Version(_)).then_some(answer))
     }
 }

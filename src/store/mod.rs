@@ -19,6 +19,7 @@
 
 pub mod remote_options;
 pub mod options;
+pub mod figures;
 pub mod histogram;
 pub mod stats;
 pub mod events;

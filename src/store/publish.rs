@@ -204,7 +204,7 @@ fn new_entry(change: &Change<'_>, op: &Op<'_>, buffer: Buffer) -> Option<Entry> 
     let Change { key, version, expires_at, .. } = change;
     let (split, end) = (key.bytes().len(), buffer.bytes().len());
     let expiry = Expiry::from_ms(*expires_at);
-    let entry = Entry::new(buffer, 0..split, split..end, key.hash(), *version, expiry);
+    let entry = Entry::new(buffer, (0..split, split..end), key.hash(), *version, expiry);
     entry.map(|entry| entry.with_unwritten(op.unwritten))
 }
 

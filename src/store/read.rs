@@ -8,7 +8,7 @@
 
 use super::events::{Event, EventKind};
 use super::reporting::{Effects, Reporting};
-use super::stats::{Counter, Operation, Tier};
+use super::stats::{Counter, Operation, Quick, Tier, Timer};
 use super::tiers::{HotSays, Tiers};
 use super::value::{Answer, Value};
 use crate::cold::{ColdTier, Place, Record};
@@ -50,6 +50,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// `TooLarge`, `Corrupt`, `Io`, `OutOfMemory`; those of cold are survived if lenient.
+    #[inline(always)]
     pub fn retrieve(&self, key: &[u8]) -> Result<Answer<Option<Value>>> {
         self.retrieve_with(key, RetrieveOptions::default())
     }
@@ -58,14 +59,70 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// As [`Reader::retrieve`].
+    #[inline(always)]
     pub fn retrieve_with(
+        &self,
+        key: &[u8],
+        options: RetrieveOptions,
+    ) -> Result<Answer<Option<Value>>> {
+        // Most retrieves are hits in hot that nobody times or is told of: a way of their own.
+        let is_plain = options == RetrieveOptions::default() && self.quick_hits_count();
+        let Some(quick) = self.reporting.counters().start_quick().filter(|_| is_plain) else {
+            return self.retrieve_timed(key, options);
+        };
+        let Ok(hashed) = self.tiers.key(key) else { return self.retrieve_timed(key, options) };
+        if !self.tiers.trusts_hot(&hashed, false) {
+            return self.retrieve_timed(key, options);
+        }
+        match self.tiers.hot().hit(&hashed, self.tiers.clock(), self.reporting.ledger()) {
+            Ok(hit) => {
+                quick.hit();
+                Ok(Answer::of(Some(Value::of_hit(hit))))
+            }
+            Err(found) => self.retrieve_cold(&hashed, found, quick),
+        }
+    }
+
+    /// Whether a hit in hot has nothing to do but to be counted.
+    #[inline]
+    fn quick_hits_count(&self) -> bool {
+        !self.marks_use
+            && self.tiers.hot().is_enabled()
+            && !self.reporting.events().wants(EventKind::ItemRetrieved)
+    }
+
+    /// Goes on with a retrieve that was no hit in hot.
+    #[inline(never)]
+    fn retrieve_cold(
+        &self,
+        key: &Key<'_>,
+        found: Lookup,
+        quick: Quick<'_>,
+    ) -> Result<Answer<Option<Value>>> {
+        let (timer, hot_timer) = quick.goes_on();
+        hot_timer.finish(true);
+        let mut effects = Effects::default();
+        let says = self.tiers.judge(found, true);
+        let says = self.said_by_hot(key, says, &mut effects);
+        let found = self.find_after(says, key, RetrieveOptions::default(), &mut effects);
+        timer.finish(found.is_ok());
+        self.reporting.finish(effects);
+        found
+    }
+
+    /// A retrieve with all that may belong to one.
+    #[inline(never)]
+    fn retrieve_timed(
         &self,
         key: &[u8],
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
         let timer = self.reporting.counters().start(Operation::Retrieve);
         let mut effects = Effects::default();
-        let found = self.tiers.key(key).and_then(|key| self.find(&key, options, &mut effects));
+        let found = self.tiers.key(key).and_then(|key| {
+            let says = self.find_hot(&key, options, &timer, &mut effects);
+            self.find_after(says, &key, options, &mut effects)
+        });
         timer.finish(found.is_ok());
         self.reporting.finish(effects);
         if let Ok(Answer { value: Some(value), .. }) = &found
@@ -109,13 +166,15 @@ impl Reader<'_> {
             .map(|e| Value::of(e, Tier::Cold, self.reporting.ledger())))
     }
 
-    fn find(
+    /// Finds a value after hot was asked.
+    fn find_after(
         &self,
+        hot: HotSays,
         key: &Key<'_>,
         options: RetrieveOptions,
         effects: &mut Effects,
     ) -> Result<Answer<Option<Value>>> {
-        let found = match (self.find_hot(key, options, effects), self.tiers.cold()) {
+        let found = match (hot, self.tiers.cold()) {
             (HotSays::Has(entry), _) => {
                 return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, self.reporting.ledger()))));
             }
@@ -148,23 +207,37 @@ impl Reader<'_> {
         }
     }
 
-    fn find_hot(&self, key: &Key<'_>, options: RetrieveOptions, effects: &mut Effects) -> HotSays {
+    fn find_hot(
+        &self,
+        key: &Key<'_>,
+        options: RetrieveOptions,
+        whole: &Timer<'_>,
+        effects: &mut Effects,
+    ) -> HotSays {
         if !self.tiers.hot().is_enabled() {
             return HotSays::Nothing;
         }
         let only_look = options.no_recency;
         let trusts = self.tiers.trusts_hot(key, options.fresh);
-        let timer = self.reporting.counters().start_tier(Tier::Hot);
+        let timer = whole.start_tier(Tier::Hot);
         let found = match only_look {
             true => self.tiers.hot().peek(key, self.tiers.clock()),
             false => self.tiers.hot().get(key, self.tiers.clock()),
         };
         timer.finish(true);
         let says = match self.tiers.judge(found, trusts) {
+            // It is still there.
+            HotSays::Ended(..) if only_look => HotSays::Nothing,
+            says => says,
+        };
+        self.said_by_hot(key, says, effects)
+    }
+
+    /// What a get of hot has found: counted, and kept to be told of if it has ended.
+    fn said_by_hot(&self, key: &Key<'_>, says: HotSays, effects: &mut Effects) -> HotSays {
+        let says = match says {
             HotSays::Ended(entry, departure) => {
-                if !only_look {
-                    effects.gone.push((entry, departure));
-                }
+                effects.gone.push((entry, departure));
                 HotSays::Nothing
             }
             says => says,
@@ -288,5 +361,5 @@ impl Reader<'_> {
 /// The entry of a record that was read.
 pub(super) fn entry_of(hash: u64, record: Record) -> Option<Entry> {
     let Record { buffer, key, value, version, expires_at, .. } = record;
-    Entry::new(buffer, key, value, hash, version, Expiry::from_ms(expires_at))
+    Entry::new(buffer, (key, value), hash, version, Expiry::from_ms(expires_at))
 }

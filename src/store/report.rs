@@ -2,7 +2,7 @@
 //! moment.
 
 use super::core::Core;
-use super::stats::{MemoryStats, OperationStats, RemoteStats, Snapshot, TierStats};
+use super::figures::{MemoryStats, OperationStats, RemoteStats, Snapshot, TierStats};
 use std::fmt::Write;
 
 /// A format for stats as text.
@@ -25,7 +25,8 @@ impl Core {
         stats.events_dropped = self.reporting().events().dropped();
         let mut memory = MemoryStats {
             hot: self.tiers().hot().used_bytes(),
-            buffers: self.reporting().events().memory_bytes() as u64,
+            buffers: self.reporting().events().memory_bytes() as u64
+                + self.tiers().hot().policy_bytes(),
             held: self.reporting().ledger().bytes(),
             ..MemoryStats::default()
         };

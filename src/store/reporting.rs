@@ -3,9 +3,9 @@
 use super::events::{Event, EventKind, Events};
 use super::options::Policy;
 use super::stats::{Counter, Counters, Tier};
-use crate::buffer::Ledger;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Ended, Entry, Victims};
+use crate::ledger::Ledger;
 use crate::memory;
 use crate::sync::Mutex;
 use std::sync::Arc;

@@ -4,15 +4,16 @@
 //! threads on many cores do not pass lines to and fro, and counting is one relaxed addition.
 //! Reading the clock twice costs as much as a short operation, so times are sampled: the first
 //! [`ALWAYS_TIMED`] operations of a kind on each stripe, then one in [`TIMED_EVERY`], which stands
-//! for all of them.
+//! for all of them. A hit in hot whose time nobody takes is a single addition, whatever it counts as.
 //!
 //! # Invariants
 //! 1. A count is never lost and never falls; the sum over the stripes is the number.
 //! 2. A snapshot taken while others count may miss what is counted meanwhile, in some numbers and
 //!    not in others. Once they have finished it is exact.
 
+pub use super::figures::Snapshot;
+use super::figures::{ColdStats, HotStats, MemoryStats, OperationStats, RemoteStats, TierStats};
 use super::histogram::{Distribution, Histogram};
-pub use crate::cold::RemoteStats;
 use crate::io::stopwatch::Stopwatch;
 use crate::sync::{STRIPES, stripe};
 use std::sync::OnceLock;
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const ALWAYS_TIMED: u64 = 64;
 
 /// Of later operations one in this many is timed.
-const TIMED_EVERY: u64 = 16;
+const TIMED_EVERY: u64 = 32;
 
 /// A level of storage, with its number in the C interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub struct Counters {
 /// Aligned to two cache lines, because processors fetch lines in pairs.
 #[repr(align(128))]
 struct Stripe {
+    /// Retrieves that were hits in hot and were not timed; counted nowhere else.
+    quick_hits: AtomicU64,
     counts: [AtomicU64; COUNTERS],
     operations: [AtomicU64; TIMED],
     errors: [AtomicU64; TIMED],
@@ -117,17 +120,30 @@ impl Counters {
         let of = |stripe: &Stripe| -> u64 {
             stripe.operations.iter().map(|count| count.load(Ordering::Relaxed)).sum()
         };
-        self.stripes.iter().map(of).sum()
+        self.stripes.iter().map(of).sum::<u64>() + self.sum(|stripe| &stripe.quick_hits)
+    }
+
+    /// Begins a retrieve that may turn out to be a hit in hot; `None` if it is its turn to be timed.
+    #[inline]
+    pub fn start_quick(&self) -> Option<Quick<'_>> {
+        let stripe = self.stripe();
+        (!is_timed(stripe.retrieves())).then_some(Quick { stripe })
     }
 
     /// Counts an operation of the store as begun, and times it if it is its turn.
     pub fn start(&self, operation: Operation) -> Timer<'_> {
-        self.stripe().start(operation as usize)
+        let stripe = self.stripe();
+        let before = match operation {
+            Operation::Retrieve => stripe.retrieves(),
+            other => stripe.operations[other as usize].load(Ordering::Relaxed),
+        };
+        stripe.start(operation as usize, before)
     }
 
     /// Counts an operation of a tier as begun, and times it if it is its turn.
     pub fn start_tier(&self, tier: Tier) -> Timer<'_> {
-        self.stripe().start(index_of(tier))
+        let stripe = self.stripe();
+        stripe.start(index_of(tier), stripe.operations[index_of(tier)].load(Ordering::Relaxed))
     }
 
     /// Reads all counters. What the store knows by looking (entries, bytes, segments, memory,
@@ -138,7 +154,9 @@ impl Counters {
         let [store, retrieve, delete, clear] =
             std::array::from_fn(|i| self.timed(i, Some(&mut all)));
         let [hot, cold] = [Tier::Hot, Tier::Cold].map(|tier| self.timed(index_of(tier), None));
-        let (hot_hits, hot_misses) = (count(Counter::HotHits), count(Counter::HotMisses));
+        let quick_hits = self.sum(|stripe| &stripe.quick_hits);
+        let hot_hits = count(Counter::HotHits) + quick_hits;
+        let hot_misses = count(Counter::HotMisses);
         let (cold_hits, cold_misses) = (count(Counter::ColdHits), count(Counter::ColdMisses));
         // What a retrieve finds it finds in one tier, so the hits of the tiers add up.
         let (hits, misses) = (hot_hits + cold_hits, count(Counter::Misses));
@@ -200,8 +218,10 @@ impl Counters {
         if let Some(all) = all {
             all.merge(&times);
         }
+        let is_of_quick = [Operation::Retrieve as usize, index_of(Tier::Hot)].contains(&index);
+        let quick = if is_of_quick { self.sum(|stripe| &stripe.quick_hits) } else { 0 };
         Timed {
-            operations: self.sum(|stripe| &stripe.operations[index]),
+            operations: self.sum(|stripe| &stripe.operations[index]) + quick,
             errors: self.sum(|stripe| &stripe.errors[index]),
             mean_ns: times.mean(),
             p99_ns: times.percentile(990),
@@ -212,6 +232,7 @@ impl Counters {
 impl Stripe {
     fn new() -> Self {
         Self {
+            quick_hits: AtomicU64::new(0),
             counts: [const { AtomicU64::new(0) }; COUNTERS],
             operations: [const { AtomicU64::new(0) }; TIMED],
             errors: [const { AtomicU64::new(0) }; TIMED],
@@ -219,12 +240,21 @@ impl Stripe {
         }
     }
 
-    /// The count of operations, which is kept anyway, decides whose turn it is to be timed.
-    fn start(&self, index: usize) -> Timer<'_> {
-        let before = self.operations[index].fetch_add(1, Ordering::Relaxed);
-        let is_timed = before < ALWAYS_TIMED || before.is_multiple_of(TIMED_EVERY);
-        let started = is_timed.then(Stopwatch::start);
+    fn retrieves(&self) -> u64 {
+        let others = &self.operations[Operation::Retrieve as usize];
+        self.quick_hits.load(Ordering::Relaxed) + others.load(Ordering::Relaxed)
+    }
+
+    /// The count of operations, which is kept anyway, decides whose turn it is to be timed. Threads
+    /// that share a stripe may both have a turn, or none.
+    fn start(&self, index: usize, before: u64) -> Timer<'_> {
+        let started = is_timed(before).then(Stopwatch::start);
         let weight = if before < ALWAYS_TIMED { 1 } else { TIMED_EVERY };
+        self.begin(index, started, weight)
+    }
+
+    fn begin(&self, index: usize, started: Option<Stopwatch>, weight: u64) -> Timer<'_> {
+        self.operations[index].fetch_add(1, Ordering::Relaxed);
         Timer { stripe: self, index, started, weight, ok: true }
     }
 
@@ -246,6 +276,32 @@ impl Stripe {
     }
 }
 
+/// Whether the operation after so many others is timed.
+#[inline]
+fn is_timed(before: u64) -> bool {
+    before < ALWAYS_TIMED || before.is_multiple_of(TIMED_EVERY)
+}
+
+/// A retrieve that is not timed, and not counted yet.
+#[must_use = "it has to be counted"]
+pub struct Quick<'a> {
+    stripe: &'a Stripe,
+}
+
+impl<'a> Quick<'a> {
+    /// Counts it: found in hot.
+    #[inline]
+    pub fn hit(self) {
+        self.stripe.quick_hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts it as one that goes on. Returns what begins it, and its part in hot.
+    pub fn goes_on(self) -> (Timer<'a>, Timer<'a>) {
+        let begin = |index| self.stripe.begin(index, None, 1);
+        (begin(Operation::Retrieve as usize), begin(index_of(Tier::Hot)))
+    }
+}
+
 /// An operation in progress. When dropped the operation is over, and went well unless
 /// [`Timer::finish`] said otherwise.
 #[must_use = "the operation ends when the timer is dropped"]
@@ -257,7 +313,13 @@ pub struct Timer<'a> {
     ok: bool,
 }
 
-impl Timer<'_> {
+impl<'a> Timer<'a> {
+    /// Counts an operation of a tier, which is a part of this one, as begun, and times it if this is
+    /// timed.
+    pub fn start_tier(&self, tier: Tier) -> Timer<'a> {
+        self.stripe.begin(index_of(tier), self.started.map(|_| Stopwatch::start()), self.weight)
+    }
+
     /// Ends the operation, and counts an error unless `ok`.
     pub fn finish(mut self, ok: bool) {
         self.ok = ok;
@@ -273,158 +335,6 @@ impl Drop for Timer<'_> {
             self.stripe.errors[self.index].fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-/// Everything that a store reports of itself: `hotcold_stats_t` of the C interface.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// The hot tier.
-    pub hot: HotStats,
-    /// The cold tier.
-    pub cold: ColdStats,
-    /// Memory, in bytes.
-    pub memory: MemoryStats,
-    /// Stores, retrieves, deletes and clears together.
-    pub total_operations: u64,
-    /// Those of them that failed.
-    pub total_errors: u64,
-    /// Failures of the cold tier that the lenient policy lived through.
-    pub lenient_failures: u64,
-    /// Events that a subscription could not be given. Filled in by the store.
-    pub events_dropped: u64,
-    /// Retrieves that found something, in whichever tier.
-    pub hits: u64,
-    /// Retrieves that found nothing in any tier.
-    pub misses: u64,
-    /// Hits among hits and misses; 0 when there are none.
-    pub hit_ratio: f64,
-    /// Mean time of all operations, in nanoseconds.
-    pub mean_ns: f64,
-    /// Time that half of all operations did not exceed, in nanoseconds.
-    pub p50_ns: u64,
-    /// Time that 99 % of all operations did not exceed, in nanoseconds.
-    pub p99_ns: u64,
-    /// Time that 99.9 % of all operations did not exceed, in nanoseconds.
-    pub p999_ns: u64,
-    /// Stores.
-    pub store: OperationStats,
-    /// Retrieves.
-    pub retrieve: OperationStats,
-    /// Deletes.
-    pub delete: OperationStats,
-    /// Clears.
-    pub clear: OperationStats,
-    /// The engine of a shared cold tier. Filled in by the store.
-    pub remote: RemoteStats,
-}
-
-/// What both tiers report alike.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct TierStats {
-    /// Operations that reached the tier.
-    pub operations: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-    /// Retrieves that found something here.
-    pub hits: u64,
-    /// Retrieves that found nothing here.
-    pub misses: u64,
-    /// Hits among hits and misses; 0 when there are none.
-    pub hit_ratio: f64,
-    /// Mean time of its operations, in nanoseconds.
-    pub mean_ns: f64,
-    /// Time that 99 % of its operations did not exceed, in nanoseconds.
-    pub p99_ns: u64,
-}
-
-/// The hot tier.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct HotStats {
-    /// Operations, hits and times.
-    pub traffic: TierStats,
-    /// Entries now. Filled in by the store.
-    pub entries: u64,
-    /// Bytes used now. Filled in by the store.
-    pub bytes: u64,
-    /// Bytes that may be used. Filled in by the store.
-    pub capacity: u64,
-    /// Entries that left to make room.
-    pub evictions: u64,
-    /// Entries that left because their residency or expiry had passed.
-    pub expirations: u64,
-    /// Entries that came from cold.
-    pub promotions: u64,
-    /// Entries that left for cold on demand.
-    pub demotions: u64,
-}
-
-/// The cold tier.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct ColdStats {
-    /// Operations, hits and times.
-    pub traffic: TierStats,
-    /// Keys now. Filled in by the store.
-    pub entries: u64,
-    /// Bytes of records that can still be reached. Filled in by the store.
-    pub bytes_live: u64,
-    /// Bytes of all files. Filled in by the store.
-    pub bytes_disk: u64,
-    /// Segments now. Filled in by the store.
-    pub segments: u64,
-    /// Bytes in segments that are sealed but not frozen. Filled in by the store.
-    pub unfrozen_bytes: u64,
-    /// Bytes read from disk.
-    pub bytes_read: u64,
-    /// Bytes written to disk.
-    pub bytes_written: u64,
-    /// Segments that were compacted.
-    pub compactions: u64,
-    /// Entries that left to keep `cold_capacity`.
-    pub evictions: u64,
-    /// Entries that left because they had expired.
-    pub expirations: u64,
-    /// Records that failed their checksum.
-    pub corrupt_records: u64,
-    /// Derived files that were made anew from the records.
-    pub rebuilt_files: u64,
-    /// Bytes of torn tails that were cut off.
-    pub recovered_bytes: u64,
-    /// 1 if the store refuses writes, else 0. Filled in by the store.
-    pub read_only: u64,
-}
-
-/// Memory in bytes. Filled in by the store.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct MemoryStats {
-    /// Entries in hot with their overhead.
-    pub hot: u64,
-    /// The keydir.
-    pub keydir: u64,
-    /// Buffers and queues.
-    pub buffers: u64,
-    /// Values that callers hold.
-    pub held: u64,
-    /// All of them.
-    pub total: u64,
-}
-
-/// One kind of operation.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct OperationStats {
-    /// Calls.
-    pub operations: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-    /// Mean time, in nanoseconds.
-    pub mean_ns: f64,
-    /// Time that 99 % did not exceed, in nanoseconds.
-    pub p99_ns: u64,
 }
 
 /// One kind of operation, summed up over the stripes.

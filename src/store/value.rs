@@ -2,9 +2,10 @@
 //! a lenient store lived through.
 
 use super::stats::Tier;
-use crate::buffer::{Held, Ledger};
+use crate::buffer::Held;
 use crate::error::Error;
-use crate::hot::Entry;
+use crate::hot::{Entry, Hit};
+use crate::ledger::Ledger;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,11 +21,19 @@ pub struct Value {
 
 impl Value {
     /// The value of an entry, said to come from `tier`.
+    #[inline]
     pub(crate) fn of(entry: Entry, tier: Tier, ledger: &Arc<Ledger>) -> Self {
         let (range, version) = (entry.value_range(), entry.version());
         let expires_at = entry.expiry().ms();
         let buffer = Held::new(entry.into_buffer(), ledger);
         Self { buffer, range, version, expires_at, tier }
+    }
+
+    /// The value of a hit in hot.
+    #[inline]
+    pub(crate) fn of_hit(hit: Hit) -> Self {
+        let Hit { held: buffer, value_range: range, version, expires_at } = hit;
+        Self { buffer, range, version, expires_at, tier: Tier::Hot }
     }
 
     /// A value that is a whole buffer.

@@ -45,6 +45,17 @@ pub enum Stored {
     Conflict(u64),
 }
 
+/// A store with all that may be asked of it.
+pub(super) struct Put<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    pub(super) options: &'a StoreOptions,
+    /// When the value ends, in milliseconds since the epoch; 0 for never.
+    pub(super) expires_at: u64,
+    /// Asked when nobody can change the key: false for a conflict with version 0.
+    pub(super) gate: Option<&'a dyn Fn() -> bool>,
+}
+
 impl Writer<'_> {
     /// Stores a value.
     ///
@@ -57,7 +68,8 @@ impl Writer<'_> {
         value: &[u8],
         options: &StoreOptions,
     ) -> Result<Answer<Stored>> {
-        self.store_gated(key, value, options, self.tiers.expiry_after(options.ttl_ms), None)
+        let expires_at = self.tiers.expiry_after(options.ttl_ms);
+        self.store_gated(&Put { key, value, options, expires_at, gate: None })
     }
 
     /// Stores a value without conditions; gives its version.
@@ -71,44 +83,29 @@ impl Writer<'_> {
         }))
     }
 
-    /// As [`Writer::store_with`], but until `expires_at`, and a conflict with version 0 if `gate`,
-    /// asked when nobody can change the key, says no.
-    pub(super) fn store_gated(
-        &self,
-        key: &[u8],
-        value: &[u8],
-        options: &StoreOptions,
-        expires_at: u64,
-        gate: Option<&dyn Fn() -> bool>,
-    ) -> Result<Answer<Stored>> {
+    /// As [`Writer::store_with`], with all that may be asked.
+    pub(super) fn store_gated(&self, put: &Put<'_>) -> Result<Answer<Stored>> {
         let timer = self.reporting.counters().start(Operation::Store);
         let mut effects = Effects::default();
-        let stored = self.put(key, value, options, expires_at, gate, &mut effects);
+        let stored = self.put(put, &mut effects);
         timer.finish(stored.is_ok());
         self.reporting.finish(effects);
         if let Ok(Answer { value: Stored::Version(version), .. }) = stored
             && self.reporting.events().wants(EventKind::ItemStored)
         {
             self.reporting.events().emit(&Event {
-                key,
-                value: Some(value),
+                key: put.key,
+                value: Some(put.value),
                 version,
-                expires_at,
+                expires_at: put.expires_at,
                 ..Event::of(EventKind::ItemStored)
             });
         }
         stored
     }
 
-    fn put<'a>(
-        &self,
-        key: &'a [u8],
-        value: &'a [u8],
-        options: &StoreOptions,
-        expires_at: u64,
-        gate: Option<&'a dyn Fn() -> bool>,
-        effects: &mut Effects,
-    ) -> Result<Answer<Stored>> {
+    fn put(&self, put: &Put<'_>, effects: &mut Effects) -> Result<Answer<Stored>> {
+        let Put { key, value, options, expires_at, gate } = *put;
         self.health.check_writable()?;
         let mut change = Change::new(self.tiers.key(key)?, Some(check_value(value)?), expires_at);
         let StoreOptions { if_version, cold_only, .. } = *options;

@@ -1,6 +1,6 @@
 //! The caches that are compared, behind one trait: a request is a get, and a miss fills the cache.
 
-use hotcold::store::{Options, Store};
+use hotcold::{Options, Store};
 
 /// A cache under test.
 pub trait Cache {
@@ -76,16 +76,14 @@ const OVERHEAD: u64 = 230;
 
 impl Hotcold {
     fn new(capacity: Capacity, eviction: &str) -> Self {
-        let mut options = Options::default();
+        let mut options = Options::new();
         let (bytes, entries) = match capacity.by_bytes {
             true => (capacity.weight * SCALE, 0),
             false => (1 << 40, capacity.weight),
         };
-        for (name, value) in [("hot_capacity", bytes), ("hot_max_entries", entries)] {
-            options.set_u64(name, value).expect("a number is fine");
-        }
+        options.hot_capacity(bytes).hot_max_entries(entries);
         options.set("eviction", eviction).expect("the policy is there");
-        let store = Store::open(None, &options).expect("a store in memory opens");
+        let store = Store::in_memory(&options).expect("a store in memory opens");
         Self { store, by_bytes: capacity.by_bytes, value: Vec::new() }
     }
 }
@@ -93,7 +91,7 @@ impl Hotcold {
 impl Cache for Hotcold {
     fn request(&mut self, key: u64, weight: u64) -> bool {
         let key = key.to_le_bytes();
-        if self.store.retrieve(&key).expect("memory does not fail").value.is_some() {
+        if self.store.retrieve(key).expect("memory does not fail").is_some() {
             return true;
         }
         if self.by_bytes {
@@ -102,7 +100,7 @@ impl Cache for Hotcold {
             self.value.resize(usize::try_from(len * 16 / 17).expect("a size"), 0);
         }
         // What is larger than hot is refused, as by the others.
-        let _ = self.store.store(&key, &self.value);
+        let _ = self.store.store(key, &self.value);
         false
     }
 }

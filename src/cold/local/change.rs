@@ -3,8 +3,8 @@
 
 use super::index::keydir::{Keydir, SHARDS, Shard};
 use super::index::location::Location;
-use super::log::draft::{Appended, Draft};
 use super::log::log::Log;
+use super::log::pending::{Appended, PendingRecord};
 use super::segment::read::Known;
 use super::segment::segment::Segment;
 use super::tier::Local;
@@ -25,11 +25,11 @@ fn has_record(change: &Change<'_>) -> bool {
     change.value.is_some() || change.current != Current::Absent
 }
 
-fn draft_of<'a>(change: &Change<'a>) -> Draft<'a> {
+fn pending_record<'a>(change: &Change<'a>) -> PendingRecord<'a> {
     let key = change.key.bytes();
-    let mut draft = Draft::new(header_of(change), key, change.value, change.expires_at);
-    draft.sequence = change.version;
-    draft
+    let mut record = PendingRecord::new(header_of(change), key, change.value, change.expires_at);
+    record.sequence = change.version;
+    record
 }
 
 /// The header of a change's record, but for the checksum.
@@ -120,21 +120,21 @@ impl Local {
     }
 
     fn append_changes(&self, changes: &mut [Change<'_>], sync: bool) -> Result<Prepared> {
-        let mut drafts: Few<Draft<'_>> = memory::few(changes.len(), WHAT)?;
+        let mut records: Few<PendingRecord<'_>> = memory::few(changes.len(), WHAT)?;
         for change in changes.iter().filter(|change| has_record(change)) {
-            if let Some(before) = drafts.last_mut() {
+            if let Some(before) = records.last_mut() {
                 before.header.chained = true;
             }
-            drafts.push(draft_of(change));
+            records.push(pending_record(change));
         }
-        if drafts.is_empty() {
+        if records.is_empty() {
             return Ok(Prepared::default());
         }
-        let appended = self.append(&mut drafts, sync)?;
+        let appended = self.append(&mut records, sync)?;
         let changed = changes.iter_mut().filter(|change| has_record(change));
-        for (change, draft) in changed.zip(&drafts) {
-            change.version = draft.header.sequence;
-            change.notes.place = draft.location.word();
+        for (change, record) in changed.zip(&records) {
+            change.version = record.header.sequence;
+            change.notes.place = record.location.word();
         }
         Ok(Prepared { keep: Some(appended.segment), ..Prepared::default() })
     }
@@ -148,10 +148,10 @@ impl Local {
     }
 
     /// Appends records to the log; with `sync` they survive power loss when it returns.
-    pub(super) fn append(&self, drafts: &mut [Draft<'_>], sync: bool) -> Result<Appended> {
+    pub(super) fn append(&self, records: &mut [PendingRecord<'_>], sync: bool) -> Result<Appended> {
         let log = self.log()?;
-        let appended = log.append(drafts, sync)?;
-        self.wrote(drafts.iter().map(|draft| draft.header.record_bytes()).sum());
+        let appended = log.append(records, sync)?;
+        self.wrote(records.iter().map(|record| record.header.record_bytes()).sum());
         if sync {
             log.sync_to(appended.ticket).inspect_err(|error| self.poison.set(error))?;
         }
@@ -239,9 +239,9 @@ impl Local {
     /// # Errors
     /// As [`Local::prepare`].
     pub fn prepare_clear(&self, sync: bool) -> Result<Prepared> {
-        let mut draft = Draft::marker(Kind::Clear, 0);
-        let segment = self.append(slice::from_mut(&mut draft), sync)?.segment;
-        let (version, place) = (draft.header.sequence, draft.location.word());
+        let mut record = PendingRecord::marker(Kind::Clear, 0);
+        let segment = self.append(slice::from_mut(&mut record), sync)?.segment;
+        let (version, place) = (record.header.sequence, record.location.word());
         Ok(Prepared { keep: Some(segment), version, place, conflict: None })
     }
 

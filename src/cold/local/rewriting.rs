@@ -1,8 +1,8 @@
 //! Rewriting segments: which of them, when, and what is done around one.
 
-use super::compaction::choice::Field;
+use super::compaction::choice::Candidates;
 use super::compaction::compaction::{Compactor, Mode};
-use super::compaction::output::Parts;
+use super::compaction::output::Context;
 use super::compaction::sweep;
 use super::log::reserve::segment_bytes;
 use super::segment::segment::Segment;
@@ -25,7 +25,7 @@ impl Local {
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing was lost; `ReadOnly`.
     pub fn compact_next(&self, host: &dyn Host) -> Result<bool> {
         let mut compactor = self.compactor.lock();
-        let best = self.field(&compactor).best().cloned();
+        let best = self.rewrite_candidates(&compactor).best().cloned();
         match best {
             Some(segment) => self.rewrite(&mut compactor, host, segment),
             None => Ok(false),
@@ -71,19 +71,20 @@ impl Local {
         let limit = self.options.capacity / 16 * 15;
         let mut compactor = self.compactor.lock();
         while self.disk_bytes() > limit && host.go_on() {
-            if self.field(&compactor).rewritable.is_empty() {
+            if self.rewrite_candidates(&compactor).rewritable.is_empty() {
                 compactor.seal_output();
             }
-            let field = self.field(&compactor);
-            let oldest = || field.rewritable.iter().min_by_key(|segment| segment.sealed_turn());
-            let chosen = match field.most_freeing(MOSTLY) {
+            let candidates = self.rewrite_candidates(&compactor);
+            let oldest =
+                || candidates.rewritable.iter().min_by_key(|segment| segment.sealed_turn());
+            let chosen = match candidates.most_freeing(MOSTLY) {
                 Some(dead) => Some((dead, Mode::Keep)),
                 None => oldest().map(|oldest| (oldest, Mode::Evict)),
             };
             let Some((segment, mode)) = chosen.map(|(s, mode)| (s.clone(), mode)) else {
                 return Ok(());
             };
-            drop(field);
+            drop(candidates);
             if !self.rewrite_as(&mut compactor, host, segment, mode)? {
                 return Ok(());
             }
@@ -108,7 +109,7 @@ impl Local {
         // the tombstones; a third finds what died meanwhile.
         for _ in 0..3 {
             compactor.seal_output();
-            let segments = self.field(&compactor).everything();
+            let segments = self.rewrite_candidates(&compactor).everything();
             if segments.is_empty() {
                 return Ok(());
             }
@@ -120,10 +121,10 @@ impl Local {
                 self.rewrite(&mut compactor, host, segment)?;
             }
         }
-        let field = self.field(&compactor);
+        let candidates = self.rewrite_candidates(&compactor);
         // What has nothing dead, and only could be compressed, stays as it is on a full disk.
-        let is_left = |s: &Arc<Segment>| field.dead_bytes(s) > 0 && !field.fits(s);
-        let left = field.everything().into_iter().find(is_left);
+        let is_left = |s: &Arc<Segment>| candidates.dead_bytes(s) > 0 && !candidates.fits(s);
+        let left = candidates.everything().into_iter().find(is_left);
         left.map_or(Ok(()), |segment| {
             let sentence = format!(
                 "no room to rewrite {}, which has {} bytes; delete something or free some room",
@@ -141,13 +142,13 @@ impl Local {
         host: &dyn Host,
         segment: &Arc<Segment>,
     ) -> Result<bool> {
-        let field = self.field(compactor);
-        if field.fits(segment) || field.dead_bytes(segment) == 0 {
-            return Ok(field.fits(segment));
+        let candidates = self.rewrite_candidates(compactor);
+        if candidates.fits(segment) || candidates.dead_bytes(segment) == 0 {
+            return Ok(candidates.fits(segment));
         }
-        drop(field);
+        drop(candidates);
         self.thin(compactor, host, segment)?;
-        Ok(self.field(compactor).fits(segment))
+        Ok(self.rewrite_candidates(compactor).fits(segment))
     }
 
     /// Gives back the room of what is dead in a segment that there is no room to rewrite; true if any
@@ -158,8 +159,9 @@ impl Local {
         host: &dyn Host,
         segment: &Arc<Segment>,
     ) -> Result<bool> {
-        let parts = self.parts()?;
-        let thinned = compactor.thin(&parts, host, segment, &|it| self.field(it).fits(segment));
+        let context = self.context(host)?;
+        let thinned =
+            compactor.thin(&context, segment, &|it| self.rewrite_candidates(it).fits(segment));
         // It may have no checkpoint any more.
         self.changed.store(true, Ordering::Relaxed);
         self.reserve.end_lending(self.longest_segment());
@@ -167,9 +169,9 @@ impl Local {
     }
 
     /// What there is to choose from.
-    pub(super) fn field(&self, compactor: &Compactor) -> Field {
+    pub(super) fn rewrite_candidates(&self, compactor: &Compactor) -> Candidates {
         let cleared = self.clear_sequence.load(Ordering::Acquire);
-        compactor.field(&self.segments, self.reserve.room(), cleared)
+        compactor.rewrite_candidates(&self.segments, self.reserve.room(), cleared)
     }
 
     /// Makes the reserve what it should be; true if it is whole.
@@ -192,9 +194,10 @@ impl Local {
     }
 
     /// What rewriting works on.
-    fn parts(&self) -> Result<Parts<'_>> {
+    fn context<'a>(&'a self, host: &'a dyn Host) -> Result<Context<'a>> {
         self.poison.check()?;
-        Ok(Parts {
+        Ok(Context {
+            host,
             disk: &*self.disk,
             segments: &self.segments,
             keydir: &self.keydir,
@@ -216,9 +219,9 @@ impl Local {
         segment: Arc<Segment>,
         mode: Mode,
     ) -> Result<bool> {
-        let parts = self.parts()?;
+        let context = self.context(host)?;
         self.tallies.working_bytes.store(compactor.working_bytes(), Ordering::Relaxed);
-        let rewritten = compactor.rewrite(&parts, host, &segment, mode);
+        let rewritten = compactor.rewrite(&context, &segment, mode);
         self.tallies.working_bytes.store(0, Ordering::Relaxed);
         // Its file is closed with this, unless somebody reads it: only then its room is free.
         drop(segment);

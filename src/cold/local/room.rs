@@ -34,14 +34,14 @@ impl Local {
             if (is_first || has_made) && self.has_room(want) {
                 return Ok(true);
             }
-            let mut field = self.field(&compactor);
-            field.room = field.room.min(room_max);
-            let segment = field.most_freeing(share).cloned();
-            let long = field.most_thinnable(share).cloned();
-            let is_short = field.has_dead(share);
+            let mut candidates = self.rewrite_candidates(&compactor);
+            candidates.room = candidates.room.min(room_max);
+            let segment = candidates.most_freeing(share).cloned();
+            let long = candidates.most_thinnable(share).cloned();
+            let is_short = candidates.has_dead(share);
             if let Some(segment) = segment {
-                let needed = field.needed_bytes(&segment);
-                drop(field);
+                let needed = candidates.needed_bytes(&segment);
+                drop(candidates);
                 match self.rewrite(&mut compactor, host, segment) {
                     Ok(true) => has_made = true,
                     Ok(false) => return Ok(has_made),
@@ -55,7 +55,7 @@ impl Local {
                     Err(error) => return Err(error),
                 }
             } else if let Some(long) = long.filter(|long| !thinned.contains(&long.id())) {
-                drop(field);
+                drop(candidates);
                 memory::push(&mut thinned, long.id(), "the segments that were thinned")?;
                 match self.thin(&mut compactor, host, &long) {
                     Err(error) if error.kind() != ErrorKind::NoSpace => return Err(error),

@@ -1,7 +1,7 @@
 //! Syncing in the background, and what else cannot wait until something long is done.
 
-use super::log::draft::Draft;
 use super::log::log::{Log, Position};
+use super::log::pending::PendingRecord;
 use super::tier::Local;
 use crate::codec::record::Kind;
 use crate::error::{ErrorKind, Result};
@@ -48,16 +48,16 @@ impl Local {
         }
         timers.last_sync = now;
         drop(timers);
-        self.sync_and_vouch(bytes)
+        self.sync_and_mark(bytes)
     }
 
     /// Syncs the log, and leaves a record behind which says so: what stands before it is not taken for
     /// a torn tail after a crash. Where every change is synced the record would vouch for nothing new.
-    fn sync_and_vouch(&self, bytes: u64) -> Result<()> {
+    fn sync_and_mark(&self, bytes: u64) -> Result<()> {
         let position = self.position()?;
         self.sync()?;
-        let vouches = !self.options.sync_each && bytes > NEWS_BYTES;
-        if vouches { without_room(self.vouch(position)) } else { Ok(()) }
+        let marks = !self.options.sync_each && bytes > NEWS_BYTES;
+        if marks { without_room(self.mark_synced(position)) } else { Ok(()) }
     }
 
     /// Lets another process have the stage's file if it waits for it. To be called a few times a
@@ -79,13 +79,13 @@ impl Local {
     ///
     /// # Errors
     /// As [`Local::prepare`].
-    pub fn vouch(&self, position: Position) -> Result<()> {
+    pub fn mark_synced(&self, position: Position) -> Result<()> {
         let log = self.log()?;
         if log.active().is_none_or(|active| active.id() != position.segment) {
             return Ok(());
         }
         // It may come to stand in the next segment, and then vouches for nothing there.
-        let mut marker = Draft::marker(Kind::Synced, position.offset);
+        let mut marker = PendingRecord::marker(Kind::Synced, position.offset);
         marker.sequence = position.segment;
         let appended = log.append(slice::from_mut(&mut marker), false)?;
         appended.segment.note(&marker.header, marker.location, 0);

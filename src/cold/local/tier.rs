@@ -169,6 +169,8 @@ impl Local {
             true => {
                 let sequences = Sequences::claim(&**disk, seed, found.sequence_floor, &**clock)?;
                 let options = LogOptions {
+                    sequences,
+                    poison: poison.clone(),
                     seed,
                     segment_bytes_max: options.segment_bytes_max,
                     sync_on_roll: options.sync_each,
@@ -179,7 +181,7 @@ impl Local {
                     stage_after: if options.sync_each { u64::MAX } else { options.stage_after },
                 };
                 let (disk, clock) = (disk.clone(), clock.clone());
-                Some(Log::new(disk, clock, segments.clone(), sequences, poison.clone(), options))
+                Some(Log::new(disk, clock, segments.clone(), options))
             }
             false => None,
         };

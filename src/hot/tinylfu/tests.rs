@@ -1,11 +1,10 @@
 //! What the frequency policy promises: its sums, its order, and what it keeps.
 
 use super::*;
-use crate::buffer::{Buffer, Resident};
-use crate::hot::entry::Entry;
+use crate::buffer::Buffer;
 use crate::hot::mode::MODES;
 use crate::hot::policy::SHARD_COUNT;
-use crate::time::{Expiry, Instant};
+use crate::time::Expiry;
 
 /// A number generator that needs nothing.
 struct Random(u64);
@@ -24,13 +23,11 @@ fn hash_of(n: u64) -> u64 {
     n ^ n >> 32
 }
 
-fn slot(n: u64, len: usize) -> Slot {
+fn entry(n: u64, len: usize) -> Entry {
     let key = n.to_le_bytes();
     let buffer = Buffer::from_parts(&[&key, &vec![0; len]]).unwrap();
     let end = buffer.bytes().len();
-    let entry = Entry::new(buffer, 0..8, 8..end, hash_of(n), n, Expiry::NEVER).unwrap();
-    let resident = Resident::new(entry.buffer().clone());
-    Slot { entry, mark: 0, since: Instant(0), _resident: resident }
+    Entry::new(buffer, (0..8, 8..end), hash_of(n), n, Expiry::NEVER).unwrap()
 }
 
 /// A tier without locks: the policy, its orders, and a budget.
@@ -38,13 +35,14 @@ struct Tier {
     policy: Arc<Contest>,
     shards: Vec<Queues>,
     limits: Usage,
+    uses: Uses,
 }
 
 impl Tier {
     fn new(limits: Usage) -> Self {
         let policy = Arc::new(Contest::new(limits));
         let shards = (0..SHARD_COUNT).map(|at| Queues::new(policy.clone(), at)).collect();
-        Self { policy, shards, limits }
+        Self { policy, shards, limits, uses: Uses::default() }
     }
 
     fn of_entries(entries: u64) -> Self {
@@ -64,7 +62,8 @@ impl Tier {
     fn touch(&mut self, n: u64) -> bool {
         let key = n.to_le_bytes();
         let probe = Probe { hash: hash_of(n), bytes: &key };
-        self.shard(n).touch(probe).is_some()
+        let shard = &self.shards[usize::try_from(hash_of(n) >> 60).unwrap()];
+        shard.touch(probe, &self.uses).is_some()
     }
 
     /// Makes room for so much; returns the keys that left.
@@ -77,15 +76,15 @@ impl Tier {
         };
         while lacks(self) {
             let Some(turn) = self.policy.next() else { break };
-            left.extend(self.shards[turn.shard].evict(&turn).map(|slot| slot.entry.version()));
+            left.extend(self.shards[turn.shard].evict(&turn).map(|entry| entry.version()));
         }
         left
     }
 
     fn put(&mut self, n: u64, len: usize) -> Vec<u64> {
-        let slot = slot(n, len);
-        let left = self.make_room(slot.usage());
-        self.shard(n).put(slot);
+        let entry = entry(n, len);
+        let left = self.make_room(entry.slot().usage());
+        self.shard(n).put(entry);
         left
     }
 
@@ -109,7 +108,7 @@ impl Tier {
         for (at, shard) in self.shards.iter().enumerate() {
             for ring in [WINDOW, MAIN] {
                 let mut used = Usage::default();
-                let marks: Vec<_> = shard.slots.iter(ring).map(|slot| Mark(slot.mark)).collect();
+                let marks: Vec<_> = shard.slots.iter(ring).map(|slot| Mark(slot.mark())).collect();
                 shard.slots.iter(ring).for_each(|slot| used.add(slot.usage()));
                 assert_eq!(used, shard.used[ring]);
                 totals[ring].add(used);

@@ -182,6 +182,17 @@ impl State {
         fits
     }
 
+    /// The same; where there is not so much it takes what is left, as ext4 does.
+    pub fn reserve_or_take_all(&mut self, id: u64, end: u64) -> bool {
+        let fits = self.reserve(id, end);
+        if !fits {
+            let left = self.room.replace(0).unwrap_or(0);
+            let inode = self.inode(id);
+            inode.reserved_bytes = inode.room_bytes() + left;
+        }
+        fits
+    }
+
     pub fn forget_files(&mut self) {
         let Self { names, durable_names, name_changes, inodes, .. } = self;
         let is_named = |id: &u64| {

@@ -91,7 +91,7 @@ fn the_first_operation_already_has_a_time() {
 }
 
 #[test]
-fn later_operations_are_timed_one_in_sixteen_and_stand_for_all() {
+fn later_operations_are_timed_now_and_then_and_stand_for_all() {
     let counters = Counters::new();
     let timed = (0..ALWAYS_TIMED + 10 * TIMED_EVERY)
         .filter(|_| counters.start(Operation::Store).started.is_some())
@@ -103,6 +103,40 @@ fn later_operations_are_timed_one_in_sixteen_and_stand_for_all() {
         .filter_map(|timer| timer.started.map(|_| timer.weight))
         .sum();
     assert_eq!(weights, ALWAYS_TIMED + 10 * TIMED_EVERY);
+}
+
+/// A retrieve as a store makes it: a hit in hot or, each seventh time, none.
+fn retrieve(counters: &Counters, number: u64) {
+    let is_hit = !number.is_multiple_of(7);
+    let counter = if is_hit { Counter::HotHits } else { Counter::HotMisses };
+    match counters.start_quick() {
+        Some(quick) if is_hit => return quick.hit(),
+        Some(quick) => drop(quick.goes_on()),
+        None => {
+            let timer = counters.start(Operation::Retrieve);
+            assert!(timer.started.is_some());
+            timer.start_tier(Tier::Hot).finish(true);
+        }
+    }
+    counters.add(counter, 1);
+}
+
+#[test]
+fn a_hit_that_nobody_times_counts_as_all_that_it_is() {
+    let counters = Counters::new();
+    (0..7_000).for_each(|number| retrieve(&counters, number));
+    let s = counters.snapshot();
+    assert_eq!((s.retrieve.operations, s.hot.traffic.operations), (7_000, 7_000));
+    assert_eq!((s.hot.traffic.hits, s.hot.traffic.misses), (6_000, 1_000));
+    assert_eq!((s.total_operations, counters.calls()), (7_000, 14_000 - quick_hits(&counters)));
+    // The timed ones stand for all.
+    let mut times = Distribution::new();
+    counters.stripes.iter().filter_map(|s| s.times.get()).for_each(|t| times.add(&t[1]));
+    assert!(times.count().abs_diff(7_000) < TIMED_EVERY, "{}", times.count());
+}
+
+fn quick_hits(counters: &Counters) -> u64 {
+    counters.sum(|stripe| &stripe.quick_hits)
 }
 
 #[test]

@@ -25,7 +25,7 @@ const HUSK_SHARE: u64 = 8;
 const SMALL_SEGMENTS: usize = 8;
 
 /// The segments among which to choose, and all there are.
-pub struct Field {
+pub struct Candidates {
     /// Sealed, and not being written by compaction.
     pub rewritable: Vec<Arc<Segment>>,
     /// All of them: dead values may be in any.
@@ -38,7 +38,7 @@ pub struct Field {
     pub cleared: u64,
 }
 
-impl Field {
+impl Candidates {
     /// The segment that is most worth rewriting, if any is.
     pub fn best(&self) -> Option<&Arc<Segment>> {
         let states: Vec<_> = self.rewritable.iter().map(|s| (self.dead_bytes(s), s)).collect();
@@ -75,7 +75,7 @@ impl Field {
         states.filter(is_wanted).max_by_key(|(dead, _)| *dead).map(|(_, segment)| segment)
     }
 
-    /// True if [`Field::most_freeing`] would give one if there was room for its output.
+    /// True if [`Candidates::most_freeing`] would give one if there was room for its output.
     pub fn has_dead(&self, share: u64) -> bool {
         let dead = |s: &Arc<Segment>| (self.dead_bytes(s), s.end());
         let mut all = self.rewritable.iter().map(dead);
@@ -210,14 +210,14 @@ mod tests {
     #[test]
     fn segments_are_ordered_while_others_change_what_lives_in_them() {
         let all = segments(100, 40);
-        let field = Field {
+        let candidates = Candidates {
             rewritable: all.clone(),
             all: Vec::new(),
             freezes: true,
             room: u64::MAX,
             cleared: 0,
         };
-        let order = || (0..5_000).all(|_| field.everything().len() == all.len());
+        let order = || (0..5_000).all(|_| candidates.everything().len() == all.len());
         thread::scope(|scope| {
             let ordering = scope.spawn(order);
             while !ordering.is_finished() {

@@ -21,11 +21,11 @@
 //! is left that it keeps from coming back. One that is older than the last clear may go at once:
 //! the clear keeps the same from coming back.
 
-use super::choice::{Field, can_drop, keeps_nothing};
-use super::output::{Move, Output, Parts};
+use super::choice::{Candidates, can_drop, keeps_nothing};
+use super::output::{Context, Move, Output};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
-use crate::cold::host::{Departed, Departure, Host, Rewritten};
+use crate::cold::host::{Departed, Departure, Rewritten};
 use crate::cold::local::index::keydir::SHARDS;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::gone;
@@ -70,17 +70,27 @@ pub(super) struct Met {
     pub expires_at: u64,
 }
 
+/// A record that goes on in the output.
+struct Moved {
+    /// Where its key's place is now; `None` if no key has it.
+    from: Option<Location>,
+    /// Its header.
+    header: Header,
+    /// Milliseconds since the epoch; 0 for never.
+    expires_at: u64,
+}
+
 /// Where a record that is needed stands, with its mark; `None` if it is not.
 pub(super) fn held(
-    parts: &Parts<'_>,
+    context: &Context<'_>,
     (input, all): (&Segment, &[Arc<Segment>]),
     header: &Header,
     from: Location,
 ) -> Option<Location> {
     match header.kind {
-        Kind::Value | Kind::Lost => parts.keydir.lock_for(header.hash).at(header.hash, from),
+        Kind::Value | Kind::Lost => context.keydir.lock_for(header.hash).at(header.hash, from),
         Kind::Tombstone | Kind::Clear => {
-            let is_over = header.is_filler() || header.sequence < parts.cleared;
+            let is_over = header.is_filler() || header.sequence < context.cleared;
             Some(from).filter(|_| !is_over && !can_drop(input, all, header.sequence))
         }
         Kind::Synced => None,
@@ -108,14 +118,14 @@ impl Compactor {
 
     /// What there is to choose from.
     /// There is room to write `room` bytes. Records up to `cleared` were cleared.
-    pub fn field(&self, segments: &Segments, room: u64, cleared: u64) -> Field {
+    pub fn rewrite_candidates(&self, segments: &Segments, room: u64, cleared: u64) -> Candidates {
         let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
         // One that is gone, and had nobody knows what, tells so as long as it is not cleared.
         let tells = |s: &Segment| s.is_gone() && s.lacks_unknown();
         let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output && !tells(s);
         let rewritable = all.iter().filter(may_go).cloned().collect();
-        Field { rewritable, all, freezes: self.compressor.is_some(), room, cleared }
+        Candidates { rewritable, all, freezes: self.compressor.is_some(), room, cleared }
     }
 
     /// About how much memory rewriting takes: what is read, what is written, the moves between, and
@@ -131,32 +141,31 @@ impl Compactor {
     /// Those of reading, writing and syncing; `input` is then untouched.
     pub fn rewrite(
         &mut self,
-        parts: &Parts<'_>,
-        host: &dyn Host,
+        context: &Context<'_>,
         input: &Arc<Segment>,
         mode: Mode,
     ) -> Result<Option<Rewritten>> {
-        host.quiesce();
-        if parts.sync {
+        context.host.quiesce();
+        if context.sync {
             // A copy must not survive a power loss that takes what was written before the original.
-            parts.log.sync()?;
+            context.log.sync()?;
         }
-        let all = parts.segments.all();
+        let all = context.segments.all();
         let bytes_before = input.end();
         let mut bytes_after = 0;
-        if !keeps_nothing(input, &all, parts.cleared) {
-            match self.copy_live(parts, host, (input, mode), &all) {
+        if !keeps_nothing(input, &all, context.cleared) {
+            match self.copy_live(context, (input, mode), &all) {
                 Ok(Some(bytes)) => bytes_after = bytes,
                 Ok(None) => {
-                    self.abandon(parts)?;
+                    self.abandon(context)?;
                     return Ok(None);
                 }
                 Err(error) => {
-                    self.abandon(parts).and(Err(error))?;
+                    self.abandon(context).and(Err(error))?;
                 }
             }
-        } else if parts.sync {
-            parts.log.sync()?;
+        } else if context.sync {
+            context.log.sync()?;
         }
         if input.live().0 > 0 {
             let sentence = format!("{} still holds live records after it was moved", input.name());
@@ -164,18 +173,18 @@ impl Compactor {
         }
         // Somebody may be about to read it.
         input.file().keep()?;
-        let make = |name: &str| parts.reserve.lend(0, || parts.disk.create(name).map(drop));
-        gone::note(parts.disk, input.id(), &make)?;
+        let make = |name: &str| context.reserve.lend(0, || context.disk.create(name).map(drop));
+        gone::note(context.disk, input.id(), &make)?;
         // First the file: as long as it is there, it must be known for what it holds.
         if !input.is_gone() {
-            parts.disk.remove(&input.name())?;
+            context.disk.remove(&input.name())?;
         }
-        parts.segments.remove(input);
-        parts.log.forget_segment(input);
-        if parts.sync {
+        context.segments.remove(input);
+        context.log.forget_segment(input);
+        if context.sync {
             // Before a tombstone goes because of this file's absence, or a checkpoint leaves it
             // out, it must be absent for good.
-            parts.disk.sync_names().inspect_err(|error| parts.poison.set(error))?;
+            context.disk.sync_names().inspect_err(|error| context.poison.set(error))?;
         }
         Ok(Some(Rewritten { name: input.name(), bytes_before, bytes_after }))
     }
@@ -194,8 +203,7 @@ impl Compactor {
 
     fn copy_live(
         &mut self,
-        parts: &Parts<'_>,
-        host: &dyn Host,
+        context: &Context<'_>,
         (input, mode): (&Arc<Segment>, Mode),
         all: &[Arc<Segment>],
     ) -> Result<Option<u64>> {
@@ -206,18 +214,18 @@ impl Compactor {
             let Step::Record { offset, header, intact, expires_at } = step else { continue };
             if offset >= pause {
                 pause = offset + CHUNK_BYTES as u64;
-                if !host.go_on() {
+                if !context.host.go_on() {
                     return Ok(None);
                 }
             }
             let met = Met { offset, header, intact, expires_at };
-            bytes += self.take_over(parts, host, (input, mode, all), &scanner, met)?;
+            bytes += self.take_over(context, (input, mode, all), &scanner, met)?;
         }
-        self.flush(parts)?;
-        bytes += self.lose_unreadable(parts, input)?;
-        self.sync_output(parts)?;
-        if parts.sync {
-            parts.log.sync()?;
+        self.flush(context)?;
+        bytes += self.lose_unreadable(context, input)?;
+        self.sync_output(context)?;
+        if context.sync {
+            context.log.sync()?;
         }
         Ok(Some(bytes))
     }
@@ -225,43 +233,47 @@ impl Compactor {
     /// Copies a record that the scanner gave last, if it is needed; gives the bytes of what stands for it.
     pub(super) fn take_over(
         &mut self,
-        parts: &Parts<'_>,
-        host: &dyn Host,
+        context: &Context<'_>,
         (input, mode, all): (&Segment, Mode, &[Arc<Segment>]),
         scanner: &Scanner<'_>,
         Met { offset, header, intact, expires_at }: Met,
     ) -> Result<u64> {
         let from = Location::new(input.slot(), offset, header.record_bytes());
-        let Some(held) = held(parts, (input, all), &header, from) else {
+        let Some(held) = held(context, (input, all), &header, from) else {
             let key = intact.then(|| scanner.key(&header));
-            return self.bury_swept(parts, (header, key, expires_at), (input, all));
+            return self.bury_swept(context, (header, key, expires_at), (input, all));
         };
         if !intact && matches!(header.kind, Kind::Value | Kind::Tombstone) {
             return match header.kind {
-                Kind::Value => self.lose(parts, Some(from), header.hash, header.sequence),
+                Kind::Value => self.lose(context, Some(from), header.hash, header.sequence),
                 // Of its key the hash is left, which is enough to go on deleting.
-                _ => self.bury(parts, header, &[]),
+                _ => self.bury(context, header, &[]),
             };
         }
         let expiry = Expiry::from_ms(expires_at);
-        let has_expired = expiry.is_some() && expiry.has_passed(parts.clock.wall());
+        let has_expired = expiry.is_some() && expiry.has_passed(context.clock.wall());
         let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
         if has_expired || evicts {
             let key = scanner.key(&header);
             let why = if has_expired { Departure::Expired } else { Departure::Evicted };
             let place = Place { hash: header.hash, word: from.word(), keep: None };
-            host.departed(key, &place, Departed { why, version: header.sequence, expires_at });
+            context.host.departed(
+                key,
+                &place,
+                Departed { why, version: header.sequence, expires_at },
+            );
             return match can_drop(input, all, header.sequence) {
                 true => Ok(0),
-                false => self.bury(parts, header, key),
+                false => self.bury(context, header, key),
             };
         }
         // One that is spared is not spared again unless it is read again.
         let held = held.with_read(held.is_read() && mode == Mode::Keep);
         let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
+        let moved = Moved { from: keeps, header, expires_at };
         match scanner.record(&header) {
-            Some(record) => self.copy(parts, keeps, header, record, expires_at),
-            None => self.copy_long(parts, keeps, header, (input, offset), expires_at),
+            Some(record) => self.copy(context, moved, record),
+            None => self.copy_long(context, moved, (input, offset)),
         }
     }
 
@@ -269,11 +281,9 @@ impl Compactor {
     /// shorter.
     fn copy(
         &mut self,
-        parts: &Parts<'_>,
-        from: Option<Location>,
-        mut header: Header,
+        context: &Context<'_>,
+        Moved { from, mut header, expires_at }: Moved,
         record: &[u8],
-        expires_at: u64,
     ) -> Result<u64> {
         let (before, value) = record.split_at(header.value_start());
         let mut packed = Vec::new();
@@ -294,12 +304,12 @@ impl Compactor {
         header.chained = false;
         let lead = &before[HEADER_BYTES..];
         header.body_checksum = record::body_checksum(&[lead, stored]);
-        let output = self.output_for(parts, header.record_bytes())?;
+        let output = self.output_for(context, header.record_bytes())?;
         let to = output.next(&header);
         let head = header.encode(output.segment.place(to.offset()));
         output.add([&head[..], lead, stored], Move { header, from, to, expires_at })?;
         if output.buffer.len() >= CHUNK_BYTES {
-            output.flush(parts)?;
+            output.flush(context)?;
         }
         Ok(header.record_bytes())
     }
@@ -307,21 +317,19 @@ impl Compactor {
     /// Copies a record that is too long for memory, piece by piece, as it is.
     fn copy_long(
         &mut self,
-        parts: &Parts<'_>,
-        from: Option<Location>,
-        mut header: Header,
+        context: &Context<'_>,
+        Moved { from, mut header, expires_at }: Moved,
         (input, offset): (&Segment, u64),
-        expires_at: u64,
     ) -> Result<u64> {
         header.chained = false;
-        let output = self.output_for(parts, header.record_bytes())?;
+        let output = self.output_for(context, header.record_bytes())?;
         let to = output.next(&header);
         let head = header.encode(output.segment.place(to.offset()));
-        output.flush(parts)?;
+        output.flush(context)?;
         memory::grow(&mut output.buffer, head.len(), WHAT)?;
         memory::grow(&mut output.moves, 1, WHAT)?;
         output.buffer.extend_from_slice(&head);
-        output.flush(parts)?;
+        output.flush(context)?;
         let mut at = HEADER_BYTES as u64;
         let end = header.record_bytes();
         let mut piece = memory::zeros(CHUNK_BYTES, WHAT)?;
@@ -330,7 +338,7 @@ impl Compactor {
             let count = input.file().read_at(&mut piece[..want], offset + at)?;
             // Padding may be missing at the end of a file; it is zeros in any case.
             piece[count..want].fill(0);
-            parts.write(&output.segment, &piece[..want], to.offset() + at)?;
+            context.write(&output.segment, &piece[..want], to.offset() + at)?;
             at += want as u64;
         }
         output.offset = to.offset() + end;
@@ -343,109 +351,109 @@ impl Compactor {
     /// one that is damaged, and has no key here, nobody knows whether it was.
     fn bury_swept(
         &mut self,
-        parts: &Parts<'_>,
+        context: &Context<'_>,
         (header, key, expires_at): (Header, Option<&[u8]>, u64),
         (input, all): (&Segment, &[Arc<Segment>]),
     ) -> Result<u64> {
         let was_swept = match key {
-            Some(_) => Expiry::from_ms(expires_at).has_passed(parts.clock.wall()),
+            Some(_) => Expiry::from_ms(expires_at).has_passed(context.clock.wall()),
             None => header.kind == Kind::Value && header.expires,
         };
         if !was_swept || can_drop(input, all, header.sequence) {
             return Ok(0);
         }
-        self.bury(parts, header, key.unwrap_or_default())
+        self.bury(context, header, key.unwrap_or_default())
     }
 
     /// Writes a tombstone in the place of an expired value, which kept older ones from coming back,
     /// or of a damaged one.
-    fn bury(&mut self, parts: &Parts<'_>, header: Header, key: &[u8]) -> Result<u64> {
+    fn bury(&mut self, context: &Context<'_>, header: Header, key: &[u8]) -> Result<u64> {
         let key_len = u16::try_from(key.len()).unwrap_or(u16::MAX);
         let kind = Kind::Tombstone;
         let header = Header { kind, key_len, codec: 0, expires: false, stored_len: 0, ..header };
         let mut record = memory::zeros(HEADER_BYTES, WHAT)?;
         memory::grow(&mut record, key.len(), WHAT)?;
         record.extend_from_slice(key);
-        self.copy(parts, None, header, &record, 0)
+        self.copy(context, Moved { from: None, header, expires_at: 0 }, &record)
     }
 
     /// Writes a record that stands for a damaged one.
     fn lose(
         &mut self,
-        parts: &Parts<'_>,
+        context: &Context<'_>,
         from: Option<Location>,
         hash: u64,
         sequence: u64,
     ) -> Result<u64> {
         let header = Header::bare(Kind::Lost, sequence, hash);
-        self.copy(parts, from, header, &[0; HEADER_BYTES], 0)
+        self.copy(context, Moved { from, header, expires_at: 0 }, &[0; HEADER_BYTES])
     }
 
     /// Lets those keydir entries go on that still point to `input` when all that could be told
     /// apart was moved.
-    fn lose_unreadable(&mut self, parts: &Parts<'_>, input: &Segment) -> Result<u64> {
+    fn lose_unreadable(&mut self, context: &Context<'_>, input: &Segment) -> Result<u64> {
         let mut bytes = 0;
         for shard in (0..SHARDS).filter(|_| input.live().0 > 0) {
             let mut unread = Vec::new();
-            for (hash, at) in parts.keydir.lock(shard).iter() {
+            for (hash, at) in context.keydir.lock(shard).iter() {
                 if at.slot() == input.slot() {
                     memory::push(&mut unread, (hash, at), WHAT)?;
                 }
             }
             for (hash, at) in unread {
                 // Nothing tells its sequence any more; the segment's greatest cannot be too low.
-                bytes += self.lose(parts, Some(at), hash, input.tally().max_sequence)?;
+                bytes += self.lose(context, Some(at), hash, input.tally().max_sequence)?;
             }
         }
-        self.flush(parts)?;
+        self.flush(context)?;
         Ok(bytes)
     }
 
-    fn output_for(&mut self, parts: &Parts<'_>, bytes: u64) -> Result<&mut Output> {
-        let is_full = |output: &Output| output.end() + bytes > parts.segment_bytes_max;
+    fn output_for(&mut self, context: &Context<'_>, bytes: u64) -> Result<&mut Output> {
+        let is_full = |output: &Output| output.end() + bytes > context.segment_bytes_max;
         if self.output.as_ref().is_some_and(|output| !output.is_empty() && is_full(output)) {
-            self.end_output(parts)?;
+            self.end_output(context)?;
         }
         let output = match self.output.take() {
             Some(output) => output,
-            None => Output::create(parts)?,
+            None => Output::create(context)?,
         };
         Ok(self.output.insert(output))
     }
 
     /// What a full output took over is on disk before the next begins.
-    fn end_output(&mut self, parts: &Parts<'_>) -> Result<()> {
-        self.flush(parts)?;
-        self.sync_output(parts)?;
+    fn end_output(&mut self, context: &Context<'_>) -> Result<()> {
+        self.flush(context)?;
+        self.sync_output(context)?;
         self.seal_output();
         Ok(())
     }
 
-    pub(super) fn sync_output(&self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn sync_output(&self, context: &Context<'_>) -> Result<()> {
         match &self.output {
-            Some(output) if parts.sync => {
+            Some(output) if context.sync => {
                 // The keydir points to it already, and so would a checkpoint.
-                let synced = output.segment.file().sync().and_then(|()| parts.disk.sync_names());
-                synced.inspect_err(|error| parts.poison.set(error))
+                let synced = output.segment.file().sync().and_then(|()| context.disk.sync_names());
+                synced.inspect_err(|error| context.poison.set(error))
             }
-            Some(output) => parts.log.add_unsynced(&output.segment),
+            Some(output) => context.log.add_unsynced(&output.segment),
             None => Ok(()),
         }
     }
 
-    pub(super) fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
-        self.output.as_mut().map_or(Ok(()), |output| output.flush(parts))
+    pub(super) fn flush(&mut self, context: &Context<'_>) -> Result<()> {
+        self.output.as_mut().map_or(Ok(()), |output| output.flush(context))
     }
 
     /// Forgets what was copied but not published, and its bytes. If they may come back writing
     /// ends, because later deletions would not be known to be newer.
-    pub(super) fn abandon(&mut self, parts: &Parts<'_>) -> Result<()> {
+    pub(super) fn abandon(&mut self, context: &Context<'_>) -> Result<()> {
         let Some(output) = &mut self.output else { return Ok(()) };
         output.buffer.clear();
         output.moves.clear();
         output.offset = output.segment.end();
         let cut = output.segment.file().set_len(output.offset);
-        cut.inspect_err(|error| parts.poison.set(error))?;
-        self.sync_output(parts)
+        cut.inspect_err(|error| context.poison.set(error))?;
+        self.sync_output(context)
     }
 }

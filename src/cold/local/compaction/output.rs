@@ -3,6 +3,7 @@
 
 use crate::codec::record::Header;
 use crate::codec::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind};
+use crate::cold::host::Host;
 use crate::cold::local::index::keydir::Keydir;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::log::log::Log;
@@ -16,7 +17,9 @@ use crate::time::Clock;
 use std::sync::Arc;
 
 /// What rewriting works on.
-pub struct Parts<'a> {
+pub struct Context<'a> {
+    /// The store around the tier.
+    pub host: &'a dyn Host,
     /// The directory.
     pub disk: &'a dyn Disk,
     /// All segments.
@@ -41,7 +44,7 @@ pub struct Parts<'a> {
     pub sync: bool,
 }
 
-impl Parts<'_> {
+impl Context<'_> {
     /// Writes to a segment of compaction's, with the reserve's room if there is no other.
     ///
     /// # Errors
@@ -80,16 +83,16 @@ impl Output {
     ///
     /// # Errors
     /// As making a file.
-    pub fn create(parts: &Parts<'_>) -> Result<Self> {
+    pub fn create(context: &Context<'_>) -> Result<Self> {
         let header = SegmentHeader {
             id: 0,
-            seed: parts.seed,
+            seed: context.seed,
             kind: SegmentKind::Frozen,
-            created_ms: parts.clock.wall().0,
-            sequence_floor: parts.log.sequences().next(),
+            created_ms: context.clock.wall().0,
+            sequence_floor: context.log.sequences().next(),
             previous: None,
         };
-        let segment = parts.reserve.lend(0, || parts.segments.create(parts.disk, header))?;
+        let segment = context.reserve.lend(0, || context.segments.create(context.disk, header))?;
         Ok(Self { offset: segment.end(), segment, buffer: Vec::new(), moves: Vec::new() })
     }
 
@@ -98,16 +101,16 @@ impl Output {
         Location::new(self.segment.slot(), self.end(), header.record_bytes())
     }
 
-    /// Adds a record, which consists of `parts`, and its padding.
+    /// Adds a record, which consists of `context`, and its padding.
     ///
     /// # Errors
     /// `OutOfMemory`: nothing is added.
-    pub fn add(&mut self, parts: [&[u8]; 3], moved: Move) -> Result<()> {
+    pub fn add(&mut self, context: [&[u8]; 3], moved: Move) -> Result<()> {
         let bytes = usize::try_from(moved.header.record_bytes()).unwrap_or(usize::MAX);
         let end = self.buffer.len() + bytes;
         memory::grow(&mut self.buffer, bytes, "a segment that is rewritten")?;
         memory::push(&mut self.moves, moved, "a segment that is rewritten")?;
-        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        context.iter().for_each(|part| self.buffer.extend_from_slice(part));
         self.buffer.resize(end, 0);
         Ok(())
     }
@@ -126,28 +129,28 @@ impl Output {
     ///
     /// # Errors
     /// `NoSpace`, `Io`: nothing of it is published.
-    pub fn flush(&mut self, parts: &Parts<'_>) -> Result<()> {
+    pub fn flush(&mut self, context: &Context<'_>) -> Result<()> {
         if !self.buffer.is_empty() {
-            parts.write(&self.segment, &self.buffer, self.offset)?;
+            context.write(&self.segment, &self.buffer, self.offset)?;
             self.offset += self.buffer.len() as u64;
             self.buffer.clear();
         }
-        self.publish(parts);
+        self.publish(context);
         // A record that was very long is not to be paid for ever after.
         self.buffer.shrink_to(2 << 20);
         Ok(())
     }
 
     /// Points the keydir to the copies, each only if it still points to the original.
-    fn publish(&mut self, parts: &Parts<'_>) {
+    fn publish(&mut self, context: &Context<'_>) {
         for Move { header, from, to, expires_at } in self.moves.drain(..) {
             self.segment.note(&header, to, expires_at);
             let Some(from) = from else { continue };
-            let mut shard = parts.keydir.lock_for(header.hash);
+            let mut shard = context.keydir.lock_for(header.hash);
             let Some(index) = shard.index_of(header.hash, from) else { continue };
             shard.replace(header.hash, index, to.with_read(from.is_read()));
             self.segment.add_live(to);
-            if let Some(input) = parts.segments.get(from.slot()) {
+            if let Some(input) = context.segments.get(from.slot()) {
                 input.remove_live(from);
             }
         }

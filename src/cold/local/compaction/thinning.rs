@@ -1,8 +1,8 @@
-//! Thinning a segment: giving its room back in parts, if there is no room to rewrite it as a whole.
+//! Thinning a segment: giving its room back in context, if there is no room to rewrite it as a whole.
 //!
 //! On a full disk a segment can be longer than the room that is kept for compaction: a batch is as
 //! long as its caller likes, and an older library, or a larger disk, had longer segments. The dead
-//! bytes in it go in parts, each of which moves no more than half of the room that there is.
+//! bytes in it go in context, each of which moves no more than half of the room that there is.
 //!
 //! # Steps
 //! 1. Move what lives in a part of the segment to the output, as rewriting does.
@@ -23,9 +23,8 @@
 //! system has no holes.
 
 use super::compaction::{Compactor, Met, Mode, held};
-use super::output::Parts;
+use super::output::Context;
 use crate::codec::record::{ALIGNMENT, FILLER_BYTES_MAX, HEADER_BYTES, Header, Kind};
-use crate::cold::host::Host;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::checkpoint;
 use crate::cold::local::segment::scan::{Scanner, Step};
@@ -78,20 +77,19 @@ impl Compactor {
     /// Those of reading, writing and syncing; nothing is lost.
     pub fn thin(
         &mut self,
-        parts: &Parts<'_>,
-        host: &dyn Host,
+        context: &Context<'_>,
         input: &Arc<Segment>,
         fits: &dyn Fn(&Self) -> bool,
     ) -> Result<bool> {
         let mut has_freed = false;
         loop {
-            let room = parts.reserve.room() / ROOM_SHARE;
-            let part = match self.take_part(parts, host, input, room) {
+            let room = context.reserve.room() / ROOM_SHARE;
+            let part = match self.take_part(context, input, room) {
                 Ok(part) => part,
-                Err(error) => return self.abandon(parts).and(Err(error)),
+                Err(error) => return self.abandon(context).and(Err(error)),
             };
             let Some(part) = part else { return Ok(has_freed) };
-            if part.runs.is_empty() || !was_left(input) || !fill(parts, input, &part.runs)? {
+            if part.runs.is_empty() || !was_left(input) || !fill(context, input, &part.runs)? {
                 return Ok(has_freed);
             }
             has_freed = true;
@@ -104,32 +102,30 @@ impl Compactor {
     /// Steps 1 to 3. `None` if the host broke it off, or the checkpoint has to stay.
     fn take_part(
         &mut self,
-        parts: &Parts<'_>,
-        host: &dyn Host,
+        context: &Context<'_>,
         input: &Arc<Segment>,
         room: u64,
     ) -> Result<Option<Part>> {
-        let all = parts.segments.all();
+        let all = context.segments.all();
         // Of what is gone from these the checkpoint alone knows the keys.
-        if all.iter().any(|segment| segment.lacks()) || !host.go_on() {
+        if all.iter().any(|segment| segment.lacks()) || !context.host.go_on() {
             return Ok(None);
         }
-        host.quiesce();
-        parts.log.sync()?;
-        let part = self.move_part(parts, host, (input, &all), room)?;
-        self.flush(parts)?;
-        self.sync_output(parts)?;
-        parts.log.sync()?;
+        context.host.quiesce();
+        context.log.sync()?;
+        let part = self.move_part(context, (input, &all), room)?;
+        self.flush(context)?;
+        self.sync_output(context)?;
+        context.log.sync()?;
         if !part.runs.is_empty() {
-            checkpoint::remove(parts.disk)?;
+            checkpoint::remove(context.disk)?;
         }
         Ok(Some(part))
     }
 
     fn move_part(
         &mut self,
-        parts: &Parts<'_>,
-        host: &dyn Host,
+        context: &Context<'_>,
         (input, all): (&Segment, &[Arc<Segment>]),
         room: u64,
     ) -> Result<Part> {
@@ -149,7 +145,7 @@ impl Compactor {
             };
             let bytes = met.header.record_bytes();
             let place = Location::new(input.slot(), met.offset, bytes);
-            let lives = held(parts, (input, all), &met.header, place).is_some();
+            let lives = held(context, (input, all), &met.header, place).is_some();
             if lives && moved + bytes > room {
                 part.add(std::mem::take(&mut run))?;
                 if moved > 0 {
@@ -160,7 +156,7 @@ impl Compactor {
             }
             run.add(&met, place);
             if !met.header.is_filler() {
-                moved += self.take_over(parts, host, (input, Mode::Keep, all), &scanner, met)?;
+                moved += self.take_over(context, (input, Mode::Keep, all), &scanner, met)?;
             }
         }
         part.add(run)?;
@@ -230,11 +226,11 @@ fn was_left(input: &Arc<Segment>) -> bool {
 }
 
 /// Steps 5 and 6; false if the file system gives no room back.
-fn fill(parts: &Parts<'_>, input: &Segment, runs: &[Run]) -> Result<bool> {
+fn fill(context: &Context<'_>, input: &Segment, runs: &[Run]) -> Result<bool> {
     for (at, bytes) in runs.iter().flat_map(|run| run.fillers()) {
-        parts.write(input, &Header::filler(bytes).encode(input.place(at)), at)?;
+        context.write(input, &Header::filler(bytes).encode(input.place(at)), at)?;
     }
-    input.file().sync().inspect_err(|error| parts.poison.set(error))?;
+    input.file().sync().inspect_err(|error| context.poison.set(error))?;
     for run in runs {
         for (at, bytes) in run.fillers() {
             let head = HEADER_BYTES as u64;

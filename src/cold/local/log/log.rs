@@ -17,7 +17,7 @@
 //!    recovery can tell whether a power loss has taken the end of one and left the next.
 //! 5. Before a segment is sealed everything is in its file: the stage is the active segment's alone.
 
-use super::draft::{Appended, Draft, encode_all};
+use super::pending::{Appended, PendingRecord, encode_all};
 use super::poison::Poison;
 use super::reserve::{Need, Reserve, segment_bytes};
 use super::sequences::Sequences;
@@ -31,6 +31,7 @@ use crate::codec::stage::RING_BYTES;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::segment::segment::{Segment, Segments};
 use crate::error::{Error, Result};
+use crate::io::failure::is_too_long;
 use crate::io::files::Disk;
 use crate::memory;
 use crate::sync::{Mutex, MutexGuard};
@@ -67,6 +68,10 @@ pub struct Log {
 
 /// How a log is set up.
 pub struct LogOptions {
+    /// What gives out sequences.
+    pub sequences: Sequences,
+    /// Whether, and why, writing has ended.
+    pub poison: Arc<Poison>,
     /// Seed of the key hash, for the headers of segments.
     pub seed: u64,
     /// Length after which a new segment is begun, in bytes.
@@ -90,8 +95,6 @@ impl Log {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         segments: Arc<Segments>,
-        sequences: Sequences,
-        poison: Arc<Poison>,
         options: LogOptions,
     ) -> Self {
         let segment_bytes_max = segment_bytes(&*disk, options.segment_bytes_max);
@@ -99,8 +102,8 @@ impl Log {
             disk,
             clock,
             segments,
-            sequences,
-            poison,
+            sequences: options.sequences,
+            poison: options.poison,
             sync_on_roll: options.sync_on_roll,
             unsynced_ms_max: options.unsynced_ms_max,
             stage_after: options.stage_after,
@@ -112,45 +115,54 @@ impl Log {
         }
     }
 
-    /// Appends all drafts, side by side in one segment; when it returns they survive the process.
-    /// With `through` they are in the file, as is needed before a sync. Of drafts that are chained
+    /// Appends all records, side by side in one segment; when it returns they survive the process.
+    /// With `through` they are in the file, as is needed before a sync. Of records that are chained
     /// recovery finds all or none.
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing of it is in the log. `ReadOnly` once poisoned.
-    pub fn append(&self, drafts: &mut [Draft<'_>], through: bool) -> Result<Appended> {
-        let deletes =
-            |draft: &Draft<'_>| matches!(draft.header.kind, Kind::Tombstone | Kind::Clear);
-        let needs_reserve = drafts.iter().all(deletes);
+    pub fn append(&self, records: &mut [PendingRecord<'_>], through: bool) -> Result<Appended> {
+        let deletes = |record: &PendingRecord<'_>| {
+            matches!(record.header.kind, Kind::Tombstone | Kind::Clear)
+        };
+        let needs_reserve = records.iter().all(deletes);
         loop {
-            match self.append_once(drafts, through, needs_reserve) {
-                Err(error) if needs_reserve && self.may_retry(&error, drafts) => {}
+            match self.append_once(records, through, needs_reserve) {
+                Err(error) if needs_reserve && self.may_retry(&error, records) => {}
+                Err(error) if is_too_long(&error) && self.may_end_earlier() => {}
                 result => return result,
             }
         }
     }
 
     /// True if the reserve has given room for what deletes.
-    fn may_retry(&self, error: &Error, drafts: &[Draft<'_>]) -> bool {
-        let bytes: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+    fn may_retry(&self, error: &Error, records: &[PendingRecord<'_>]) -> bool {
+        let bytes: u64 = records.iter().map(|record| record.header.record_bytes()).sum();
         let pending = self.active().map_or(0, |active| active.file().pending_bytes());
         self.reserve.may_help(error, bytes + pending, Need::Deletion)
     }
 
+    /// True if segments have to be shorter from now on than the active one is: files may not be as long as
+    /// when it was begun.
+    fn may_end_earlier(&self) -> bool {
+        let bytes = segment_bytes(&*self.disk, self.segment_bytes_max);
+        self.tail.lock().shorten(bytes)
+    }
+
     fn append_once(
         &self,
-        drafts: &mut [Draft<'_>],
+        records: &mut [PendingRecord<'_>],
         through: bool,
         needs_reserve: bool,
     ) -> Result<Appended> {
-        let bytes = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+        let bytes = records.iter().map(|record| record.header.record_bytes()).sum();
         let (mut tail, segment, now) = self.tail_with_room(bytes)?;
         tail.reserve(bytes, !needs_reserve, &self.reserve)?;
         let start = tail.offset;
-        self.place(&segment, &mut tail, drafts);
+        self.place(&segment, &mut tail, records);
         let written = match self.may_stage(&mut tail, now, bytes) && !through {
-            true => self.stage(&mut tail, start, drafts, &segment),
-            false => self.write(&mut tail, drafts, &segment),
+            true => self.stage(&mut tail, start, records, &segment),
+            false => self.write(&mut tail, records, &segment),
         };
         if let Err(error) = written {
             tail.offset = start;
@@ -200,7 +212,7 @@ impl Log {
         &self,
         tail: &mut Tail,
         start: u64,
-        drafts: &[Draft<'_>],
+        records: &[PendingRecord<'_>],
         segment: &Segment,
     ) -> Result<()> {
         let file = segment.file();
@@ -208,11 +220,11 @@ impl Log {
         if start + bytes as u64 > file.flushed() + RING_BYTES as u64 {
             file.flush(&[])?;
         }
-        let Some(stage) = &mut tail.stage else { return self.write(tail, drafts, segment) };
+        let Some(stage) = &mut tail.stage else { return self.write(tail, records, segment) };
         let mut kept = Ok(());
         file.push(
             bytes,
-            |pending| encode_all(drafts, segment, pending),
+            |pending| encode_all(records, segment, pending),
             |added| kept = stage.put(start, added),
         )?;
         if kept.is_ok() {
@@ -247,24 +259,29 @@ impl Log {
     }
 
     /// Writes the records to the file, with what is pending before them.
-    fn write(&self, tail: &mut Tail, drafts: &[Draft<'_>], segment: &Segment) -> Result<()> {
+    fn write(
+        &self,
+        tail: &mut Tail,
+        records: &[PendingRecord<'_>],
+        segment: &Segment,
+    ) -> Result<()> {
         let file = segment.file();
-        let written = match drafts {
-            [draft] => {
-                let header = &draft.header;
-                let head = header.encode(segment.place(draft.location.offset()));
-                let expiry = draft.expires_at.to_le_bytes();
+        let written = match records {
+            [record] => {
+                let header = &record.header;
+                let head = header.encode(segment.place(record.location.offset()));
+                let expiry = record.expires_at.to_le_bytes();
                 let expiry = &expiry[..if header.expires { 8 } else { 0 }];
                 let end = HEADER_BYTES + header.body_bytes();
                 let padding = usize::try_from(header.record_bytes()).unwrap_or(end) - end;
-                file.flush(&[&head, expiry, draft.key, draft.value, &[0; 8][..padding]])
+                file.flush(&[&head, expiry, record.key, record.value, &[0; 8][..padding]])
             }
             _ => {
                 let mut bytes = Vec::new();
-                let all: u64 = drafts.iter().map(|draft| draft.header.record_bytes()).sum();
+                let all: u64 = records.iter().map(|record| record.header.record_bytes()).sum();
                 let room = usize::try_from(all).unwrap_or(usize::MAX);
                 memory::grow(&mut bytes, room, "what is written at once")?;
-                encode_all(drafts, segment, &mut bytes);
+                encode_all(records, segment, &mut bytes);
                 file.flush(&[&bytes])
             }
         };
@@ -279,8 +296,8 @@ impl Log {
     }
 
     /// Gives each record its sequence and its location.
-    fn place(&self, segment: &Segment, tail: &mut Tail, drafts: &mut [Draft<'_>]) {
-        for Draft { header, sequence, location, .. } in drafts {
+    fn place(&self, segment: &Segment, tail: &mut Tail, records: &mut [PendingRecord<'_>]) {
+        for PendingRecord { header, sequence, location, .. } in records {
             header.sequence = if *sequence == 0 { self.sequences.take() } else { *sequence };
             let bytes = header.record_bytes();
             *location = Location::new(segment.slot(), tail.offset, bytes);

@@ -92,7 +92,7 @@
 pub mod poison;
 pub mod sequences;
 pub mod reserve;
-pub mod draft;
+pub mod pending;
 pub mod stage;
 pub mod unsynced;
 pub mod syncer;

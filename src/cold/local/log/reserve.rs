@@ -29,6 +29,10 @@ pub const STEP_BYTES: u64 = 64 << 10;
 /// It takes this share of the file system at most.
 const SHARE_MAX: u64 = 8;
 
+/// Under a quota that is used up it takes so much at most: nobody knows how much the quota is, and when
+/// room was refused for the first time there was no more than this.
+const QUOTA_BYTES: u64 = 1 << 20;
+
 /// A segment takes this share of the file system at most, so that rewriting one needs little room.
 const SEGMENT_SHARE: u64 = 32;
 
@@ -75,6 +79,8 @@ struct State {
     credit: u64,
     /// Some of it was given to the rewriting that is going on, and nobody else may have that.
     is_lent: bool,
+    /// A quota is used up, of which the file system's room says nothing: room is scarce in any case.
+    is_over_quota: bool,
     /// What deletions may take although less than half of it is there.
     allowance: u64,
 }
@@ -161,6 +167,13 @@ impl Reserve {
         Ok(())
     }
 
+    /// A quota is used up; true if that was not known.
+    pub fn note_quota(&self) -> bool {
+        let mut state = self.state.lock();
+        state.credit = 0;
+        !std::mem::replace(&mut state.is_over_quota, true)
+    }
+
     /// Makes it as large as it should be and as there is room for, or smaller; true if it is whole.
     /// The longest segment has `longest` bytes.
     pub fn settle(&self, longest: u64) -> bool {
@@ -186,7 +199,8 @@ impl Reserve {
             return true;
         }
         // Between scarce and plenty it stays as it is, so as not to come and go.
-        let is_plenty = space.available >= state.wanted.saturating_add(2 * SCARCE_BYTES);
+        let is_plenty = space.available >= state.wanted.saturating_add(2 * SCARCE_BYTES)
+            && !state.is_over_quota;
         if is_plenty && self.disk.remove(RESERVE).is_ok() {
             (state.exists, state.bytes) = (false, 0);
         } else if state.bytes > 2 * state.wanted {
@@ -288,12 +302,17 @@ impl State {
     /// Takes note of the disk's room; true if that is scarce.
     fn look(&mut self, space: Space) -> bool {
         let whole = self.longest.saturating_mul(2).saturating_add(STEP_BYTES);
-        let most = (space.total / SHARE_MAX).min(space.file_bytes_max);
+        let share = if self.is_over_quota { QUOTA_BYTES } else { space.total / SHARE_MAX };
+        let most = share.min(space.file_bytes_max);
         let wanted = whole.min(most);
         self.wanted = wanted - wanted % 4096;
         let scarce = self.wanted.saturating_add(SCARCE_BYTES);
-        self.credit = space.available.saturating_sub(scarce) / CREDIT_SHARE;
-        space.available < scarce
+        let is_scarce = space.available < scarce || self.is_over_quota;
+        self.credit = match is_scarce {
+            true => 0,
+            false => (space.available - scarce) / CREDIT_SHARE,
+        };
+        is_scarce
     }
 }
 

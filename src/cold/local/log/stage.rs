@@ -124,10 +124,10 @@ pub fn read_ring(disk: &dyn Disk, names: &[String]) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// `OutOfMemory`.
 pub fn rescue(ring: &[u8], segment: u64, length: u64) -> Result<Vec<u8>> {
-    let turn = Turn { ring, segment };
-    let Some(start) = turn.boundary(length) else { return Ok(Vec::new()) };
+    let ring = Ring { ring, segment };
+    let Some(start) = ring.boundary(length) else { return Ok(Vec::new()) };
     let mut end = start;
-    while let Some(bytes) = turn.record_bytes(end) {
+    while let Some(bytes) = ring.record_bytes(end) {
         if end + bytes > start + RING_BYTES as u64 {
             break;
         }
@@ -136,17 +136,17 @@ pub fn rescue(ring: &[u8], segment: u64, length: u64) -> Result<Vec<u8>> {
     let mut rest = Vec::new();
     let count = end.saturating_sub(length);
     memory::grow(&mut rest, usize::try_from(count).unwrap_or(0), "what the stage has")?;
-    rest.extend(turn.stream(length, count));
+    rest.extend(ring.stream(length, count));
     Ok(rest)
 }
 
 /// The ring as that of one segment.
-struct Turn<'a> {
+struct Ring<'a> {
     ring: &'a [u8],
     segment: u64,
 }
 
-impl Turn<'_> {
+impl Ring<'_> {
     /// Where the first record begins that the file has not got to its last byte. The process may
     /// have died within a write, so it may begin before the end of the file.
     fn boundary(&self, length: u64) -> Option<u64> {

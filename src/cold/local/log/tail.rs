@@ -7,6 +7,7 @@ use crate::codec::segment::SEGMENT_HEADER_BYTES;
 use crate::cold::local::index::location::OFFSET_LIMIT;
 use crate::cold::local::segment::segment::Segment;
 use crate::error::Result;
+use crate::io::failure::is_over_quota;
 use crate::io::files::Disk;
 use crate::time::Instant;
 use std::sync::Arc;
@@ -92,6 +93,13 @@ impl Tail {
         self.active.clone().filter(|_| fits && end <= OFFSET_LIMIT)
     }
 
+    /// This segment is to have this many bytes at most; false if that is no less than it was.
+    pub fn shorten(&mut self, bytes: u64) -> bool {
+        let is_shorter = bytes < self.segment_bytes_max;
+        self.segment_bytes_max = self.segment_bytes_max.min(bytes);
+        is_shorter
+    }
+
     /// The next segment is to have this many bytes at most.
     pub fn set_segment_bytes_max(&mut self, bytes: u64) {
         self.segment_bytes_max = bytes;
@@ -115,12 +123,16 @@ impl Tail {
         } else {
             reserve.keep_half(whole)?;
         }
-        // What is pending may have lost its room, and goes before.
-        let has_lost = self.reserved < self.offset;
-        let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
-        let take = |bytes| active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
+        let active = active.clone();
         let some = whole.min(STEP_BYTES.max(bytes));
-        let taken = take(whole).or_else(|_| take(some)).or_else(|_| take(bytes));
+        let mut taken = self.take(&active, whole);
+        // The file system does not tell how much is left of a quota: that little is for the reserve.
+        if is_value && taken.as_ref().is_err_and(is_over_quota) && reserve.note_quota() {
+            return taken.map(drop);
+        }
+        for less in [some, bytes] {
+            taken = taken.or_else(|_| self.take(&active, less));
+        }
         let taken = match taken {
             Err(_) if !is_value => return Ok(()),
             taken => taken?,
@@ -130,6 +142,16 @@ impl Tail {
             self.reserved_for_values = self.reserved;
         }
         Ok(())
+    }
+
+    /// Takes room for so many bytes behind the end; gives their number.
+    fn take(&mut self, active: &Segment, bytes: u64) -> Result<u64> {
+        // What is pending may have lost its room, and goes before.
+        let has_lost = self.reserved < self.offset;
+        let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
+        let taken = active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
+        // A file system may have given some and kept it for the file.
+        taken.or_else(|error| self.cut(active).and(Err(error)))
     }
 
     /// True if all up to the end has its room.

@@ -5,7 +5,7 @@ use super::gone;
 use super::merge::merge;
 use super::unfinished::{Elsewhere, is_unfinished};
 use super::walk::{
-    Candidate, Open, Walked, expected_end, known_end, open_end, take_up, valid_end, walk_all,
+    Candidate, Open, Walked, expected_end, go_on_with, known_end, open_end, valid_end, walk_all,
     whole_end,
 };
 use crate::codec::checkpoint::Tally;
@@ -354,10 +354,10 @@ impl Recovered {
                 _ => valid_end(segment, met, *known)?,
             };
             let is_cut = end < expected_end(segment, next.map(|next| &*next.segment));
-            let walked = take_up(segment, met, end, accounted, &mut candidates)?;
+            let walked = go_on_with(segment, met, end, accounted, &mut candidates)?;
             self.note_walk(segment, *known, &walked);
             if writable {
-                self.finish(disk, segment, *known, &walked, next.is_none())?;
+                self.finish(disk, segment, &walked, (*known, next.is_none()))?;
             }
             if is_cut {
                 self.cut_id = Some(segment.id());
@@ -423,9 +423,8 @@ impl Recovered {
         &mut self,
         disk: &dyn Disk,
         segment: &Arc<Segment>,
-        known: u64,
         walked: &Walked,
-        is_active: bool,
+        (known, is_active): (u64, bool),
     ) -> Result<()> {
         if walked.length > walked.end {
             segment.file().set_len(walked.end)?;

@@ -153,7 +153,7 @@ pub fn walk_all(
 
 /// Takes up what was met before `end`: into the segment's tally and the candidates; `accounted` as
 /// for [`walk_all`].
-pub fn take_up(
+pub fn go_on_with(
     segment: &Segment,
     met: &Met,
     end: u64,

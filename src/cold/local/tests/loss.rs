@@ -3,7 +3,7 @@
 use super::world::{SEED, SETUPS, Setup, World, key, value, without};
 use crate::codec::manifest::Manifest;
 use crate::codec::record::Kind;
-use crate::cold::local::log::draft::Draft;
+use crate::cold::local::log::pending::PendingRecord;
 use crate::error::ErrorKind;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -186,7 +186,7 @@ fn an_entry_of_the_keydir_that_points_to_another_record_is_damaged() {
     world.cold.keydir.lock_for(hash).replace(hash, 0, mine);
     assert_eq!(world.damaged(), 0);
     // A deletion is no value, whatever the keydir says.
-    let mut deletion = Draft::marker(Kind::Tombstone, hash);
+    let mut deletion = PendingRecord::marker(Kind::Tombstone, hash);
     world.cold.append(slice::from_mut(&mut deletion), false).unwrap();
     world.cold.keydir.lock_for(hash).replace(hash, 0, deletion.location);
     assert_eq!(corrupt(&world), 1);

@@ -195,7 +195,7 @@ impl World {
     pub fn sync(&self, vouch: bool) -> Result<()> {
         let position = self.cold.position()?;
         self.cold.sync()?;
-        if vouch { self.cold.vouch(position) } else { Ok(()) }
+        if vouch { self.cold.mark_synced(position) } else { Ok(()) }
     }
 
     pub fn compact_all(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Drafts: records on their way to the log.
+//! Pending records: on their way to the log.
 
 use crate::codec::record::{self, Header, Kind};
 use crate::cold::local::index::location::Location;
@@ -6,7 +6,7 @@ use crate::cold::local::segment::segment::Segment;
 use std::sync::Arc;
 
 /// A record to be appended.
-pub struct Draft<'a> {
+pub struct PendingRecord<'a> {
     /// Its header; its sequence is the log's to give.
     pub header: Header,
     /// The sequence that was taken for it earlier, or 0 to take one now; for `Synced` the id of the
@@ -22,7 +22,7 @@ pub struct Draft<'a> {
     pub location: Location,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> PendingRecord<'a> {
     /// A record of that header. The checksum of its body is made here: it costs most of an append, and
     /// needs no lock.
     pub fn new(header: Header, key: &'a [u8], value: Option<&'a [u8]>, expires_at: u64) -> Self {
@@ -40,7 +40,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// What became of appended drafts.
+/// What became of appended records.
 pub struct Appended {
     /// The segment that has them all.
     pub segment: Arc<Segment>,
@@ -48,16 +48,16 @@ pub struct Appended {
     pub ticket: u64,
 }
 
-/// Appends the records of all `drafts`, which have their places in `segment`, to `out`.
-pub fn encode_all(drafts: &[Draft<'_>], segment: &Segment, out: &mut Vec<u8>) {
-    for draft in drafts {
+/// Appends the records of all `records`, which have their places in `segment`, to `out`.
+pub fn encode_all(records: &[PendingRecord<'_>], segment: &Segment, out: &mut Vec<u8>) {
+    for record in records {
         let start = out.len();
-        out.extend_from_slice(&draft.header.encode(segment.place(draft.location.offset())));
-        if draft.expires_at != 0 {
-            out.extend_from_slice(&draft.expires_at.to_le_bytes());
+        out.extend_from_slice(&record.header.encode(segment.place(record.location.offset())));
+        if record.expires_at != 0 {
+            out.extend_from_slice(&record.expires_at.to_le_bytes());
         }
-        out.extend_from_slice(draft.key);
-        out.extend_from_slice(draft.value);
-        out.resize(start + usize::try_from(draft.header.record_bytes()).unwrap_or(0), 0);
+        out.extend_from_slice(record.key);
+        out.extend_from_slice(record.value);
+        out.resize(start + usize::try_from(record.header.record_bytes()).unwrap_or(0), 0);
     }
 }

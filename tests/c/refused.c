@@ -1,0 +1,206 @@
+/* What a limit or a file system refuses: the length of files (RLIMIT_FSIZE, without the signal that would end the program),
+ * a quota, and file systems without fallocate. The functions below stand in for those of the C library. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "check.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+enum { VALUE = 4000, KEYS_MAX = 4000 };
+
+static int64_t quota = INT64_MAX; /* bytes that may still be taken; INT64_MAX: as many as there are */
+static int without_fallocate;
+
+/* The room that a file has on the disk. */
+static int64_t room_of(int fd) {
+    struct stat found;
+    CHECK(fstat(fd, &found) == 0);
+    return (int64_t)found.st_blocks * 512;
+}
+
+static pthread_mutex_t charging = PTHREAD_MUTEX_INITIALIZER;
+
+/* Lets a call through if there is room for so many bytes, and takes what it has taken. */
+#define CHARGED(bytes, call)                                                                       \
+    do {                                                                                           \
+        pthread_mutex_lock(&charging);                                                             \
+        int64_t before = room_of(fd), more = (bytes);                                              \
+        int is_allowed = quota == INT64_MAX || more <= 0 || more <= quota;                         \
+        long got = is_allowed ? (call) : -1;                                                       \
+        int failure = is_allowed ? errno : EDQUOT;                                                 \
+        quota -= quota == INT64_MAX ? 0 : room_of(fd) - before;                                    \
+        pthread_mutex_unlock(&charging);                                                           \
+        errno = failure;                                                                           \
+        return got;                                                                                \
+    } while (0)
+
+/* What is written where the file has its room needs none. */
+static int64_t growth(int fd, off_t at, size_t len) {
+    int64_t end = (int64_t)at + (int64_t)len;
+    return end > room_of(fd) ? end - room_of(fd) : 0;
+}
+
+int fallocate(int fd, int how, off_t at, off_t len) {
+    if (without_fallocate) return errno = EOPNOTSUPP, -1;
+    CHARGED(how & 2 ? 0 : growth(fd, at, (size_t)len), syscall(SYS_fallocate, fd, how, at, len));
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at) {
+    CHARGED(growth(fd, at, len), syscall(SYS_pwrite64, fd, bytes, len, at));
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at) { return pwrite(fd, bytes, len, at); }
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) {
+    size_t len = 0;
+    for (int i = 0; i < count; i++) len += parts[i].iov_len;
+    CHARGED(growth(fd, at, len), syscall(SYS_pwritev, fd, parts, count, at, 0));
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at) { return pwritev(fd, parts, count, at); }
+
+int ftruncate(int fd, off_t len) { CHARGED(0, syscall(SYS_ftruncate, fd, len)); }
+int ftruncate64(int fd, off_t len) { return ftruncate(fd, len); }
+
+int unlinkat(int directory, const char *name, int flags) {
+    struct stat found;
+    pthread_mutex_lock(&charging);
+    int is_known = fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0;
+    int got = (int)syscall(SYS_unlinkat, directory, name, flags);
+    if (got == 0 && is_known && quota != INT64_MAX) quota += (int64_t)found.st_blocks * 512;
+    pthread_mutex_unlock(&charging);
+    return got;
+}
+
+static void limit_files(rlim_t bytes) {
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    pause_ms(50); /* the library asks once in a tick */
+}
+
+static const void *value_of(unsigned key) {
+    static unsigned value[VALUE / sizeof(unsigned)];
+    for (unsigned i = 0; i < VALUE / sizeof(unsigned); i++) value[i] = (key + 1) * 2654435761u * (i + 1);
+    return value;
+}
+
+static hotcold_status_t store_one(hotcold_t *store, unsigned key) {
+    return hotcold_store(store, &key, sizeof key, value_of(key), VALUE, &error);
+}
+
+static void has_all(hotcold_t *store, unsigned from, unsigned to) {
+    for (unsigned key = from; key < to; key++) {
+        hotcold_value_t value;
+        OK(hotcold_retrieve(store, &key, sizeof key, &value, &error));
+        CHECK(value.len == VALUE && memcmp(value.data, value_of(key), VALUE) == 0);
+        hotcold_value_release(&value);
+    }
+}
+
+static hotcold_t *open_cold(const char *path) {
+    hotcold_options_t *options = hotcold_options_new();
+    hotcold_t *store;
+    OK(hotcold_options_set(options, "hot_capacity", "0", &error));
+    OK(hotcold_options_set(options, "sync_interval", "0", &error));
+    OK(hotcold_open(path, options, &store, &error));
+    hotcold_options_free(options);
+    return store;
+}
+
+/* A value that is longer than a file may be is refused, and the program goes on. */
+static void long_value(hotcold_t *store, size_t bytes) {
+    char *value = calloc(1, bytes);
+    GIVES(HOTCOLD_NO_SPACE, hotcold_store(store, "long", 4, value, bytes, &error));
+    CHECK(strstr(error.message, "ulimit -f") != NULL);
+    free(value);
+}
+
+static void files_of_limited_length(void) {
+    const char *path = fresh("limited");
+    unsigned key;
+    limit_files(1 << 20);
+    hotcold_t *store = open_cold(path);
+    long_value(store, 2 << 20);
+    for (key = 0; key < 1000; key++) OK(store_one(store, key));
+    has_all(store, 0, 1000);
+    OK(hotcold_compact(store, &error));
+    OK(hotcold_close(store, &error));
+    store = open_cold(path);
+    has_all(store, 0, 1000);
+    OK(hotcold_clear(store, &error));
+    OK(hotcold_close(store, &error));
+    limit_files(RLIM_INFINITY);
+}
+
+/* The limit comes when the store has longer files. */
+static void a_limit_while_it_is_open(void) {
+    const char *path = fresh("lowered");
+    unsigned key;
+    hotcold_t *store = open_cold(path);
+    for (key = 0; key < 1000; key++) OK(store_one(store, key));
+    OK(hotcold_sync(store, &error)); /* what waits to be written would go behind the end of a long file */
+    limit_files(256 << 10);
+    for (; key < 1200; key++) OK(store_one(store, key));
+    long_value(store, 1 << 20);
+    for (unsigned i = 0; i < 1000; i += 2) OK(hotcold_delete(store, &i, sizeof i, &error));
+    OK(hotcold_compact(store, &error));
+    has_all(store, 1000, 1200);
+    OK(hotcold_close(store, &error));
+    limit_files(RLIM_INFINITY);
+    store = open_cold(path);
+    has_all(store, 1000, 1200);
+    OK(hotcold_close(store, &error));
+}
+
+/* A quota, of which the file system's room says nothing. */
+static void used_up_quota(void) {
+    const char *path = fresh("quota");
+    unsigned key;
+    hotcold_t *store = open_cold(path);
+    quota = 8 << 20;
+    for (unsigned cycle = 0; cycle < 3; cycle++) {
+        hotcold_status_t status = HOTCOLD_OK;
+        for (key = 0; key < KEYS_MAX && (status = store_one(store, key)) == HOTCOLD_OK;) key++;
+        GIVES(HOTCOLD_NO_SPACE, status);
+        CHECK(key > 1000);
+        has_all(store, 0, key);
+        for (unsigned i = 0; i < key; i++) OK(hotcold_delete(store, &i, sizeof i, &error));
+        OK(hotcold_compact(store, &error));
+    }
+    OK(store_one(store, key));
+    OK(hotcold_close(store, &error));
+    quota = INT64_MAX;
+}
+
+static void no_fallocate(void) {
+    const char *path = fresh("without");
+    unsigned key;
+    without_fallocate = 1;
+    hotcold_t *store = open_cold(path);
+    for (key = 0; key < 1000; key++) OK(store_one(store, key));
+    has_all(store, 0, 1000);
+    OK(hotcold_compact(store, &error));
+    OK(hotcold_close(store, &error));
+    store = open_cold(path);
+    has_all(store, 0, 1000);
+    OK(hotcold_close(store, &error));
+    without_fallocate = 0;
+}
+
+int main(int count, char **arguments) {
+    /* One of them alone, for whoever wants to see it fail. */
+    void (*const all[])(void) = {files_of_limited_length, a_limit_while_it_is_open, used_up_quota, no_fallocate};
+    for (unsigned i = 0; i < 4; i++) {
+        if (count < 2 || atoi(arguments[1]) == (int)i) all[i]();
+    }
+    return 0;
+}
