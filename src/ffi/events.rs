@@ -2,7 +2,7 @@
 
 use crate::ffi::boundary::{Outcome, done};
 use crate::ffi::fence::outside;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty, invalid, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
 use crate::ffi::user_data::{UserData, hotcold_drop_fn};
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn hotcold_subscribe(
     // SAFETY: the header's contract.
     unsafe {
         empty(subscription_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let user_data = user_data;
             required(subscription_out, "subscription_out")?;
             let call = r#fn.ok_or_else(|| invalid("fn: NULL"))?;
@@ -202,5 +202,7 @@ pub unsafe extern "C" fn hotcold_unsubscribe(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| Ok(Outcome::found(store.unsubscribe(subscription)))) }
+    unsafe {
+        on_store_seldom(s, error, |store| Ok(Outcome::found(store.unsubscribe(subscription))))
+    }
 }

@@ -69,6 +69,31 @@ pub(super) unsafe fn on_store(
     unsafe { boundary(error, || with_store(token_of(s)?, call)) }
 }
 
+/// The same, for calls that are seldom made: they share the code of all that is around them.
+///
+/// # Safety
+/// As [`on_store`].
+pub(super) unsafe fn on_store_seldom(
+    s: *mut hotcold_t,
+    error: *mut hotcold_error_t,
+    call: impl FnOnce(&Store) -> Result<Outcome>,
+) -> hotcold_status_t {
+    let mut call = Some(call);
+    // SAFETY: the caller's promise.
+    unsafe { on_store_by(s, error, &mut |store| call.take().map_or_else(done, |call| call(store))) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn on_store_by(
+    s: *mut hotcold_t,
+    error: *mut hotcold_error_t,
+    call: &mut dyn FnMut(&Store) -> Result<Outcome>,
+) -> hotcold_status_t {
+    // SAFETY: the caller's promise.
+    unsafe { on_store(s, error, call) }
+}
+
 /// Opens the store in a directory, or makes one; or a store in memory alone; or one whose cold tier is
 /// shared by many machines.
 ///
@@ -225,7 +250,7 @@ pub unsafe extern "C" fn hotcold_sync(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| store.sync().and_then(|()| done())) }
+    unsafe { on_store_seldom(s, error, |store| store.sync().and_then(|()| done())) }
 }
 
 /// Compresses all records and gives back all dead space now, and waits for it.
@@ -254,5 +279,5 @@ pub unsafe extern "C" fn hotcold_compact(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| store.compact().and_then(|()| done())) }
+    unsafe { on_store_seldom(s, error, |store| store.compact().and_then(|()| done())) }
 }

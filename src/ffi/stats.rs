@@ -5,7 +5,7 @@
 //! 2. All fields are 8 bytes, so that there is no padding.
 
 use crate::ffi::boundary::done;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty_array, fits, invalid, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::store::Snapshot;
@@ -303,7 +303,7 @@ pub unsafe extern "C" fn hotcold_stats(
     // SAFETY: the header's contract; no more than `out_size` bytes are written.
     unsafe {
         empty_array(out, out_size);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             required(out, "out")?;
             if out_size == 0 || !fits::<u8>(out_size) {
                 return Err(invalid("out_size: give sizeof(hotcold_stats_t)"));

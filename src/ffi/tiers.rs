@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ffi::boundary::{Outcome, done};
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::many::hotcold_slice_t;
 use crate::ffi::memory::{array, empty, key as key_of, put};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn hotcold_warm_up(
     // SAFETY: the header's contract.
     unsafe {
         empty(loaded_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let slices = array(keys, n, "keys")?;
             let mut keys = Vec::new();
             grow(&mut keys, n, "the keys")?;
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn hotcold_optimize_hot(
     // SAFETY: the header's contract.
     unsafe {
         empty(demoted_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let answer = store.optimize_hot(target_bytes)?;
             put(demoted_out, count(answer.value)?);
             done().map(|outcome| outcome.despite(answer.survived))
@@ -126,7 +126,9 @@ pub unsafe extern "C" fn hotcold_forget(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| Ok(Outcome::found(store.forget(key_of(key, key_len)?)?))) }
+    unsafe {
+        on_store_seldom(s, error, |store| Ok(Outcome::found(store.forget(key_of(key, key_len)?)?)))
+    }
 }
 
 fn count(n: u64) -> Result<usize> {

@@ -14,6 +14,7 @@ pub use crate::cold::{Compression, Exposed};
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::hot::Eviction;
 use crate::limits::{COLD_CAPACITY_MIN, HOT_CAPACITY_DEFAULT, SYNC_INTERVAL_MS_DEFAULT};
+use std::borrow::Cow;
 
 /// Longest `storage_id`, in bytes: as long as a directory's name can be.
 const STORAGE_ID_BYTES_MAX: usize = 255;
@@ -364,7 +365,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn invalid(message: impl Into<String>) -> Error {
+fn invalid<'m>(message: impl Into<Cow<'m, str>>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
