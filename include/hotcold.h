@@ -396,9 +396,10 @@ typedef struct hotcold_loaded hotcold_loaded_t;
  * remote_timeout   2s               how long a request to it may take, all that is sent again
  *                                   included
  * remote_retries   3                how often a request to it is sent again
- * remote_concurrency 64             requests to it that may be under way
- * remote....                        what its engine alone takes: a user, a password. Looked at when
- *                                   the store is opened; no message repeats a value
+ * remote_concurrency  64            requests to it that may be under way
+ *
+ * Names that begin with remote. are for the engine of a shared cold tier: a user, a password. They
+ * are looked at when the store is opened, and no message repeats their values.
  *
  * Sizes are plain bytes or KiB, MiB, GiB; times are plain milliseconds or ms, s, m, h, d.
  */
@@ -1332,6 +1333,28 @@ hotcold_status_t hotcold_options_set_u64(hotcold_options_t *o,
                                          const char *name,
                                          uint64_t value,
                                          hotcold_error_t *error);
+
+/**
+ * Gives the options of a shared cold tier as names and values, for those who make a backend of them:
+ * coherence and remote_timeout in milliseconds, remote_retries, remote_concurrency, and all that were
+ * set whose names begin with remote. The values of those may be secrets.
+ *
+ * in    o      options; NULL: the defaults
+ * out   out    names and values in turn, each with a NUL at its end, and NULL behind the last; valid
+ *              until the next call with o. NULL after a failure
+ *       error  NULL, or where a failure is described
+ * safe  from any thread; one thread at a time for the same o
+ *
+ * HOTCOLD_OK                given
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_options_remote(const hotcold_options_t *o,
+                                        const char *const **out,
+                                        hotcold_error_t *error);
 
 /**
  * Hands over the record that a get has found, in place of what it handed over before.

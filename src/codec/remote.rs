@@ -67,6 +67,7 @@ pub struct Header {
 ///
 /// # Errors
 /// `OutOfMemory`; `Internal` if the codec fails.
+#[cold]
 pub fn encode(
     key: &[u8],
     value: &[u8],
@@ -95,6 +96,7 @@ pub fn encode(
 ///
 /// # Errors
 /// `Corrupt` if it is none; `Unsupported` if a newer version wrote it.
+#[cold]
 pub fn check(key: &[u8], bytes: &[u8]) -> Result<Header> {
     let is_whole = bytes.len() >= HEADER_BYTES && u32_at(bytes, 0) == checksum(&[key, &bytes[4..]]);
     if !is_whole || &bytes[4..6] != MAGIC || bytes[6] == 0 {
@@ -131,6 +133,7 @@ pub fn check(key: &[u8], bytes: &[u8]) -> Result<Header> {
 ///
 /// # Errors
 /// `Corrupt`, `Unsupported` for the codec; `OutOfMemory`.
+#[cold]
 pub fn decode(key: &[u8], header: &Header, bytes: &[u8]) -> Result<Buffer> {
     let stored = bytes.get(HEADER_BYTES..).unwrap_or_default();
     if header.codec == NO_CODEC {

@@ -63,6 +63,7 @@ impl Table {
     ///
     /// # Errors
     /// `InvalidArgument` if a function is missing.
+    #[cold]
     pub fn new(functions: hotcold_backend_t, user_data: UserData) -> Result<Self> {
         let can = |what| Capabilities(functions.capabilities).has(what);
         let missing = [
@@ -83,11 +84,20 @@ impl Table {
     }
 
     /// Calls a function of the table; gives its status if that is no failure.
+    #[inline]
     fn call(&self, name: &str, function: impl FnOnce(*mut c_void) -> i32) -> Result<i32> {
         // What an earlier call has left is not this one's.
-        drop(take_said());
-        let _scope = CallbackScope::enter();
+        forget_said();
+        let scope = CallbackScope::enter();
         let status = outside(|| function(self.user_data.pointer()));
+        drop(scope);
+        self.called(name, status)
+    }
+
+    /// What a function has said and answered.
+    #[cold]
+    #[inline(never)]
+    fn called(&self, name: &str, status: i32) -> Result<i32> {
         let Said { message, retries } = take_said();
         self.retries.fetch_add(retries, Ordering::Relaxed);
         if status >= 0 {
@@ -99,10 +109,11 @@ impl Table {
             true => format!("the backend's {name} failed with {}", word_of(status)),
             false => message,
         };
-        Err(Error::new(kind.unwrap_or(ErrorKind::CallbackFailed), words)
-            .with_os_code(if kind.is_some() { 0 } else { status }))
+        let (kind, os_code) = kind.map_or((ErrorKind::CallbackFailed, status), |kind| (kind, 0));
+        Err(Error::new(kind, words).with_os_code(os_code))
     }
 
+    #[cold]
     fn all(&self, name: &str, function: hotcold_backend_all_fn, timeout: Duration) -> Result<()> {
         let Some(function) = function else { return Ok(()) };
         // SAFETY: the header's contract for the function.
@@ -111,6 +122,12 @@ impl Table {
     }
 }
 
+#[inline(never)]
+fn forget_said() {
+    drop(take_said());
+}
+
+#[cold]
 fn word_of(status: i32) -> String {
     let known = hotcold_status::ALL.into_iter().find(|known| known.code() == status);
     known.map_or_else(|| status.to_string(), |known| text_of(known.name()))
@@ -118,6 +135,19 @@ fn word_of(status: i32) -> String {
 
 fn text_of(text: &CStr) -> String {
     text.to_string_lossy().into_owned()
+}
+
+/// The keys of a page.
+#[cold]
+fn keys_of(bytes: &[u8], ends: &[usize]) -> Result<Vec<Vec<u8>>> {
+    let mut keys = Vec::new();
+    memory::grow(&mut keys, ends.len(), "a page of keys")?;
+    let mut start = 0;
+    for end in ends {
+        keys.push(memory::copy(bytes.get(start..*end).unwrap_or_default(), "a key")?);
+        start = *end;
+    }
+    Ok(keys)
 }
 
 #[cold]
@@ -145,6 +175,7 @@ impl Engine for Table {
         Capabilities(self.functions.capabilities)
     }
 
+    #[cold]
     fn get(&self, key: &[u8], known_version: u64, timeout: Duration) -> Result<Fetched> {
         let get = self.functions.get.ok_or_else(|| missing("get"))?;
         let (mut record, timeout) = (Record::default(), ms(timeout));
@@ -165,6 +196,7 @@ impl Engine for Table {
         }
     }
 
+    #[cold]
     fn change(&self, change: &Put<'_>, timeout: Duration) -> Result<Changed> {
         let (put, remove) = (self.functions.put, self.functions.remove);
         let Put { key, data, version, expires_at, if_version } = *change;
@@ -202,6 +234,7 @@ impl Engine for Table {
         }
     }
 
+    #[cold]
     fn list(&self, prefix: &[u8], after: &[u8], timeout: Duration) -> Result<Listed> {
         let list = self.functions.list.ok_or_else(|| missing("list"))?;
         let (mut page, timeout) = (Page::default(), ms(timeout));
@@ -212,13 +245,7 @@ impl Engine for Table {
             list(user_data, prefix_data, prefix.len(), after_data, after.len(), out, timeout)
         })?;
         let Page { bytes, ends, next } = page;
-        let mut keys = Vec::new();
-        memory::grow(&mut keys, ends.len(), "a page of keys")?;
-        let mut start = 0;
-        for end in ends {
-            keys.push(memory::copy(bytes.get(start..end).unwrap_or_default(), "a key")?);
-            start = end;
-        }
+        let keys = keys_of(&bytes, &ends)?;
         match status {
             END => Ok(Listed { keys, next: None }),
             OK => {
@@ -238,6 +265,7 @@ impl Engine for Table {
         self.all("clear", self.functions.clear, timeout)
     }
 
+    #[cold]
     fn versions(&self, count: u64, timeout: Duration) -> Result<u64> {
         let versions = self.functions.versions.ok_or_else(|| missing("versions"))?;
         let (mut first, timeout) = (0, ms(timeout));
@@ -248,6 +276,7 @@ impl Engine for Table {
         if status == OK { Ok(first) } else { Err(unexpected("versions", status)) }
     }
 
+    #[cold]
     fn write(&self, puts: &[Put<'_>], timeout: Duration) -> Result<Changed> {
         let write = self.functions.write.ok_or_else(|| missing("write"))?;
         let mut changes = Vec::new();
@@ -273,6 +302,7 @@ impl Engine for Table {
         }
     }
 
+    #[cold]
     fn watch(&self, watcher: Arc<dyn EngineWatcher>) -> Result<()> {
         let watch = self.functions.watch.ok_or_else(|| missing("watch"))?;
         let sink = self.watch.get_or_init(|| Box::new(Watch::new(Box::new(Tells(watcher)))));

@@ -72,6 +72,7 @@ pub unsafe extern "C" fn hotcold_open_backend(
 }
 
 /// The table, of which the caller may know less or more than this library.
+#[cold]
 unsafe fn grown(b: *const hotcold_backend_t, b_size: usize) -> Result<hotcold_backend_t> {
     let mut table = hotcold_backend_t::EMPTY;
     // SAFETY: the caller's promise: `b` has `b_size` bytes.

@@ -10,6 +10,7 @@ use crate::ffi::handover::{
     hotcold_backend_count, hotcold_backend_fail, hotcold_page_add, hotcold_page_next,
     hotcold_record_same, hotcold_record_set,
 };
+use crate::ffi::options::Pairs;
 use crate::ffi::status::{hotcold_error_t, hotcold_status, kind_of};
 use crate::ffi::user_data::{UserData, hotcold_drop_fn};
 use crate::ffi::watching::{
@@ -63,6 +64,7 @@ static HOST: hotcold_host_t = hotcold_host_t {
 ///
 /// # Errors
 /// `Unsupported` if the library that serves it is missing; what that library says; those of the open.
+#[cold]
 pub fn open(address: &Path, options: &Options) -> Result<Store> {
     // Of a path that came from C no byte is NUL.
     let name = address.to_string_lossy();
@@ -70,14 +72,12 @@ pub fn open(address: &Path, options: &Options) -> Result<Store> {
     let backend = find()?;
     let (mut table, mut user_data, mut drop) = (hotcold_backend_t::EMPTY, null_mut(), None);
     let mut error = hotcold_error_t::EMPTY;
-    let texts = texts(options);
-    let mut list: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
-    list.push(null());
+    let pairs = Pairs::of(options);
     // SAFETY: the library's contract: all that is lent lives through the call, or for ever.
     let status = unsafe {
         backend(
             address.as_ptr(),
-            list.as_ptr(),
+            pairs.list(),
             &raw const HOST,
             size_of::<hotcold_host_t>(),
             from_mut(&mut table),
@@ -95,23 +95,8 @@ pub fn open(address: &Path, options: &Options) -> Result<Store> {
     Store::open_shared(Box::new(table), &name, options)
 }
 
-/// Names and values in turn.
-fn texts(options: &Options) -> Vec<CString> {
-    let remote = &options.remote;
-    let numbers = [
-        ("coherence", remote.coherence_ms),
-        ("remote_timeout", remote.timeout_ms),
-        ("remote_retries", remote.retries),
-        ("remote_concurrency", remote.concurrency),
-    ];
-    let numbers = numbers.map(|(name, value)| (name, value.to_string()));
-    let own = numbers.iter().map(|(name, value)| (*name, value.as_str()));
-    // A NUL in one of them was refused when it was set.
-    let text = |text: &str| CString::new(text).unwrap_or_default();
-    own.chain(remote.engine.iter()).flat_map(|(name, value)| [text(name), text(value)]).collect()
-}
-
 /// Loads the library: from beside this one, else from where the system looks.
+#[cold]
 fn find() -> Result<Backend> {
     let beside = own_directory().map(|directory| directory.join(LIBRARY));
     let names = beside.iter().map(|path| path.as_os_str()).chain([OsStr::new(LIBRARY)]);

@@ -46,6 +46,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// `TooLarge`.
+    #[cold]
     pub fn forget(&self, key: &[u8]) -> Result<bool> {
         let key = self.tiers.key(key)?;
         if let Some(sharing) = self.tiers.sharing() {
@@ -58,8 +59,7 @@ impl Writer<'_> {
                 hot.is_enabled() && hot.lock(hot.shard_index(key.hash())).peek(&key).is_some()
             );
         };
-        self.reporting.counters().add(Counter::HotDemotions, 1);
-        self.reporting.tell_entry(EventKind::Demoted, Tier::Hot, &gone);
+        self.reporting.overtaken(&gone);
         Ok(true)
     }
 

@@ -15,6 +15,7 @@ impl Bases {
     ///
     /// # Errors
     /// `OutOfMemory`.
+    #[cold]
     pub(super) fn note(&self, key: &[u8], version: u64) -> Result<()> {
         let what = "a key that is unwritten";
         let own = memory::copy(key, what)?;
@@ -25,16 +26,19 @@ impl Bases {
     }
 
     /// What the engine had.
+    #[cold]
     pub(super) fn get(&self, key: &[u8]) -> Option<u64> {
         self.0.lock().get(key).copied()
     }
 
     /// The key is not unwritten any more.
+    #[cold]
     pub(super) fn remove(&self, key: &[u8]) {
         self.0.lock().remove(key);
     }
 
     /// No key is.
+    #[cold]
     pub(super) fn clear(&self) {
         // Freed without the lock.
         let all = std::mem::take(&mut *self.0.lock());

@@ -21,6 +21,7 @@ impl Tiers {
     ///
     /// # Errors
     /// `Unavailable` if the condition could be judged by nobody.
+    #[cold]
     pub(super) fn look_shared(
         &self,
         change: &mut Change<'_>,
@@ -49,6 +50,7 @@ impl Tiers {
     ///
     /// # Errors
     /// Those of the engine.
+    #[cold]
     pub(super) fn look_back(
         &self,
         change: &mut Change<'_>,
@@ -85,6 +87,7 @@ impl Tiers {
     }
 
     /// Takes the keys out of hot, but for unwritten entries and those of version `newest`.
+    #[cold]
     pub(super) fn leave_hot(&self, ops: &Ops<'_, '_>, newest: u64, effects: &mut Effects) {
         for key in ops.keys() {
             effects.replaced.extend(self.take_old(key, |version| version != newest));
@@ -92,6 +95,7 @@ impl Tiers {
     }
 
     /// Takes the entry of a key out of hot if its version is old, and it is not unwritten.
+    #[cold]
     pub(super) fn take_old(&self, key: &Key<'_>, is_old: impl Fn(u64) -> bool) -> Option<Entry> {
         if !self.hot().is_enabled() {
             return None;
@@ -104,6 +108,7 @@ impl Tiers {
 
 impl Writer<'_> {
     /// What the engine's answer to changes means for hot, before they are published.
+    #[cold]
     pub(super) fn judged(
         &self,
         prepared: &Result<Prepared>,
@@ -133,12 +138,12 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// Those of the engine; `Corrupt`.
+    #[cold]
     pub(super) fn find_again(
         &self,
         sharing: &dyn Sharing,
         key: &Key<'_>,
         doubted: &Entry,
-        effects: &mut Effects,
     ) -> Result<Option<Found>> {
         let timer = self.reporting.counters().start_tier(Tier::Cold);
         let asked = self.tiers.now();
@@ -156,7 +161,7 @@ impl Reader<'_> {
         let is_same = found.as_ref().is_some_and(|f| f.entry.version() == doubted.version());
         if !is_same {
             let gone = self.tiers.take_old(key, |version| version == doubted.version());
-            effects.overtaken.extend(gone);
+            gone.iter().for_each(|entry| self.reporting.overtaken(entry));
         }
         let found = found.filter(|found| !self.tiers.has_expired(found.entry.expiry().ms()));
         let counter = if found.is_some() { Counter::ColdHits } else { Counter::ColdMisses };
@@ -168,6 +173,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// As [`Reader::find_again`].
+    #[cold]
     pub(super) fn look_again(
         &self,
         sharing: &dyn Sharing,
@@ -184,6 +190,7 @@ impl Reader<'_> {
 }
 
 impl Hears for Core {
+    #[cold]
     fn changed(&self, key: &[u8], version: u64) {
         let Ok(key) = self.tiers().key(key) else { return };
         let is_old = |own: u64| version == 0 || own != version;
@@ -192,6 +199,7 @@ impl Hears for Core {
         }
     }
 
+    #[cold]
     fn lost(&self, is_lost: &dyn Fn(u32) -> bool) {
         let (hot, Some(sharing)) = (self.tiers().hot(), self.tiers().sharing()) else { return };
         for index in 0..hot.shard_count() {
@@ -211,6 +219,7 @@ impl Hears for Core {
 
 impl Core {
     /// Has it told that an entry left hot, on the store's own thread: this one is the engine's.
+    #[cold]
     fn overheard(&self, entry: Entry) {
         if self.reporting().overhear(entry) {
             self.work().wake();

@@ -29,11 +29,17 @@ pub(super) struct Locks {
 }
 
 /// A key that this thread holds; dropping it lets go.
-pub(super) enum KeyGuard<'a> {
-    /// The stripe of the key.
-    Stripe(#[expect(dead_code, reason = "unlocks when it is dropped")] MutexGuard<'a, ()>),
-    /// The key itself.
-    Pending(#[expect(dead_code, reason = "lets go when it is dropped")] Held<'a>),
+pub(super) struct KeyGuard<'a> {
+    _stripe: Option<MutexGuard<'a, ()>>,
+    _held: Option<Box<Held<'a>>>,
+}
+
+/// Keys that this thread holds; dropping it lets go.
+pub(super) struct KeyGuards<'a> {
+    /// The stripes of the keys, or none over a shared tier.
+    _stripes: Few<MutexGuard<'a, ()>>,
+    /// The keys themselves over a shared tier. In a box, so that a local one has little to move.
+    _held: Option<Box<Held<'a>>>,
 }
 
 impl Locks {
@@ -46,46 +52,61 @@ impl Locks {
     }
 
     /// Holds a key.
-    #[inline]
     pub(super) fn key(&self, hash: u64) -> KeyGuard<'_> {
         match &self.pending {
-            None => KeyGuard::Stripe(self.stripes[Self::stripe_index(hash)].lock()),
-            Some(pending) => KeyGuard::Pending(pending.hold(hash, false)),
+            None => {
+                let stripe = self.stripes[Self::stripe_index(hash)].lock();
+                KeyGuard { _stripe: Some(stripe), _held: None }
+            }
+            Some(pending) => {
+                let held = Box::new(pending.hold(Few::from_slice(&[hash])));
+                KeyGuard { _stripe: None, _held: Some(held) }
+            }
         }
     }
 
     /// Holds many keys.
-    pub(super) fn keys(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> Few<KeyGuard<'_>> {
+    #[inline]
+    pub(super) fn keys(&self, hashes: impl ExactSizeIterator<Item = u64>) -> KeyGuards<'_> {
+        match &self.pending {
+            None => KeyGuards { _stripes: self.stripes(hashes), _held: None },
+            Some(pending) => Self::held(pending, hashes),
+        }
+    }
+
+    /// Holds all keys: nothing changes meanwhile.
+    pub(super) fn all(&self) -> Vec<KeyGuard<'_>> {
+        let of = |stripe| KeyGuard { _stripe: Some(stripe), _held: None };
+        match &self.pending {
+            None => self.stripes.iter().map(|stripe| of(stripe.lock())).collect(),
+            Some(pending) => {
+                let held = Box::new(pending.hold_all());
+                vec![KeyGuard { _stripe: None, _held: Some(held) }]
+            }
+        }
+    }
+
+    #[cold]
+    fn held<'p>(pending: &'p Pending, hashes: impl Iterator<Item = u64>) -> KeyGuards<'p> {
+        let mut wanted = Few::new();
+        hashes.for_each(|hash| wanted.push(hash));
+        KeyGuards { _stripes: Few::new(), _held: Some(Box::new(pending.hold(wanted))) }
+    }
+
+    #[inline]
+    fn stripes(&self, mut hashes: impl ExactSizeIterator<Item = u64>) -> Few<MutexGuard<'_, ()>> {
         let mut guards = Few::new();
         if hashes.len() == 1
             && let Some(hash) = hashes.next()
         {
-            guards.push(self.key(hash));
-            return guards;
-        }
-        if let Some(pending) = &self.pending {
-            let mut hashes: Vec<u64> = hashes.collect();
-            hashes.sort_unstable();
-            hashes.dedup();
-            for hash in hashes {
-                let held = pending.hold(hash, !guards.is_empty());
-                guards.push(KeyGuard::Pending(held));
-            }
+            guards.push(self.stripes[Self::stripe_index(hash)].lock());
             return guards;
         }
         let mut wanted = [false; STRIPES];
         hashes.for_each(|hash| wanted[Self::stripe_index(hash)] = true);
         let wanted = (0..STRIPES).filter(|index| wanted[*index]);
-        guards.extend(wanted.map(|index| KeyGuard::Stripe(self.stripes[index].lock())));
+        guards.extend(wanted.map(|index| self.stripes[index].lock()));
         guards
-    }
-
-    /// Holds all keys: nothing changes meanwhile.
-    pub(super) fn all(&self) -> Vec<KeyGuard<'_>> {
-        match &self.pending {
-            None => self.stripes.iter().map(|stripe| KeyGuard::Stripe(stripe.lock())).collect(),
-            Some(pending) => vec![KeyGuard::Pending(pending.hold_all())],
-        }
     }
 
     /// Returns once every change that was under way when it was called is published.

@@ -17,6 +17,7 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidArgument` and `Unsupported` for the options, `OutOfMemory`; those of the engine's watch.
+    #[cold]
     pub fn open_shared(engine: Box<dyn Engine>, name: &str, options: &Options) -> Result<Self> {
         check(options, engine.capabilities())?;
         fork::watch()?;
@@ -28,6 +29,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open_shared`].
+    #[cold]
     pub(super) fn open_engine(
         engine: Box<dyn Engine>,
         name: &str,
@@ -49,6 +51,7 @@ impl Store {
 }
 
 /// Checks what the options ask of a shared tier.
+#[cold]
 fn check(options: &Options, can: Capabilities) -> Result<()> {
     options.check_together(true)?;
     let remote = &options.remote;

@@ -9,7 +9,7 @@
 use super::events::{Event, EventKind};
 use super::reporting::{Effects, Reporting};
 use super::stats::{Counter, Operation, Quick, Tier, Timer};
-use super::tiers::{HotSays, Tiers};
+use super::tiers::{Hits, HotSays, Tiers};
 use super::value::{Answer, Value};
 use crate::cold::{ColdTier, Place, Record};
 use crate::error::Result;
@@ -66,12 +66,14 @@ impl Reader<'_> {
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
         // Most retrieves are hits in hot that nobody times or is told of: a way of their own.
-        let is_plain = options == RetrieveOptions::default() && self.quick_hits_count();
+        let is_plain = options == RetrieveOptions::default()
+            && self.tiers.hits() != Hits::Others
+            && !self.reporting.events().wants(EventKind::ItemRetrieved);
         let Some(quick) = self.reporting.counters().start_quick().filter(|_| is_plain) else {
             return self.retrieve_timed(key, options);
         };
         let Ok(hashed) = self.tiers.key(key) else { return self.retrieve_timed(key, options) };
-        if !self.tiers.trusts_hot(&hashed, false) {
+        if self.tiers.hits() == Hits::Trusted && !self.tiers.trusts_hot(&hashed, false) {
             return self.retrieve_timed(key, options);
         }
         match self.tiers.hot().hit(&hashed, self.tiers.clock(), self.reporting.ledger()) {
@@ -81,14 +83,6 @@ impl Reader<'_> {
             }
             Err(found) => self.retrieve_cold(&hashed, found, quick),
         }
-    }
-
-    /// Whether a hit in hot has nothing to do but to be counted.
-    #[inline]
-    fn quick_hits_count(&self) -> bool {
-        !self.marks_use
-            && self.tiers.hot().is_enabled()
-            && !self.reporting.events().wants(EventKind::ItemRetrieved)
     }
 
     /// Goes on with a retrieve that was no hit in hot.
@@ -179,7 +173,7 @@ impl Reader<'_> {
                 return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, self.reporting.ledger()))));
             }
             (HotSays::Doubts(entry), _) => match self.tiers.sharing() {
-                Some(sharing) => self.find_again(sharing, key, &entry, effects),
+                Some(sharing) => self.find_again(sharing, key, &entry),
                 None => Ok(None),
             },
             (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),

@@ -50,6 +50,7 @@ impl EngineOptions {
     ///
     /// # Errors
     /// `InvalidArgument`; the message has no value.
+    #[cold]
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let is_letter = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_.".contains(&c);
         let is_name = name.len() > PREFIX.len() && name.len() <= NAME_BYTES_MAX;

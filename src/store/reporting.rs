@@ -34,8 +34,6 @@ pub(super) struct Effects {
     pub(super) gone: Vec<(Entry, Ended)>,
     /// An entry that came from cold.
     pub(super) promoted: Option<Entry>,
-    /// Entries that somebody else has changed.
-    pub(super) overtaken: Victims,
     /// What else is to be freed.
     pub(super) replaced: Victims,
 }
@@ -97,7 +95,7 @@ impl Reporting {
 
     /// Counts, tells and frees what a call has brought about. No lock may be held.
     pub(super) fn finish(&self, effects: Effects) {
-        let Effects { evicted, recycled, gone, promoted, overtaken, replaced } = effects;
+        let Effects { evicted, recycled, gone, promoted, replaced } = effects;
         drop(replaced);
         if let Some(entry) = &promoted {
             self.counters.add(Counter::HotPromotions, 1);
@@ -106,10 +104,6 @@ impl Reporting {
         if recycled != 0 || !evicted.is_empty() {
             self.counters.add(Counter::HotEvictions, recycled + evicted.len() as u64);
             evicted.iter().for_each(|e| self.tell_entry(EventKind::Evicted, Tier::Hot, e));
-        }
-        for entry in &overtaken {
-            self.counters.add(Counter::HotDemotions, 1);
-            self.tell_entry(EventKind::Demoted, Tier::Hot, entry);
         }
         for (entry, departure) in &gone {
             self.counters.add(Counter::HotExpirations, 1);
@@ -121,8 +115,17 @@ impl Reporting {
         }
     }
 
+    /// Counts and tells that an entry left hot because somebody else has changed it. No lock may be
+    /// held.
+    #[cold]
+    pub(super) fn overtaken(&self, entry: &Entry) {
+        self.counters.add(Counter::HotDemotions, 1);
+        self.tell_entry(EventKind::Demoted, Tier::Hot, entry);
+    }
+
     /// Counts that an entry left hot because somebody else has changed it; true if there is somebody to
     /// tell of it, by [`Reporting::tell_overheard`].
+    #[cold]
     pub(super) fn overhear(&self, entry: Entry) -> bool {
         self.counters.add(Counter::HotDemotions, 1);
         if !self.events.wants(EventKind::Demoted) {
@@ -133,6 +136,7 @@ impl Reporting {
     }
 
     /// Tells subscribers of what was overheard. No lock may be held.
+    #[cold]
     pub(super) fn tell_overheard(&self) {
         let overheard = std::mem::take(&mut *self.overheard.lock());
         overheard.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));

@@ -21,12 +21,25 @@ pub(super) struct Tiers {
     has_residency: bool,
     /// Whether others change cold, too: asked here, so that a hit in hot makes no call for it.
     is_shared: bool,
+    /// What a hit in hot has to do.
+    hits: Hits,
     /// Whether what has stayed in hot for its time is to be taken out.
     sweeps: bool,
     /// What cold has of unwritten keys, if others change it, too.
     bases: Bases,
     /// The next version in a store without a cold tier.
     versions: AtomicU64,
+}
+
+/// What a hit in hot has to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hits {
+    /// It is counted.
+    Plain,
+    /// It is counted, if hot may be trusted.
+    Trusted,
+    /// There are none, or cold is told of them.
+    Others,
 }
 
 /// What hot knows of a key.
@@ -74,6 +87,11 @@ impl Tiers {
             clock,
             has_residency: residency_ms != 0,
             is_shared,
+            hits: match (options.hot_capacity == 0 || options.cold_capacity != 0, is_shared) {
+                (true, _) => Hits::Others,
+                (false, true) => Hits::Trusted,
+                (false, false) => Hits::Plain,
+            },
             // Whose lease is over is not of no use: cold may say that it is the same still.
             sweeps: lease_ms.is_none() || ttl_ms.is_some(),
             bases: Bases::default(),
@@ -91,6 +109,12 @@ impl Tiers {
     #[inline]
     pub(super) fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// What a hit in hot has to do.
+    #[inline]
+    pub(super) fn hits(&self) -> Hits {
+        self.hits
     }
 
     /// Whether what has stayed in hot for its time is to be taken out.

@@ -105,6 +105,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// Those of the engine.
+    #[cold]
     fn find_base(
         &self,
         cold: &dyn ColdTier,

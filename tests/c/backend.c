@@ -472,6 +472,7 @@ static void addresses(void) {
     static const char *const paths[] = {"redis://h/p", "redis+cluster://h:1,h:2/p", "rediss://h",
                                         "rediss+cluster://h", "s3://bucket/prefix"};
     hotcold_options_t *o = hotcold_options_new();
+    const char *const *pairs;
     hotcold_t *s;
     OK(hotcold_options_set(o, "remote.password", "secret", &error));
     GIVES(HOTCOLD_INVALID_ARGUMENT, hotcold_open(fresh("local"), o, &s, &error));
@@ -481,6 +482,15 @@ static void addresses(void) {
         GIVES(HOTCOLD_UNSUPPORTED, hotcold_open(paths[i], o, &s, &error));
         CHECK(strstr(error.message, "install hotcold-remote") && !strstr(error.message, "secret"));
     }
+    OK(hotcold_options_set(o, "coherence", "250ms", &error));
+    OK(hotcold_options_remote(o, &pairs, &error));
+    CHECK(strcmp(pairs[0], "coherence") == 0 && strcmp(pairs[1], "250") == 0);
+    CHECK(strcmp(pairs[8], "remote.password") == 0 && strcmp(pairs[9], "secret") == 0);
+    CHECK(pairs[10] == NULL);
+    OK(hotcold_options_remote(o, &pairs, &error)); /* the list before is gone */
+    OK(hotcold_options_remote(NULL, &pairs, &error));
+    CHECK(strcmp(pairs[1], "1000") == 0 && pairs[8] == NULL);
+    GIVES(HOTCOLD_INVALID_ARGUMENT, hotcold_options_remote(o, NULL, &error));
     hotcold_options_free(o);
     /* No such scheme: a directory. */
     s = OPEN(fresh("redis:x"), "hot_capacity", "1MiB");

@@ -67,6 +67,7 @@ pub struct Coherence {
 
 impl Coherence {
     /// Nothing is known, and every link is silent.
+    #[cold]
     pub fn new(clock: Arc<dyn Clock>, hasher: KeyHasher, coherence_ms: u64) -> Self {
         Self {
             clock,
@@ -114,6 +115,7 @@ impl Coherence {
     ///
     /// # Errors
     /// `OutOfMemory`.
+    #[cold]
     pub fn begin(&self, versions: impl Iterator<Item = u64> + Clone) -> Result<()> {
         let mut own = self.own.lock();
         memory::grow(&mut own, versions.clone().count(), "the changes under way")?;
@@ -122,6 +124,7 @@ impl Coherence {
     }
 
     /// The record of that version is published, or was not written.
+    #[cold]
     pub fn end(&self, version: u64) {
         let mut own = self.own.lock();
         if let Some(at) = own.iter().position(|other| *other == version) {
@@ -180,6 +183,7 @@ impl Coherence {
     }
 
     /// All keys left hot whose part `is_lost` names.
+    #[cold]
     pub fn lost(&self, is_lost: &dyn Fn(u32) -> bool) {
         self.all_moved();
         self.tell(|hears| hears.lost(is_lost));
@@ -187,6 +191,7 @@ impl Coherence {
 }
 
 impl Watcher for Coherence {
+    #[cold]
     fn key(&self, key: &[u8], version: u64) {
         let is_own = version != 0 && self.own.lock().contains(&version);
         if !is_own {
@@ -196,6 +201,7 @@ impl Watcher for Coherence {
         self.tell(|hears| hears.changed(key, version));
     }
 
+    #[cold]
     fn all(&self, link: u32) {
         self.told.fetch_add(1, Ordering::Relaxed);
         if link == LINK_ALL {
@@ -207,6 +213,7 @@ impl Watcher for Coherence {
         self.lost(&|part| link == LINK_ALL || self.link_of(|| part) == link);
     }
 
+    #[cold]
     fn alive(&self, link: u32, age_ms: u64) {
         let Some(block) = usize::try_from(link).ok().and_then(|link| self.blocks.get(link / BLOCK))
         else {
@@ -221,6 +228,7 @@ impl Watcher for Coherence {
         }
     }
 
+    #[cold]
     fn parts(&self, first: u32, last: u32, link: u32) {
         let link = u16::try_from(link.min(LINK_NONE)).unwrap_or(u16::MAX);
         let parts = self.parts.get_or_init(|| (0..PARTS).map(|_| AtomicU16::new(0)).collect());

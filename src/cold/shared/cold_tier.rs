@@ -36,6 +36,7 @@ impl Sharing for Shared {
             || self.coherence.is_alive(self.coherence.link_of(|| self.part(key.bytes())))
     }
 
+    #[cold]
     fn read_unless(&self, key: &Key<'_>, known_version: u64) -> Result<Reread> {
         if known_version != 0 {
             self.requests.revalidations.fetch_add(1, Ordering::Relaxed);
@@ -79,6 +80,7 @@ impl Sharing for Shared {
 }
 
 impl Shared {
+    #[cold]
     fn verify_one(
         &self,
         place: &Place,
@@ -116,6 +118,7 @@ impl ColdTier for Shared {
         self.hasher
     }
 
+    #[cold]
     fn read(&self, key: &Key<'_>) -> Result<Option<(Record, Place)>> {
         match self.read_unless(key, 0)? {
             Reread::Found(record, place) => {
@@ -126,6 +129,7 @@ impl ColdTier for Shared {
         }
     }
 
+    #[cold]
     fn read_expiry(&self, key: &Key<'_>) -> Result<Option<u64>> {
         match self.fetch(key.bytes(), 0, self.requests.deadline())? {
             Found::Record(header, _) => Ok(Some(header.expires_at)),
@@ -143,6 +147,7 @@ impl ColdTier for Shared {
         Position::After(Vec::new())
     }
 
+    #[cold]
     fn places(&self, from: &Position, prefix: &[u8], count: usize) -> Result<Page> {
         let Position::After(after) = from else {
             return Ok(Page { places: Vec::new(), next: None });
@@ -163,6 +168,7 @@ impl ColdTier for Shared {
         Ok(Page { places, next: next.map(Position::After) })
     }
 
+    #[cold]
     fn read_key(&self, place: &Place, use_it: &mut UseKey<'_>) -> Result<()> {
         let Some(key) = key_at(place) else {
             return Err(Error::new(ErrorKind::Internal, "a place without its key"));
@@ -171,6 +177,7 @@ impl ColdTier for Shared {
         use_it(key, &|| Ok(self.read_expiry(&self.hasher.key(key)?)?.unwrap_or(1)))
     }
 
+    #[cold]
     fn look(&self, change: &mut Change<'_>, _is_known: bool) -> Result<()> {
         (change.current, change.notes) = (Current::Absent, Notes::default());
         change.current = match self.fetch(change.key.bytes(), 0, self.requests.deadline()) {
@@ -184,6 +191,7 @@ impl ColdTier for Shared {
         Ok(())
     }
 
+    #[cold]
     fn check_length(&self, changes: &[Change<'_>]) -> Result<()> {
         let most = VALUE_BYTES_MAX - HEADER_BYTES;
         let lengths = changes.iter().filter_map(|change| change.value).map(<[u8]>::len);
@@ -205,6 +213,7 @@ impl ColdTier for Shared {
         self.over(changes, true);
     }
 
+    #[cold]
     fn prepare_clear(&self, _sync: bool) -> Result<Prepared> {
         // After a failure nobody knows which keys are gone.
         let cleared = self.clear_all();
@@ -231,6 +240,7 @@ impl ColdTier for Shared {
 
     fn keep_time(&self, _moment: &Moment) {}
 
+    #[cold]
     fn sync(&self) -> Result<()> {
         if !self.can.has(Capabilities::DURABLE) {
             let sentence = "this engine does not say when its changes survive a loss of power";
@@ -259,10 +269,12 @@ impl ColdTier for Shared {
         false
     }
 
+    #[cold]
     fn compact(&self, _host: &dyn Host) -> Result<()> {
         self.ask(None, self.requests.deadline(), |timeout| self.engine.compact(timeout))
     }
 
+    #[cold]
     fn verify(&self, tell: &mut dyn FnMut(&[u8], &Error)) -> Result<Verified> {
         let mut verified = Verified::default();
         let mut next = Some(self.first_position());
@@ -293,6 +305,7 @@ impl ColdTier for Shared {
         Ok(HotKeys::default())
     }
 
+    #[cold]
     fn gauges(&self) -> Gauges {
         let counts = self.requests.counts();
         let remote = RemoteStats {

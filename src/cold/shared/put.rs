@@ -32,6 +32,7 @@ impl Shared {
     ///
     /// # Errors
     /// As [`ColdTier::prepare`](crate::cold::ColdTier::prepare).
+    #[cold]
     pub(super) fn make(&self, changes: &mut [Change<'_>], sync: bool) -> Result<Prepared> {
         self.check(changes, sync)?;
         let deadline = self.requests.deadline();
@@ -60,6 +61,7 @@ impl Shared {
     }
 
     /// The changes are not under way any more.
+    #[cold]
     pub(super) fn over(&self, changes: &[Change<'_>], has_changed: bool) {
         for change in changes {
             if has_changed {
@@ -69,6 +71,7 @@ impl Shared {
         }
     }
 
+    #[cold]
     fn check(&self, changes: &[Change<'_>], sync: bool) -> Result<()> {
         let can = |what| self.can.has(what);
         let has_condition = changes.iter().any(|change| change.if_version.is_some());
@@ -93,11 +96,13 @@ impl Shared {
     }
 
     /// What was made and is not durable is not what was asked for, and not undone either.
+    #[cold]
     fn sync_made(&self, deadline: Deadline) -> Result<()> {
         let synced = self.ask(None, deadline, |timeout| self.engine.sync(timeout));
         synced.map_err(|error| Error::new(ErrorKind::Timeout, error.message()).context("sync"))
     }
 
+    #[cold]
     fn make_one(&self, change: &mut Change<'_>, deadline: Deadline) -> Result<Option<u64>> {
         let key = change.key.bytes();
         let (version, expires_at) = (change.version, change.expires_at);
@@ -126,6 +131,7 @@ impl Shared {
         })
     }
 
+    #[cold]
     fn make_many(&self, changes: &[Change<'_>], deadline: Deadline) -> Result<Option<u64>> {
         let mut records = Vec::new();
         crate::memory::grow(&mut records, changes.len(), "the records of a batch")?;
@@ -154,6 +160,8 @@ impl Shared {
     }
 
     /// Sends a change once, with at most `most` of the time that is left.
+    #[cold]
+    #[inline(never)]
     fn send(&self, put: &Put<'_>, deadline: Deadline, most: Option<Duration>) -> Result<Changed> {
         self.ask(Some(put.key), deadline, |timeout| {
             let bytes = put.data.map_or(0, <[u8]>::len) as u64;
@@ -163,6 +171,7 @@ impl Shared {
     }
 
     /// Makes a change if the key has version `wanted` (0: if it is absent).
+    #[cold]
     fn send_if(&self, put: &Put<'_>, wanted: u64, deadline: Deadline) -> Result<Outcome> {
         let mut put = Put { if_version: Some(wanted), ..*put };
         let (mut unknown, mut current) = (None, 0);
@@ -200,6 +209,7 @@ impl Shared {
     }
 
     /// Removes a key; false if it had no value.
+    #[cold]
     fn remove(&self, put: &Put<'_>, deadline: Deadline) -> Result<bool> {
         if self.can.has(Capabilities::EXPIRE) {
             return Ok(self.send(put, deadline, None)? == Changed::Done);
@@ -234,6 +244,7 @@ impl Shared {
     ///
     /// # Errors
     /// Those of the engine: some keys may be gone.
+    #[cold]
     pub(super) fn clear_all(&self) -> Result<()> {
         let deadline = self.requests.deadline();
         if self.can.has(Capabilities::CLEAR) {

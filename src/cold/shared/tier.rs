@@ -6,7 +6,7 @@
 
 use super::coherence::Coherence;
 use super::engine::{Capabilities, Engine, Fetched};
-use super::requests::{Deadline, Requests};
+use super::requests::{Deadline, Requests, Turn};
 use super::versions::Versions;
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::remote::{self, Header};
@@ -62,6 +62,7 @@ pub(super) enum Found {
 
 impl Shared {
     /// A tier over `engine`.
+    #[cold]
     pub fn new(engine: Box<dyn Engine>, clock: &Arc<dyn Clock>, options: SharedOptions) -> Self {
         let hasher = KeyHasher::random();
         let coherence = Coherence::new(clock.clone(), hasher, options.coherence_ms);
@@ -93,20 +94,30 @@ impl Shared {
         deadline: Deadline,
         request: impl FnOnce(Duration) -> Result<T>,
     ) -> Result<T> {
+        let (turn, timeout) = self.begin(key, deadline)?;
+        let result = request(timeout);
+        drop(turn);
+        self.requests.ended(result.as_ref().err().map(Error::kind));
+        result
+    }
+
+    /// The turn of a request, and how long that may take.
+    #[cold]
+    #[inline(never)]
+    fn begin(&self, key: Option<&[u8]>, deadline: Deadline) -> Result<(Turn<'_>, Duration)> {
         let link = key.filter(|_| self.coherence.has_parts());
         let link = link.map(|key| self.coherence.link_of(|| self.engine.part(key)));
         let turn = self.requests.begin(link, deadline)?;
         // Engines take 0 for no time at all, or for no limit.
-        let result = request(self.requests.left(deadline).max(Duration::from_millis(1)));
-        drop(turn);
-        self.requests.ended(&result);
-        result
+        Ok((turn, self.requests.left(deadline).max(Duration::from_millis(1))))
     }
 
     /// What the engine has of a key, unless that is `known`.
     ///
     /// # Errors
     /// `Corrupt`, `Unsupported` for the record; those of the engine.
+    #[cold]
+    #[inline(never)]
     pub(super) fn fetch(&self, key: &[u8], known: u64, deadline: Deadline) -> Result<Found> {
         let get = |timeout| self.engine.get(key, known, timeout);
         match self.ask(Some(key), deadline, get)? {
@@ -136,6 +147,7 @@ impl Shared {
     ///
     /// # Errors
     /// `Corrupt`, `Unsupported`, `OutOfMemory`.
+    #[cold]
     pub(super) fn record(&self, key: &Key<'_>, header: &Header, bytes: &[u8]) -> Result<Record> {
         let buffer = remote::decode(key.bytes(), header, bytes)?;
         let (split, end) = (key.bytes().len(), buffer.bytes().len());
@@ -148,6 +160,8 @@ impl Shared {
     ///
     /// # Errors
     /// `OutOfMemory`, `Internal`.
+    #[cold]
+    #[inline(never)]
     pub(super) fn encode(
         &self,
         key: &[u8],
@@ -177,6 +191,8 @@ impl Shared {
     ///
     /// # Errors
     /// `Unavailable`, or what else the engine says: nothing was done.
+    #[cold]
+    #[inline(never)]
     pub(super) fn version(&self) -> Result<u64> {
         let ask = |count| {
             let deadline = self.requests.deadline();

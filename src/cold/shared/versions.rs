@@ -58,6 +58,7 @@ impl Versions {
     ///
     /// # Errors
     /// Those of `ask`, if there is no version left; `Unavailable` after `wait`.
+    #[cold]
     pub fn take(&self, wait: Duration, ask: &dyn Fn(u64) -> Result<u64>) -> Result<u64> {
         let mut state = self.state.lock();
         let mut has_waited = false;
@@ -87,6 +88,7 @@ impl Versions {
         }
     }
 
+    #[cold]
     fn came(&self, count: u64, first: Result<u64>) -> Result<()> {
         let mut state = self.state.lock();
         state.is_asked = false;
