@@ -23,6 +23,7 @@ class Hotcold(ConanFile):
     exports_sources = (
         "CMakeLists.txt", "cmake/*", "hotcold.pc.in", "include/*", "packaging/*", "src/*",
         "Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "LICENSE-*", "*.md",
+        "remote/Cargo.toml", "remote/build.rs", "remote/src/*", "remote/include/*", "remote/*.in",
     )
 
     def set_version(self):

@@ -26,7 +26,7 @@ toc_object_entries_show_parents = "hide"
 # is said in another language's reference, and the tags of structs that nobody sees into.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("c:identifier", r"u?int\d+_t|size_t|hotcold(_batch|_cursor|_event_queue|_loaded|_options)?"),
+    ("c:identifier", r"u?int\d+_t|size_t|hotcold(_batch|_cursor|_event_queue|_loaded|_options|_page|_record|_watch)?"),
     ("cpp:identifier", r"u?int\d+_t|UINT64_MAX|std|std::.*|hotcold|hotcold_.*|detail|detail::.*"),
     ("py:class", r"os\.PathLike"),
 ]

@@ -997,8 +997,8 @@ typedef int32_t (*hotcold_backend_list_fn)(void *user_data,
 typedef int32_t (*hotcold_backend_all_fn)(void *user_data, uint64_t timeout_ms);
 
 /**
- * Gives count versions in a row, from *first_out on, that nobody gets again; none is below the time
- * in microseconds since the epoch.
+ * Gives count versions in a row, from *first_out on, that nobody gets again. None is below the
+ * time, which is counted in microseconds since the epoch.
  *
  * Returns HOTCOLD_OK or a failure.
  */
@@ -1443,8 +1443,8 @@ hotcold_status_t hotcold_page_next(hotcold_page_t *out,
  * `return hotcold_backend_fail(HOTCOLD_IO, words)`. The last words count.
  *
  * in    status   what the call is about to return; any number
- *        message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and cut
- *                to fit
+ *       message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and
+ *                cut to fit
  * safe  inside a function of a backend, on the thread that it was called on; elsewhere the words are
  *       lost
  *

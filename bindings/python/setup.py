@@ -22,7 +22,9 @@ ROOT = HERE / "library" if (HERE / "library").exists() else HERE.parents[1]
 
 # What cargo needs of the repository. Targets that the manifest names are found by their folders.
 CRATE = ["Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "README.md", "LICENSE-MIT",
-         "LICENSE-APACHE", "src", "include"]
+         "LICENSE-APACHE", "src", "include",
+         # A member of the workspace: cargo wants to see it, and does not build it.
+         "remote/Cargo.toml", "remote/build.rs", "remote/src"]
 
 
 def version() -> str:

@@ -134,8 +134,8 @@ pub type hotcold_backend_list_fn = Option<
 pub type hotcold_backend_all_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, timeout_ms: u64) -> i32>;
 
-/// Gives count versions in a row, from *first_out on, that nobody gets again; none is below the time
-/// in microseconds since the epoch.
+/// Gives count versions in a row, from *first_out on, that nobody gets again. None is below the
+/// time, which is counted in microseconds since the epoch.
 ///
 /// Returns HOTCOLD_OK or a failure.
 pub type hotcold_backend_versions_fn = Option<

@@ -208,8 +208,8 @@ impl Page {
 /// `return hotcold_backend_fail(HOTCOLD_IO, words)`. The last words count.
 ///
 /// in    status   what the call is about to return; any number
-///        message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and cut
-///                to fit
+///       message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and
+///                cut to fit
 /// safe  inside a function of a backend, on the thread that it was called on; elsewhere the words are
 ///       lost
 ///

@@ -2,7 +2,7 @@
 //!
 //! The hash alone decides whether a key is in the sample, so all uses of a key are seen or none
 //! (Waldspurger et al., ATC 2017). The sample grows coarser with the tier, so that the small caches
-//! hold some 256 to 512 keys each. Hits count less the older they are.
+//! hold some 192 to 384 keys each. Hits count less the older they are.
 //!
 //! The tier changes to a division that is clearly better: by more than one in a hundred, and by
 //! more than chance would have it, which the uses tell that one has found and the other has not. If
@@ -19,7 +19,7 @@ use super::mini::Mini;
 use super::mode::{MODE_COUNT, MODES};
 
 /// More entries in the sample than this make it coarser, fewer than the other finer.
-const ENTRIES_MAX: u64 = 512;
+const ENTRIES_MAX: u64 = 384;
 const ENTRIES_MIN: u64 = 160;
 
 /// Uses in the sample between two decisions, and what is left of a hit's weight after as many.

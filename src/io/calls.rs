@@ -33,6 +33,8 @@ pub struct Status {
     pub id: FileId,
     /// Its length in bytes.
     pub len: u64,
+    /// It has more names than one.
+    pub is_linked: bool,
     /// Its kind, and who may do what.
     pub mode: u32,
     /// The user it belongs to.
@@ -58,6 +60,7 @@ impl From<&libc::stat> for Status {
         Self {
             id: (found.st_dev, found.st_ino),
             len: u64::try_from(found.st_size).unwrap_or(0),
+            is_linked: found.st_nlink > 1,
             mode: found.st_mode,
             owner: found.st_uid,
         }

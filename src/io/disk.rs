@@ -327,6 +327,13 @@ impl File for LocalFile {
         self.handle.len().map_err(|error| self.failed("look at", &error))
     }
 
+    fn is_linked(&self) -> Result<bool> {
+        self.handle
+            .read(&|writable| self.reopen(writable), calls::status_of)
+            .map(|found| found.is_linked)
+            .map_err(|error| self.failed("look at", &error))
+    }
+
     fn data_from(&self, offset: u64) -> Result<u64> {
         self.handle
             .read(&|writable| self.reopen(writable), |file| calls::data_from(file, offset))
@@ -345,18 +352,24 @@ impl File for LocalFile {
     }
 }
 
-/// Makes the directory and its missing parents, each of them durable before the next.
+/// Makes the directory and its missing parents, each of them durable before the next. Not by calling
+/// itself: a path may have two thousand parts, and a thread a small stack.
 fn make_with_parents(pool: PoolRef, path: &Path) -> Result<()> {
-    let made = match calls::make_directory(path) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-            let Some(parent) = parent_of(path) else {
-                return Err(no_directory("make", path, &error, ""));
-            };
-            make_with_parents(pool, parent)?;
-            calls::make_directory(path)
-        }
-        first => first,
-    };
+    let (mut missing, mut at) = (Vec::new(), path);
+    let mut made = calls::make_directory(at);
+    while let (Err(error), Some(parent)) = (&made, parent_of(at).filter(|parent| *parent != at))
+        && error.raw_os_error() == Some(libc::ENOENT)
+    {
+        memory::push(&mut missing, at, "the parts of a path")?;
+        at = parent;
+        made = calls::make_directory(at);
+    }
+    was_made(pool, at, made)?;
+    missing.iter().rev().try_for_each(|path| was_made(pool, path, calls::make_directory(path)))
+}
+
+/// After it was tried to make a directory: makes its name durable. It may have been there.
+fn was_made(pool: PoolRef, path: &Path, made: io::Result<()>) -> Result<()> {
     match made {
         Ok(()) => {
             let parent = parent_of(path).unwrap_or(Path::new("."));

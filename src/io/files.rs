@@ -144,6 +144,12 @@ pub trait File: Send + Sync {
     /// `Io`.
     fn len(&self) -> Result<u64>;
 
+    /// True if it has another name, in this directory or elsewhere: whoever opens that has the same bytes.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn is_linked(&self) -> Result<bool>;
+
     /// The first offset, from `offset` on, at which something may have been written; the length if
     /// there is none. What lies before it was never written and reads as zeros. Where the file system
     /// cannot tell it is `offset` itself.

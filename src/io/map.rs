@@ -232,7 +232,15 @@ mod tests {
         let mut map = disk.create_mapped("M", b"head", 3 * 4096).unwrap();
         map.put(4090, b"over the edge of a page").unwrap();
         map.put(3 * 4096 - 3, b"end").unwrap();
-        let bytes = fs::read(scratch.path().join("M")).unwrap();
+        // Whoever opens it waits for the lease, else for 45 seconds.
+        let bytes = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| fs::read(scratch.path().join("M")).unwrap());
+            while !map.is_wanted() {
+                pause();
+            }
+            drop(map);
+            reading.join().unwrap()
+        });
         assert_eq!(bytes.len(), 3 * 4096);
         assert_eq!(&bytes[4090..4113], b"over the edge of a page");
         assert_eq!(&bytes[3 * 4096 - 3..], b"end");

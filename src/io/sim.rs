@@ -414,14 +414,12 @@ impl File for SimFile {
         Ok(self.disk.enter(Op::Len, &self.name())?.inode(self.id).bytes.len() as u64)
     }
 
+    fn is_linked(&self) -> Result<bool> {
+        Ok(false)
+    }
+
     fn data_from(&self, offset: u64) -> Result<u64> {
-        let mut state = self.enter(Op::Read)?;
-        let bytes = &state.inode(self.id).bytes;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        // A file system may leave out every block that holds nothing but zeros.
-        let behind = bytes.get(start..).unwrap_or_default();
-        let data = behind.iter().position(|byte| *byte != 0).map(|at| (start + at) as u64);
-        Ok(data.map_or(bytes.len() as u64, |at| at - at % BLOCK_BYTES).max(offset))
+        Ok(self.enter(Op::Read)?.inode(self.id).data_from(offset, BLOCK_BYTES))
     }
 
     fn punch(&self, offset: u64, bytes: u64) -> Result<bool> {

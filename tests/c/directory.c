@@ -129,6 +129,33 @@ static void others_files_in_a_store_stay(void) {
     CHECK(rmdir(in(path, "folder")) == 0);
 }
 
+/* A copy by `cp -al` shares its files with the store: neither may write where the other one does. */
+static void a_segment_with_another_name_is_not_appended_to(void) {
+    char path[4300], copy[4300], command[8700];
+    const char *const paths[] = {path, copy};
+    snprintf(path, sizeof path, "%s", fresh("linked"));
+    snprintf(copy, sizeof copy, "%s", fresh("copy"));
+    hotcold_t *s = OPEN(path, NULL, NULL);
+    put(s, "both", "v");
+    OK(hotcold_close(s, &error));
+    snprintf(command, sizeof command, "cp -al '%s' '%s'", path, copy);
+    CHECK(system(command) == 0);
+    for (int i = 0; i < 2; i++) {
+        s = OPEN(paths[i], NULL, NULL);
+        put(s, i ? "copy" : "linked", "own");
+        OK(hotcold_close(s, &error));
+    }
+    for (int i = 0; i < 2; i++) {
+        s = OPEN(paths[i], "hot_capacity", "0", NULL);
+        HAS(s, "both", "v");
+        HAS(s, i ? "copy" : "linked", "own");
+        HAS(s, i ? "linked" : "copy", NULL);
+        OK(hotcold_compact(s, &error));
+        HAS(s, "both", "v");
+        OK(hotcold_close(s, &error));
+    }
+}
+
 static void a_backup_that_fails_takes_back_what_it_made(void) {
     char path[4300];
     static char value[100000];
@@ -215,6 +242,7 @@ int main(void) {
     a_directory_of_others_is_refused_and_left_as_it_is();
     what_is_no_file_is_not_followed_waited_for_or_replaced();
     others_files_in_a_store_stay();
+    a_segment_with_another_name_is_not_appended_to();
     a_backup_that_fails_takes_back_what_it_made();
     a_first_opening_that_was_broken_off_is_made_up_for();
     a_path_to_nowhere_says_what_to_do();

@@ -14,3 +14,4 @@ mod conform;
 mod watching;
 mod outages;
 mod bad_buckets;
+mod cut;

@@ -326,6 +326,8 @@ fn credentials_and_certificates_are_checked() {
         let version = core.version();
         assert_eq!(core.put(b"k", b"v", version, Some(0)), OK, "{}", said());
         assert_eq!(core.get_known(b"k", version).0, OK, "{}", said());
+        assert_eq!((core.put(b"k", b"v", version, None), core.list(b"").len()), (OK, 1));
+        assert_eq!((core.remove(b"k", None), core.clear(), core.compact()), (OK, OK, OK));
         assert_eq!(core.watch(), OK);
         sleep(Duration::from_millis(400));
         let alive =

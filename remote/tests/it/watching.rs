@@ -59,7 +59,7 @@ fn changes_of_others_are_told_and_own_ones_with_their_version(place: &Place) {
     {
         let at = |wanted: &Told| all.iter().position(|told| told == wanted);
         let alive = all.iter().position(|told| matches!(told, Told::Alive(l, _) if l == link));
-        assert!(at(&Told::All(*link)) < alive, "{all:?}");
+        assert!(at(&Told::All(*link)).is_some_and(|at| Some(at) < alive), "{all:?}");
     }
     assert_eq!(all[0], Told::Parts(0, 16_383, LINK_NONE));
 

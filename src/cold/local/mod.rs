@@ -32,7 +32,8 @@
 //! or with the first bytes of a manifest; an empty `LOCK`; the `lost+found` of a new file system.
 //! Any other directory is somebody else's, and is not touched. Other files in a store's directory
 //! are left alone. If a name of ours is a link, a directory, a FIFO, a socket or a device, the call
-//! fails and says so: it does not follow, wait for, replace or remove it.
+//! fails and says so: it does not follow, wait for, replace or remove it. A segment that has a second
+//! name (a copy by `cp -al`) is read, but neither appended to nor thinned: the log goes on in a new one.
 
 pub mod index;
 pub mod segment;

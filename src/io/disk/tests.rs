@@ -24,6 +24,18 @@ fn missing_parents_are_made_for_the_owner_only() {
 }
 
 #[test]
+fn a_deep_path_is_made_on_a_small_stack() {
+    let scratch = Scratch::new();
+    let deep = scratch.path().join(["d"; 400].join("/"));
+    let builder = std::thread::Builder::new().stack_size(48 << 10);
+    std::thread::scope(|scope| {
+        let made = builder.spawn_scoped(scope, || Directory::open(&deep, true).is_ok());
+        assert!(made.unwrap().join().unwrap());
+    });
+    assert_eq!(mode(&deep), 0o700);
+}
+
+#[test]
 fn a_missing_directory_is_not_made_unless_asked_for() {
     let scratch = Scratch::new();
     let path = scratch.path().join("a");

@@ -26,6 +26,10 @@ fn acquire_far(directory: &Directory, mode: LockMode) -> Result<Option<Held>> {
     lock_file(directory, mode, &|| Ok(()))
 }
 
+/// A test whose grandchildren wait for the end of a pipe. One at a time: those of another one would
+/// inherit the pipe, and each would wait for the other.
+static PIPES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// Forks, runs `question` in the child, which then leaves without a trace, and returns its answer.
 fn in_child(question: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child uses memory, files and locks of its own only, and runs no destructor of
@@ -122,6 +126,7 @@ fn a_child_that_drops_its_copy_keeps_a_lock_it_took_since() {
 
 #[test]
 fn the_lock_dies_with_its_process_though_a_child_lives_on() {
+    let _alone = PIPES.lock();
     let scratch = Scratch::new();
     let mut ends = [0; 2];
     // SAFETY: `ends` takes two descriptors.
@@ -307,6 +312,7 @@ fn a_line_of_the_kernel_tells_the_process() {
 /// children has it.
 #[test]
 fn a_fork_at_any_moment_leaves_no_lock_with_the_child() {
+    let _alone = PIPES.lock();
     let scratch = Scratch::new();
     let mut ends = [0; 2];
     // SAFETY: `ends` takes two descriptors.

@@ -62,6 +62,15 @@ impl Inode {
         Self { base: bytes.clone(), bytes, ..Self::default() }
     }
 
+    /// Where data stands, from `offset` on: a file system may leave out every block that holds nothing but
+    /// zeros.
+    pub fn data_from(&self, offset: u64, block_bytes: u64) -> u64 {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let behind = self.bytes.get(start..).unwrap_or_default();
+        let data = behind.iter().position(|byte| *byte != 0).map(|at| (start + at) as u64);
+        data.map_or(self.bytes.len() as u64, |at| at - at % block_bytes).max(offset)
+    }
+
     /// The room that it takes on the disk.
     pub fn room_bytes(&self) -> u64 {
         self.reserved_bytes.max(self.bytes.len() as u64)

@@ -108,7 +108,9 @@ impl Compactor {
     ) -> Result<Option<Part>> {
         let all = context.segments.all();
         // Of what is gone from these the checkpoint alone knows the keys.
-        if all.iter().any(|segment| segment.lacks()) || !context.host.go_on() {
+        let may_lose = all.iter().any(|segment| segment.lacks());
+        // Whoever has it by another name would find holes.
+        if may_lose || input.file().is_linked()? || !context.host.go_on() {
             return Ok(None);
         }
         context.host.quiesce();

@@ -40,6 +40,9 @@ const CHECKPOINT_NEW: &str = "CHECKPOINT.new";
 /// Bytes that are written at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// What memory is asked for.
+const WHAT: &str = "a checkpoint";
+
 /// Rows there can be: one for each slot.
 const SEGMENTS_MAX: u64 = 1 << 23;
 
@@ -60,7 +63,7 @@ pub struct Loaded {
 /// before the new file gets its name.
 ///
 /// # Errors
-/// `Io`, `NoSpace`: the old checkpoint stays.
+/// `Io`, `NoSpace`, `OutOfMemory`: the old checkpoint stays.
 pub fn write(
     disk: &dyn Disk,
     keydir: &Keydir,
@@ -70,26 +73,37 @@ pub fn write(
 ) -> Result<()> {
     let file = disk.create_anew(CHECKPOINT_NEW)?;
     let mut rows = Vec::new();
+    memory::grow(&mut rows, segments.len() * ROW_BYTES, WHAT)?;
     let mut indexes = HashMap::new();
+    let bytes = segments.len() * size_of::<(u32, u32)>();
+    indexes.try_reserve(segments.len()).map_err(|_| memory::exhausted(bytes, WHAT))?;
     for (index, segment) in (0..).zip(segments) {
         checkpoint::encode_row(segment.id(), &segment.tally(), &mut rows);
         indexes.insert(segment.slot(), index);
     }
     let mut offset = (HEAD_BYTES + rows.len()) as u64;
     let mut blocks = Vec::new();
-    let mut entries = Vec::new();
+    let (mut entries, mut words) = (Vec::new(), Vec::new());
     head.entries = 0;
     for shard in 0..SHARDS {
         // Only the copying is done under the lock.
-        entries.extend(keydir.lock(shard).iter());
-        let words: Vec<_> = entries
-            .drain(..)
-            .filter_map(|(hash, at)| Some((hash, at.with_slot(*indexes.get(&at.slot())?).word())))
-            .collect();
+        let locked = keydir.lock(shard);
+        memory::grow(&mut entries, locked.iter().count(), WHAT)?;
+        entries.extend(locked.iter());
+        drop(locked);
+        memory::grow(&mut words, entries.len(), WHAT)?;
+        words.extend(
+            entries.drain(..).filter_map(|(hash, at)| {
+                Some((hash, at.with_slot(*indexes.get(&at.slot())?).word()))
+            }),
+        );
         head.entries += words.len() as u64;
+        let heads = words.len().div_ceil(BLOCK_ENTRIES) * BLOCK_HEAD_BYTES;
+        memory::grow(&mut blocks, heads + words.len() * ENTRY_BYTES, WHAT)?;
         for block in words.chunks(BLOCK_ENTRIES) {
             checkpoint::encode_block(block, &mut blocks);
         }
+        words.clear();
         if blocks.len() >= CHUNK_BYTES || shard + 1 == SHARDS {
             file.write_at(&[&blocks], offset)?;
             offset += blocks.len() as u64;

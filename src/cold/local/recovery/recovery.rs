@@ -432,7 +432,8 @@ impl Recovered {
         // Nothing is appended to a segment that has lost bytes: what they held must not be taken
         // for overwritten, nor be covered by new records.
         let is_whole = walked.damaged == 0 && walked.end >= known.max(SEGMENT_HEADER_BYTES as u64);
-        if is_active && is_whole && !segment.lacks() {
+        // Nor to one that another directory has too, as after `cp -l`: another store would append to it.
+        if is_active && is_whole && !segment.lacks() && !segment.file().is_linked()? {
             self.active = Some(segment.clone());
         }
         segment.file().rewrite(known, walked.end)?;

@@ -50,6 +50,8 @@ pub struct Scanner<'a> {
     buffer: Vec<u8>,
     buffer_start: u64,
     record: (u64, u64),
+    /// Bytes that are still read for records within damaged ones.
+    doubts: u64,
     /// Of a record that is not held, what comes before its value.
     lead: Vec<u8>,
 }
@@ -71,6 +73,7 @@ impl<'a> Scanner<'a> {
             buffer: Vec::new(),
             buffer_start: 0,
             record: (0, 0),
+            doubts: 2 * (end - first.min(end)),
             lead: Vec::new(),
         })
     }
@@ -97,8 +100,9 @@ impl<'a> Scanner<'a> {
             true => sound.is_some(),
             false => self.check_body(offset, &header)? && sound.is_some(),
         };
+        let next = (offset + header.record_bytes()).min(self.end);
+        self.offset = if intact { next } else { self.next_within(offset, next)? };
         self.record = (offset, header.record_bytes());
-        self.offset = (offset + header.record_bytes()).min(self.end);
         let expires_at = if intact { header.expires_at(self.lead(&header)) } else { 0 };
         Ok(Some(Step::Record { offset, header, intact, expires_at }))
     }
@@ -147,6 +151,29 @@ impl<'a> Scanner<'a> {
     fn record_at(&self, offset: u64, header: &Header) -> Option<&[u8]> {
         let start = usize::try_from(offset - self.buffer_start).ok()? + HEADER_BYTES;
         self.buffer.get(start..start + header.body_bytes())
+    }
+
+    /// Where the next record is, behind a damaged one at `offset` that would end at `end`: what says so may
+    /// be what is damaged. One within it has to be whole to be believed.
+    fn next_within(&mut self, offset: u64, end: u64) -> Result<u64> {
+        let mut at = offset;
+        loop {
+            at = self.find_header(at + ALIGNMENT)?;
+            if at >= end {
+                return Ok(end);
+            }
+            let bytes = self.bytes(at, HEADER_BYTES);
+            let Some(header) = Header::decode(bytes, self.segment.place(at)) else { continue };
+            let ends_by = at + header.record_bytes();
+            // Not without end: there may be many that lie.
+            self.doubts = self.doubts.saturating_sub(header.record_bytes());
+            if self.doubts == 0 {
+                return Ok(end);
+            }
+            if ends_by <= self.end && self.check_body(at, &header)? {
+                return Ok(at);
+            }
+        }
     }
 
     fn find_header(&mut self, from: u64) -> Result<u64> {

@@ -175,6 +175,14 @@ impl SegmentFile {
         }
     }
 
+    /// As [`File::is_linked`].
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn is_linked(&self) -> Result<bool> {
+        self.file.is_linked()
+    }
+
     /// As [`File::data_from`].
     ///
     /// # Errors
@@ -326,6 +334,10 @@ impl File for Nothing {
 
     fn len(&self) -> Result<u64> {
         Ok(0)
+    }
+
+    fn is_linked(&self) -> Result<bool> {
+        Ok(false)
     }
 
     fn data_from(&self, offset: u64) -> Result<u64> {

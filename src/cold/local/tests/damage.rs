@@ -106,6 +106,44 @@ fn a_flipped_byte_costs_one_key_also_when_the_keydir_is_made_anew() {
 }
 
 /// It said that the key is gone, the sweep believed it, and then the key was.
+/// The header's checksum is right, and its length goes over the records behind it.
+#[test]
+fn a_length_that_lies_costs_one_key_with_a_checkpoint_and_without() {
+    use super::world::{key, value};
+    use crate::codec::record::{Header, Place};
+    for (setup, lie) in SETUPS.into_iter().flat_map(|s| [(s, 40), (s, 500), (s, 1 << 30)]) {
+        let world = World::new(Setup { segment_bytes_max: 1 << 20, ..setup });
+        (0..10).for_each(|i| drop(world.put(&key(i), &value(i, 200)).unwrap()));
+        world.checkpoint().unwrap();
+        let shards = world.cold.keydir.lock_all();
+        let places = shards.iter().flat_map(|shard| shard.iter());
+        let mut offsets: Vec<_> = places.map(|(_, location)| location.offset()).collect();
+        drop(shards);
+        offsets.sort_unstable();
+        let (segment, clock) = (world.cold.segments.all()[0].clone(), world.clock.clone());
+        let place = Place { segment: segment.id(), offset: offsets[3] };
+        world.sync(false).unwrap();
+        let mut files = world.disk.kill().files();
+        let bytes = files.get_mut(&segment.name()).unwrap();
+        let at = usize::try_from(place.offset).unwrap();
+        let header = Header::decode(&bytes[at..], place).unwrap();
+        let header = Header { stored_len: header.stored_len + lie, ..header };
+        bytes[at..at + 32].copy_from_slice(&header.encode(place));
+        let disk = SimDisk::from_files(files);
+        for disk in [disk.clone(), without(&disk, "CHECKPOINT")] {
+            let world = World::open(&disk, &clock, setup).unwrap();
+            let is_lost = |i: &u64| match world.get(&key(*i)) {
+                Ok(found) => found.map(|(value, _)| value) != Some(value(*i, 200)),
+                Err(_) => true,
+            };
+            assert_eq!((0..10).filter(is_lost).count(), 1, "{setup:?}, {lie} more");
+            world.cold.seal_active().unwrap();
+            world.compact_all().unwrap();
+            assert_eq!((0..10).filter(is_lost).count(), 1, "{setup:?}, {lie} more, compacted");
+        }
+    }
+}
+
 #[test]
 fn a_damaged_expiry_is_believed_by_nobody() {
     for len in [20, 700, 200_000] {
