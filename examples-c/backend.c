@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
     hotcold_backend_t backend = table();
     hotcold_error_t error;
     if (argc > 1 && strcmp(argv[1], "--check") == 0) {
-        return hotcold_backend_check(&backend, sizeof backend, NULL, NULL, stdout) != 0;
+        return hotcold_backend_check(&backend, sizeof backend, NULL, NULL, NULL, stdout) != 0;
     }
     hotcold_t *here = open_store(), *there = open_store();
     struct timespec coherence = {0, 120 * 1000000};

@@ -189,9 +189,7 @@ int main(int argc, char **argv) {
     backend.clear = clear, backend.versions = versions;
     if (argc > 2 && strcmp(argv[1], "--check") == 0) {
         database_t *here = open_database(file), *there = open_database(file);
-        int broken = hotcold_backend_check(&backend, sizeof backend, here, there, stdout);
-        close_database(here), close_database(there);
-        return broken != 0;
+        return hotcold_backend_check(&backend, sizeof backend, here, there, close_database, stdout) != 0;
     }
     if (hotcold_open_backend(&backend, sizeof backend, open_database(file), close_database, NULL,
                              &store, &error) < 0 ||

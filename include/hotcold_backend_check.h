@@ -8,10 +8,10 @@
  * nobody else's. It opens two stores over the table, as two machines would, and checks each promise
  * from outside. It leaves the engine empty.
  *
- *     int broken = hotcold_backend_check(&backend, sizeof backend, here, there, stdout);
+ *     int broken = hotcold_backend_check(&backend, sizeof backend, here, there, drop, stdout);
  *
- * here and there are the user_data of the two. They may be the same if the functions do not mind; a
- * watch is called once for each.
+ * here and there are the user_data of the two; drop, or NULL, is called with each when its store is
+ * closed. Without a watch and a drop they may be the same.
  */
 #ifndef HOTCOLD_BACKEND_CHECK_H
 #define HOTCOLD_BACKEND_CHECK_H
@@ -312,7 +312,7 @@ static inline void hotcold_check_clear(hotcold_check_t *c) {
 /* Checks a table over an engine that is empty; writes a line for each promise to out (NULL: nowhere).
  * Gives the number of promises that are broken; -1 if no store could be opened. */
 static inline int hotcold_backend_check(const hotcold_backend_t *b, size_t b_size, void *here,
-                                        void *there, FILE *out) {
+                                        void *there, hotcold_drop_fn drop, FILE *out) {
   static const struct {
     const char *promise;
     void (*check)(hotcold_check_t *c);
@@ -338,8 +338,8 @@ static inline int hotcold_backend_check(const hotcold_backend_t *b, size_t b_siz
   c.backend = b;
   c.user_data = here;
   hotcold_options_set_u64(options, "coherence", HOTCOLD_CHECK_COHERENCE_MS, &c.error);
-  if (hotcold_open_backend(b, b_size, here, NULL, options, &c.here, &c.error) < 0 ||
-      hotcold_open_backend(b, b_size, there, NULL, options, &c.there, &c.error) < 0) {
+  if (hotcold_open_backend(b, b_size, here, drop, options, &c.here, &c.error) < 0 ||
+      hotcold_open_backend(b, b_size, there, drop, options, &c.there, &c.error) < 0) {
     if (out) fprintf(out, "no store could be opened: %s\n", c.error.message);
     hotcold_options_free(options);
     hotcold_close(c.here, NULL);
