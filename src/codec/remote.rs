@@ -24,7 +24,7 @@
 //! # Example
 //! Key `k`, value `v`, version 2, expiry 3:
 //! ```text
-//! 1d 38 17 96 48 43 01 00 02 00 00 00 00 00 00 00  checksum, magic, format, codec, version
+//! e9 88 02 ec 48 43 01 00 02 00 00 00 00 00 00 00  checksum, magic, format, codec, version
 //! 03 00 00 00 00 00 00 00 01 00 00 00 76           expiry, raw length, value
 //! ```
 
