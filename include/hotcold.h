@@ -378,7 +378,8 @@ typedef struct hotcold_loaded hotcold_loaded_t;
  *                                   overhead; 0: no hot tier
  * hot_max_entries  0                entries in hot at most; 0: only bytes bound it
  * hot_ttl          0                how long an entry may stay in hot; 0: for ever
- * eviction         lru              what leaves hot first. lru: what was used longest ago.
+ * eviction         lru              what leaves hot first. lru: what was used longest ago, or
+ *                                   nearly so in a large tier.
  *                                   tinylfu: what was used least often of late; it adapts to the
  *                                   workload, hits more often, and costs more instructions a call
  * compression      deflate:6        none, deflate:0..9; lz4, zstd:1..19 are UNSUPPORTED as yet

@@ -11,8 +11,7 @@ use crate::error::{Error, Result};
 use crate::hot::Victims;
 
 impl Writer<'_> {
-    /// Rewrites everything that is not compressed or holds dead records, on the calling thread,
-    /// and saves a checkpoint.
+    /// Makes cold as small as it can be, on the calling thread.
     ///
     /// # Errors
     /// `NoSpace`, `Io`, `ReadOnly`: what was not rewritten is as before.
@@ -84,7 +83,7 @@ impl Writer<'_> {
         Ok(Answer { value: demoted.len() as u64, survived })
     }
 
-    /// Ends the store's work: writes back, syncs, saves a checkpoint. The first failure is given.
+    /// Ends the store's work: writes back, syncs, closes cold. The first failure is given.
     pub(super) fn shut_down(&self) -> Result<()> {
         let mut first: Result<()> = Ok(());
         let mut keep = |result: Result<()>| {

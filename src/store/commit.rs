@@ -4,8 +4,8 @@
 //! 1. Lock the keys' stripes, so that nobody else changes them.
 //! 2. Look at what is there, and ask each change's condition.
 //! 3. Prepare: make room in hot for what is larger than before, evicting, and make the new entries.
-//! 4. Append the records, chained if there are several, and sync them if that is asked for.
-//! 5. With the hot shards and the keydir shards of all keys locked, change both tiers. If less is
+//! 4. Let cold prepare the changes: all or none, and synced if that is asked for.
+//! 5. With the hot shards of all keys locked, publish in both tiers. If less is
 //!    replaced than step 2 saw, unlock and make more room first.
 //! 6. Unlock; then free what was evicted, and tell subscribers.
 //!

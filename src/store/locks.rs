@@ -1,11 +1,10 @@
 //! Locks for changing keys.
 //!
 //! # Order
-//! Keys (ascending), hot shards (ascending), keydir shards (ascending). The log's own locks are
-//! never held together with a tier's. A change holds its key from the look at what is there to the
-//! publishing, so changes of one key happen one after the other. The change is published with the
-//! key's hot shard and keydir shard locked, so that no reader sees one tier changed and the other
-//! not.
+//! Keys (ascending), hot shards (ascending), then the locks that a cold tier takes by itself. A change
+//! holds its key from the look at what is there to the publishing, so changes of one key happen one
+//! after the other. The change is published in both tiers with the key's hot shard locked, so that no
+//! reader sees one tier changed and the other not.
 //!
 //! Over a local tier a stripe is held for its keys. Over a shared one a change takes as long as the
 //! engine does, and nobody may wait for another key's: each hash is held by itself ([`Pending`]).

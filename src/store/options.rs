@@ -63,7 +63,7 @@ pub struct Options {
     pub hot_ttl_ms: u64,
     /// The policy of hot.
     pub eviction: Eviction,
-    /// How frozen segments are compressed.
+    /// How cold compresses in the background.
     pub compression: Compression,
     /// What becomes of a failure of the cold tier.
     pub policy: Policy,

@@ -1,8 +1,8 @@
 //! Retrieve, contains and warm_up: hot first, then cold, then perhaps a promotion.
 //!
 //! # Promotion
-//! What was read from cold enters hot only if, with the key's hot shard locked, the keydir still
-//! points to the record that was read and hot has nothing of the key. Whoever changes a key changes
+//! What was read from cold enters hot only if, with the key's hot shard locked, the place that was
+//! read is still the key's and hot has nothing of the key. Whoever changes a key changes
 //! both under that lock, so a promotion neither overwrites nor revives. If others change cold, too,
 //! the place is current as long as nobody has told of a change since the question.
 

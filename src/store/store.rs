@@ -45,7 +45,7 @@ impl Store {
         let (cold, warning) = match path {
             Some(path) => {
                 let (local, warning) = open_local(path, options, &clock)?;
-                (Some(Box::new(local) as Box<dyn ColdTier>), warning)
+                (Some(local as Box<dyn ColdTier>), warning)
             }
             None => (None, None),
         };
@@ -59,6 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// `Io`, `OutOfMemory`: there is no thread to be had.
+    #[inline(never)]
     pub(super) fn open_with(
         options: &Options,
         storage_id: String,
@@ -332,7 +333,7 @@ fn open_local(
     path: &Path,
     options: &Options,
     clock: &Arc<dyn Clock>,
-) -> Result<(Local, Option<String>)> {
+) -> Result<(Box<Local>, Option<String>)> {
     let sync_each = options.durability == Durability::Sync;
     let local = LocalOptions {
         compression: options.compression,

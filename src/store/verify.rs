@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 
 impl Reader<'_> {
     /// Reads every record on disk, and asks for those that should be there; returns how many there
-    /// are, and how many are damaged or missing. Subscribers are told of each segment with such ones,
-    /// and of each of them whose key is known; the answer tells of the first segment and how many more
+    /// are, and how many are damaged or missing. The tier's findings are told to subscribers, and so
+    /// is each such record whose key is known; the answer tells the first finding and how many more
     /// there are.
     ///
     /// # Errors

@@ -18,63 +18,66 @@ enum { VALUE = 4000, KEYS_MAX = 4000 };
 static int64_t quota = INT64_MAX; /* bytes that may still be taken; INT64_MAX: as many as there are */
 static int without_fallocate;
 
-/* The room that a file has on the disk. */
-static int64_t room_of(int fd) {
-    struct stat found;
-    CHECK(fstat(fd, &found) == 0);
-    return (int64_t)found.st_blocks * 512;
-}
-
 static pthread_mutex_t charging = PTHREAD_MUTEX_INITIALIZER;
 
-/* Lets a call through if there is room for so many bytes, and takes what it has taken. */
-#define CHARGED(bytes, call)                                                                       \
-    do {                                                                                           \
-        pthread_mutex_lock(&charging);                                                             \
-        int64_t before = room_of(fd), more = (bytes);                                              \
-        int is_allowed = quota == INT64_MAX || more <= 0 || more <= quota;                         \
-        long got = is_allowed ? (call) : -1;                                                       \
-        int failure = is_allowed ? errno : EDQUOT;                                                 \
-        quota -= quota == INT64_MAX ? 0 : room_of(fd) - before;                                    \
-        pthread_mutex_unlock(&charging);                                                           \
-        errno = failure;                                                                           \
-        return got;                                                                                \
-    } while (0)
+/* What each file has of it: up to where it was written, or room was taken. */
+static struct { ino_t file; int64_t bytes; } rooms[1000];
 
-/* What is written where the file has its room needs none. */
-static int64_t growth(int fd, off_t at, size_t len) {
-    int64_t end = (int64_t)at + (int64_t)len;
-    return end > room_of(fd) ? end - room_of(fd) : 0;
+static int64_t *room_of(ino_t file) {
+    for (unsigned i = 0; i < 1000; i++) {
+        if (rooms[i].file == file) return &rooms[i].bytes;
+        if (rooms[i].file == 0) return rooms[i].file = file, &rooms[i].bytes;
+    }
+    CHECK(!"a file more");
+    return NULL;
+}
+
+/* Before a call that gives a file room up to `end`: true if there is so much. With `is_cut` it ends there. */
+static int is_charged(int fd, int64_t end, int is_cut) {
+    struct stat found;
+    if (quota == INT64_MAX) return 1;
+    CHECK(fstat(fd, &found) == 0);
+    pthread_mutex_lock(&charging);
+    int64_t *room = room_of(found.st_ino), more = is_cut || end > *room ? end - *room : 0;
+    int is_allowed = more <= 0 || more <= quota;
+    if (is_allowed) *room += more, quota -= more;
+    pthread_mutex_unlock(&charging);
+    if (!is_allowed) errno = EDQUOT;
+    return is_allowed;
 }
 
 int fallocate(int fd, int how, off_t at, off_t len) {
     if (without_fallocate) return errno = EOPNOTSUPP, -1;
-    CHARGED(how & 2 ? 0 : growth(fd, at, (size_t)len), syscall(SYS_fallocate, fd, how, at, len));
+    int is_hole = how & 2;
+    return is_hole || is_charged(fd, at + len, 0) ? (int)syscall(SYS_fallocate, fd, how, at, len) : -1;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at) {
-    CHARGED(growth(fd, at, len), syscall(SYS_pwrite64, fd, bytes, len, at));
+    return is_charged(fd, at + (int64_t)len, 0) ? syscall(SYS_pwrite64, fd, bytes, len, at) : -1;
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at) { return pwrite(fd, bytes, len, at); }
 
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) {
-    size_t len = 0;
-    for (int i = 0; i < count; i++) len += parts[i].iov_len;
-    CHARGED(growth(fd, at, len), syscall(SYS_pwritev, fd, parts, count, at, 0));
+    int64_t end = at;
+    for (int i = 0; i < count; i++) end += (int64_t)parts[i].iov_len;
+    return is_charged(fd, end, 0) ? syscall(SYS_pwritev, fd, parts, count, at, 0) : -1;
 }
 
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at) { return pwritev(fd, parts, count, at); }
 
-int ftruncate(int fd, off_t len) { CHARGED(0, syscall(SYS_ftruncate, fd, len)); }
+int ftruncate(int fd, off_t len) { return is_charged(fd, len, 1) ? (int)syscall(SYS_ftruncate, fd, len) : -1; }
 int ftruncate64(int fd, off_t len) { return ftruncate(fd, len); }
 
 int unlinkat(int directory, const char *name, int flags) {
     struct stat found;
-    pthread_mutex_lock(&charging);
     int is_known = fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0;
     int got = (int)syscall(SYS_unlinkat, directory, name, flags);
-    if (got == 0 && is_known && quota != INT64_MAX) quota += (int64_t)found.st_blocks * 512;
+    if (got != 0 || !is_known || quota == INT64_MAX) return got;
+    pthread_mutex_lock(&charging);
+    int64_t *room = room_of(found.st_ino);
+    quota += *room;
+    *room = 0;
     pthread_mutex_unlock(&charging);
     return got;
 }
@@ -111,6 +114,7 @@ static hotcold_t *open_cold(const char *path) {
     hotcold_t *store;
     OK(hotcold_options_set(options, "hot_capacity", "0", &error));
     OK(hotcold_options_set(options, "sync_interval", "0", &error));
+    OK(hotcold_options_set(options, "compression", "none", &error));
     OK(hotcold_open(path, options, &store, &error));
     hotcold_options_free(options);
     return store;

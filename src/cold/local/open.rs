@@ -32,14 +32,25 @@ impl Local {
         exposed: Exposed,
         clock: &Arc<dyn Clock>,
         options: &LocalOptions,
-    ) -> Result<(Self, Option<String>)> {
+    ) -> Result<(Box<Self>, Option<String>)> {
         let directory = find(path, options.create)?;
         let warning = exposure(&directory, exposed)?;
         let is_ours = || contents::check(&directory, options.create);
         let mode = if options.read_only { LockMode::Shared } else { LockMode::Exclusive };
         let lock = DirLock::acquire(&directory, mode, &is_ours)?;
-        let tier = Self::open(Arc::new(directory), clock.clone(), options.clone())?;
-        Ok((tier.with_lock(lock), warning))
+        let tier = Self::boxed(directory, clock, options)?;
+        tier.keep_lock(lock);
+        Ok((tier, warning))
+    }
+
+    /// On its own, so that no other frame has room for a tier while one is recovered.
+    #[inline(never)]
+    fn boxed(
+        directory: Directory,
+        clock: &Arc<dyn Clock>,
+        options: &LocalOptions,
+    ) -> Result<Box<Self>> {
+        Self::open(Arc::new(directory), clock.clone(), options.clone()).map(Box::new)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The cold tier over a disk that is stopped, crashed, filled and damaged.
 //!
-//! `world` writes to a tier as the store does and has the model; each other file has promises.
+//! `harness` writes to a tier as the store does and has the model; each other file has promises.
 
 mod chain;
 pub mod collide;
@@ -17,4 +17,4 @@ mod thin;
 mod threads;
 mod time;
 mod wanted;
-pub mod world;
+pub mod harness;

@@ -224,10 +224,9 @@ impl Local {
         std::mem::take(&mut self.findings.lock())
     }
 
-    /// Takes over the lock that keeps others from the directory.
-    pub(super) fn with_lock(self, lock: DirLock) -> Self {
+    /// Holds the lock that keeps others from the directory, until [`Local::release`].
+    pub(super) fn keep_lock(&self, lock: DirLock) {
         *self.lock.lock() = Some(lock);
-        self
     }
 
     /// Lets others open the directory. Nothing may be written any more.

@@ -2,7 +2,7 @@
 //! on a simulated disk, and the map.
 
 use super::map::{Call, MapTier};
-use crate::cold::local::tests::world::{SEED, new_disk};
+use crate::cold::local::tests::harness::{SEED, new_disk};
 use crate::cold::{ColdTier, Compression, Local, LocalOptions};
 use crate::error::ErrorKind;
 use crate::io::clock::ManualClock;

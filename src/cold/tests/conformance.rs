@@ -4,7 +4,7 @@ use super::bench::{Bench, KINDS};
 use super::caller::{Caller, Put, Seen};
 use super::random;
 use crate::cold::local::tests::collide::colliding_keys;
-use crate::cold::local::tests::world::{key, value};
+use crate::cold::local::tests::harness::{key, value};
 use crate::cold::{ColdTier, Current, Place};
 use crate::error::ErrorKind;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,8 @@
 use super::bench::Bench;
 use super::caller::{Caller, Model, Seen};
 use crate::cold::ColdTier;
+use crate::cold::local::tests::harness::value;
 use crate::cold::local::tests::script::{Dice, keys};
-use crate::cold::local::tests::world::value;
 use crate::time::{Clock, Expiry};
 
 const STEPS: u64 = 40;

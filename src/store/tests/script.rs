@@ -1,8 +1,8 @@
 //! Random sequences of calls, and what they do to the model.
 
 use super::sim::Sim;
+use crate::cold::local::tests::harness::value;
 use crate::cold::local::tests::script::{Dice, keys};
-use crate::cold::local::tests::world::value;
 use crate::error::Result;
 use crate::store::{Batch, StoreOptions, Stored};
 

@@ -1,6 +1,6 @@
 //! A store without a thread over a directory that is simulated, and its ways to be set up.
 
-use crate::cold::local::tests::world;
+use crate::cold::local::tests::harness;
 use crate::cold::{ColdTier, Compression, Local, LocalOptions};
 use crate::error::Result;
 use crate::io::clock::ManualClock;
@@ -98,5 +98,5 @@ impl Sim {
 
 /// A disk with a store that has no keys, whose hashes are always the same.
 pub fn new_disk() -> SimDisk {
-    world::new_disk()
+    harness::new_disk()
 }

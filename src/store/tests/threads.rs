@@ -2,8 +2,8 @@
 //! work. Every window between two locks is met.
 
 use super::sim::{SETUPS, Sim, new_disk};
+use crate::cold::local::tests::harness::{key, value};
 use crate::cold::local::tests::script::Dice;
-use crate::cold::local::tests::world::{key, value};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
 use crate::sync::{Mutex, schedule};

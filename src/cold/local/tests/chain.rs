@@ -1,7 +1,7 @@
 //! Long lives: process after process on one directory, each ended in another way.
 
+use super::harness::{Harness, Model, SETUPS, Setup, new_disk, without};
 use super::script::{Dice, after, find, makes_durable, run, script};
-use super::world::{Model, SETUPS, Setup, World, new_disk, without};
 use crate::io::clock::ManualClock;
 use crate::io::sim::{SimDisk, coin};
 use crate::time::Timestamp;
@@ -42,8 +42,8 @@ impl Life {
 
     /// One process: opens, looks whether all is there, and works until it is ended.
     fn live(&mut self) {
-        let world = World::open(&self.disk, &self.clock, self.setup).unwrap();
-        let found = find(&world, &self.models, &|| self.story.join("\n"));
+        let harness = Harness::open(&self.disk, &self.clock, self.setup).unwrap();
+        let found = find(&harness, &self.models, &|| self.story.join("\n"));
         self.models = vec![self.models.swap_remove(found)];
         let count = 1 + self.dice.below(12);
         let steps = script(&mut self.dice, usize::try_from(count).unwrap(), &mut self.tag);
@@ -54,8 +54,8 @@ impl Life {
         }
         let mut stopped = false;
         for step in steps {
-            self.models.push(after(&world, &step, self.models.last().unwrap()));
-            let made = run(&world, &step);
+            self.models.push(after(&harness, &step, self.models.last().unwrap()));
+            let made = run(&harness, &step);
             self.story.push(format!("{step:?}: {:?}", made.as_ref().map_err(|e| e.message())));
             stopped |= made.is_err();
             let Ok(versions) = made else { break };
@@ -67,12 +67,12 @@ impl Life {
                 self.models.drain(..self.models.len() - 1);
             }
         }
-        self.end(&world, stopped);
-        drop(world);
+        self.end(&harness, stopped);
+        drop(harness);
         self.damage();
     }
 
-    fn end(&mut self, world: &World, stopped: bool) {
+    fn end(&mut self, harness: &Harness, stopped: bool) {
         let ending = self.dice.below(3);
         self.story.push(format!("ending {ending}"));
         if ending == 0 {
@@ -81,9 +81,9 @@ impl Life {
             self.disk = self.disk.crash(coin(seed));
             return;
         }
-        if ending == 1 && !stopped && world.sync(false).is_ok() {
+        if ending == 1 && !stopped && harness.sync(false).is_ok() {
             // It may still be stopped in here.
-            let _ = world.checkpoint();
+            let _ = harness.checkpoint();
         }
         // Of the models all but that before what was in flight, and that after it, are over.
         let keep = if stopped { 2 } else { 1 };

@@ -1,7 +1,7 @@
 //! Keys with one hash: real ones, made for the seed from what XXH3 does with 16 bytes.
 
+use super::harness::{Harness, Model, SEED, SETUPS, value, without};
 use super::script::{Dice, find};
-use super::world::{Model, SEED, SETUPS, World, value, without};
 use crate::key::KeyHasher;
 
 /// What XXH3 mixes into the two halves of a key of 9 to 16 bytes, before the seed.
@@ -34,9 +34,9 @@ fn the_keys_collide() {
 }
 
 /// One random step on the keys; gives what to tell of it.
-fn step(world: &mut Option<World>, model: &mut Model, dice: &mut Dice, tag: u64) -> String {
+fn step(harness: &mut Option<Harness>, model: &mut Model, dice: &mut Dice, tag: u64) -> String {
     let keys = colliding_keys(SEED, 3);
-    let Some(now) = world.take() else { return String::new() };
+    let Some(now) = harness.take() else { return String::new() };
     let setup = SETUPS[0];
     let choice = dice.below(10);
     match choice {
@@ -45,12 +45,12 @@ fn step(world: &mut Option<World>, model: &mut Model, dice: &mut Dice, tag: u64)
         2 => now.compact_all().unwrap(),
         3 => now.checkpoint().unwrap(),
         4 => {
-            *world = Some(now.reopen(setup));
+            *harness = Some(now.reopen(setup));
             return "reopen".to_owned();
         }
         5 => {
             let disk = without(&now.disk, "CHECKPOINT");
-            *world = Some(World::open(&disk, &now.clock, setup).unwrap());
+            *harness = Some(Harness::open(&disk, &now.clock, setup).unwrap());
             return "reopen without the checkpoint".to_owned();
         }
         _ => {
@@ -70,11 +70,11 @@ fn step(world: &mut Option<World>, model: &mut Model, dice: &mut Dice, tag: u64)
                     None => drop(model.remove(&key)),
                 }
             }
-            *world = Some(now);
+            *harness = Some(now);
             return format!("write {brief:?}");
         }
     }
-    *world = Some(now);
+    *harness = Some(now);
     format!("step {choice}")
 }
 
@@ -82,13 +82,13 @@ fn step(world: &mut Option<World>, model: &mut Model, dice: &mut Dice, tag: u64)
 fn keys_with_one_hash_do_not_disturb_each_other() {
     for seed in 0..300 {
         let mut dice = Dice::new(seed);
-        let mut world = Some(World::new(SETUPS[0]));
+        let mut harness = Some(Harness::new(SETUPS[0]));
         let mut model = Model::new();
         let mut story = format!("seed {seed}");
         for tag in 0..30 {
             story += "\n";
-            story += &step(&mut world, &mut model, &mut dice, tag);
-            find(world.as_ref().unwrap(), &[model.clone()], &|| story.clone());
+            story += &step(&mut harness, &mut model, &mut dice, tag);
+            find(harness.as_ref().unwrap(), &[model.clone()], &|| story.clone());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The process is killed at every operation on the disk that changes something.
 
+use super::harness::{Harness, Model, SETUPS, Setup, new_disk, value};
 use super::script::{Dice, Step, after, find, run, tell, wanted_script};
-use super::world::{Model, SETUPS, Setup, World, new_disk, value};
 use crate::cold::Change;
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -18,10 +18,10 @@ fn run_until_stopped(
 ) -> (Arc<ManualClock>, Vec<Model>) {
     let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let mut models = vec![Model::new()];
-    let Ok(world) = World::open(disk, &clock, setup) else { return (clock, models) };
+    let Ok(harness) = Harness::open(disk, &clock, setup) else { return (clock, models) };
     for step in steps {
-        let next = after(&world, step, &models[0]);
-        if run(&world, step).is_err() {
+        let next = after(&harness, step, &models[0]);
+        if run(&harness, step).is_err() {
             models.push(next);
             break;
         }
@@ -40,7 +40,7 @@ fn kill_everywhere(setup: Setup, seed: u64) {
         disk.stop_after(at);
         let (clock, models) = run_until_stopped(&disk, setup, &steps);
         let disk = disk.kill();
-        let reader = World::open_with(&disk, &clock, setup, true).unwrap();
+        let reader = Harness::open_with(&disk, &clock, setup, true).unwrap();
         let found = find(&reader, &models, &story);
         assert_eq!(reader.damaged(), 0, "{}", story());
         let model = &models[found..=found];
@@ -48,20 +48,20 @@ fn kill_everywhere(setup: Setup, seed: u64) {
         for again in (0..).take_while(|_| at % 8 == seed % 8) {
             let disk = disk.kill();
             disk.stop_after(again);
-            let stopped = World::open(&disk, &clock, setup).is_err();
-            let world = World::open(&disk.kill(), &clock, setup).unwrap();
-            find(&world, model, &|| format!("recovery stopped after {again}, {}", story()));
-            assert_eq!(world.damaged(), 0, "recovery stopped after {again}, {}", story());
+            let stopped = Harness::open(&disk, &clock, setup).is_err();
+            let harness = Harness::open(&disk.kill(), &clock, setup).unwrap();
+            find(&harness, model, &|| format!("recovery stopped after {again}, {}", story()));
+            assert_eq!(harness.damaged(), 0, "recovery stopped after {again}, {}", story());
             if !stopped {
                 break;
             }
         }
-        let world = World::open(&disk, &clock, setup).unwrap();
-        find(&world, model, &story);
-        assert_eq!(world.damaged(), 0, "{}", story());
-        let world = world.reopen(setup);
-        find(&world, model, &story);
-        assert_eq!(world.damaged(), 0, "{}", story());
+        let harness = Harness::open(&disk, &clock, setup).unwrap();
+        find(&harness, model, &story);
+        assert_eq!(harness.damaged(), 0, "{}", story());
+        let harness = harness.reopen(setup);
+        find(&harness, model, &story);
+        assert_eq!(harness.damaged(), 0, "{}", story());
     }
 }
 
@@ -78,25 +78,25 @@ fn killed_anywhere_a_store_has_all_that_was_acknowledged() {
 #[test]
 fn what_is_published_late_into_a_segment_begun_during_a_checkpoint_survives() {
     let setup = SETUPS[0];
-    let world = World::new(setup);
-    world.put(b"before", &value(1, 100)).unwrap();
-    let key = world.cold.hasher().key(b"late").unwrap();
+    let harness = Harness::new(setup);
+    harness.put(b"before", &value(1, 100)).unwrap();
+    let key = harness.cold.hasher().key(b"late").unwrap();
     let late = RefCell::new(Change::new(key, Some(b"acknowledged"), 0));
     let prepared = RefCell::new(None);
     let another_thread = || {
         // One store has begun the next segment and is about to be published ...
-        world.cold.seal_active().unwrap();
+        harness.cold.seal_active().unwrap();
         let mut late = late.borrow_mut();
-        world.cold.look(&mut late, false);
+        harness.cold.look(&mut late, false);
         let late = slice::from_mut(&mut *late);
-        prepared.replace(Some(world.cold.prepare(late, false).unwrap()));
+        prepared.replace(Some(harness.cold.prepare(late, false).unwrap()));
         // ... while another one, behind it in the log, is published already.
-        world.put(b"third", &value(2, 100)).unwrap();
+        harness.put(b"third", &value(2, 100)).unwrap();
     };
-    world.cold.checkpoint(&another_thread).unwrap();
-    world.cold.publish(&prepared.take().unwrap(), slice::from_ref(&*late.borrow()));
-    assert!(world.get(b"late").unwrap().is_some());
-    let world = world.reopen(setup);
-    assert!(world.get(b"third").unwrap().is_some());
-    assert!(world.get(b"late").unwrap().is_some(), "an acknowledged store is lost");
+    harness.cold.checkpoint(&another_thread).unwrap();
+    harness.cold.publish(&prepared.take().unwrap(), slice::from_ref(&*late.borrow()));
+    assert!(harness.get(b"late").unwrap().is_some());
+    let harness = harness.reopen(setup);
+    assert!(harness.get(b"third").unwrap().is_some());
+    assert!(harness.get(b"late").unwrap().is_some(), "an acknowledged store is lost");
 }

@@ -1,6 +1,6 @@
 //! Files of segments are emptied, cut and taken away: their keys say so until they are stored again.
 
-use super::world::{SEED, SETUPS, Setup, World, key, value, without};
+use super::harness::{Harness, SEED, SETUPS, Setup, key, value, without};
 use crate::codec::manifest::Manifest;
 use crate::codec::record::Kind;
 use crate::cold::local::log::pending::PendingRecord;
@@ -14,18 +14,18 @@ const PLAIN: Setup = Setup { segment_bytes_max: 16 << 10, ..SETUPS[0] };
 const KEYS: u64 = 100;
 
 /// A store of some segments, with a checkpoint; its files are as after a close, or a kill.
-fn full(setup: Setup) -> World {
-    let world = World::new(setup);
-    (0..KEYS).for_each(|index| drop(world.put(&key(index), &value(index, 500)).unwrap()));
-    world.sync(true).unwrap();
-    world
+fn full(setup: Setup) -> Harness {
+    let harness = Harness::new(setup);
+    (0..KEYS).for_each(|index| drop(harness.put(&key(index), &value(index, 500)).unwrap()));
+    harness.sync(true).unwrap();
+    harness
 }
 
 /// How many keys say that they are damaged; the others have their values.
-fn corrupt(world: &World) -> u64 {
+fn corrupt(harness: &Harness) -> u64 {
     let mut count = 0;
     for index in 0..KEYS {
-        match world.get(&key(index)) {
+        match harness.get(&key(index)) {
             Ok(Some((found, _))) => assert_eq!(found, value(index, 500)),
             Ok(None) => panic!("key {index} is absent"),
             Err(error) => {
@@ -38,73 +38,83 @@ fn corrupt(world: &World) -> u64 {
     count
 }
 
-fn met(world: &World) -> u64 {
-    world.cold.tallies.corrupt_records.load(std::sync::atomic::Ordering::Relaxed)
+fn met(harness: &Harness) -> u64 {
+    harness.cold.tallies.corrupt_records.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 /// What is lost stays lost, and is counted, whatever is done to the store.
 fn stays(disk: &SimDisk, clock: &Arc<ManualClock>, lost: u64, story: &str) {
-    let reader = World::open_with(disk, clock, PLAIN, true).unwrap();
+    let reader = Harness::open_with(disk, clock, PLAIN, true).unwrap();
     assert_eq!((corrupt(&reader), reader.damaged()), (lost, lost), "{story}, read-only");
-    let mut world = World::open(disk, clock, PLAIN).unwrap();
-    let findings = world.cold.take_findings();
+    let mut harness = Harness::open(disk, clock, PLAIN).unwrap();
+    let findings = harness.cold.take_findings();
     assert_eq!(findings.len(), 1, "{story}: {findings:?}");
     for round in 0..4 {
         let story = format!("{story}, round {round}");
-        assert_eq!((corrupt(&world), world.damaged()), (lost, lost), "{story}");
-        assert_eq!(met(&world), lost, "{story}: what opening met");
+        assert_eq!((corrupt(&harness), harness.damaged()), (lost, lost), "{story}");
+        assert_eq!(met(&harness), lost, "{story}: what opening met");
         match round {
-            0 => world.checkpoint().unwrap(),
+            0 => harness.checkpoint().unwrap(),
             1 => {
-                world.cold.seal_active().unwrap();
-                world.compact_all().unwrap();
-                assert_eq!((corrupt(&world), world.damaged()), (lost, lost), "{story}, compacted");
+                harness.cold.seal_active().unwrap();
+                harness.compact_all().unwrap();
+                assert_eq!(
+                    (corrupt(&harness), harness.damaged()),
+                    (lost, lost),
+                    "{story}, compacted"
+                );
             }
             2 => {
-                world.checkpoint().unwrap();
-                world = World::open(&without(&world.disk, "CHECKPOINT"), clock, PLAIN).unwrap();
+                harness.checkpoint().unwrap();
+                harness =
+                    Harness::open(&without(&harness.disk, "CHECKPOINT"), clock, PLAIN).unwrap();
             }
             _ => {}
         }
-        world = world.reopen(PLAIN);
+        harness = harness.reopen(PLAIN);
     }
-    (0..KEYS).for_each(|index| drop(world.put(&key(index), &value(index, 500)).unwrap()));
-    world.cold.seal_active().unwrap();
-    world.compact_all().unwrap();
-    let world = world.reopen(PLAIN);
-    assert_eq!((corrupt(&world), world.damaged(), met(&world)), (0, 0, 0), "{story}, stored again");
+    (0..KEYS).for_each(|index| drop(harness.put(&key(index), &value(index, 500)).unwrap()));
+    harness.cold.seal_active().unwrap();
+    harness.compact_all().unwrap();
+    let harness = harness.reopen(PLAIN);
+    assert_eq!(
+        (corrupt(&harness), harness.damaged(), met(&harness)),
+        (0, 0, 0),
+        "{story}, stored again"
+    );
 }
 
-fn names(world: &World) -> Vec<String> {
-    world.disk.files().into_keys().filter(|name| name.ends_with(".seg")).collect()
+fn names(harness: &Harness) -> Vec<String> {
+    harness.disk.files().into_keys().filter(|name| name.ends_with(".seg")).collect()
 }
 
 #[test]
 fn keys_of_a_segment_that_is_gone_or_cut_are_damaged_until_they_are_stored_again() {
     for compacts in [false, true] {
-        let world = full(PLAIN);
+        let harness = full(PLAIN);
         if compacts {
-            world.cold.seal_active().unwrap();
-            world.compact_all().unwrap();
+            harness.cold.seal_active().unwrap();
+            harness.compact_all().unwrap();
         }
-        world.checkpoint().unwrap();
+        harness.checkpoint().unwrap();
         // As after a close: the stage would have what is cut off.
-        world.cold.end().unwrap();
-        let names = names(&world);
+        harness.cold.end().unwrap();
+        let names = names(&harness);
         assert!(names.len() > 3);
         for name in &names {
-            let length = world.disk.files()[name].len();
+            let length = harness.disk.files()[name].len();
             for cut in [None, Some(0), Some(64), Some(length / 2), Some(length - 60)] {
                 let disk = match cut {
-                    None => without(&world.disk, name),
-                    Some(_) => world.disk.kill(),
+                    None => without(&harness.disk, name),
+                    Some(_) => harness.disk.kill(),
                 };
                 if let Some(cut) = cut {
                     disk.cut(name, cut);
                 }
-                let lost = corrupt(&World::open_with(&disk, &world.clock, PLAIN, true).unwrap());
+                let lost =
+                    corrupt(&Harness::open_with(&disk, &harness.clock, PLAIN, true).unwrap());
                 assert!(lost > 0, "{name} cut at {cut:?}");
-                stays(&disk, &world.clock, lost, &format!("{name} cut at {cut:?}, {compacts}"));
+                stays(&disk, &harness.clock, lost, &format!("{name} cut at {cut:?}, {compacts}"));
             }
         }
     }
@@ -113,44 +123,44 @@ fn keys_of_a_segment_that_is_gone_or_cut_are_damaged_until_they_are_stored_again
 /// It is gone with what nobody knows; its successor alone says that it was.
 #[test]
 fn a_segment_in_the_middle_of_the_log_is_missed_without_a_checkpoint() {
-    let world = full(PLAIN);
-    let names = names(&world);
-    let whole = World::open_with(&world.disk.kill(), &world.clock, PLAIN, true).unwrap();
+    let harness = full(PLAIN);
+    let names = names(&harness);
+    let whole = Harness::open_with(&harness.disk.kill(), &harness.clock, PLAIN, true).unwrap();
     assert_eq!((met(&whole), whole.damaged()), (0, 0));
     for name in &names[..names.len() - 1] {
-        let disk = without(&world.disk, name);
-        let mut world = World::open(&disk, &world.clock, PLAIN).unwrap();
+        let disk = without(&harness.disk, name);
+        let mut harness = Harness::open(&disk, &harness.clock, PLAIN).unwrap();
         for round in 0..3 {
-            assert_eq!((met(&world), world.damaged()), (1, 1), "{name}, round {round}");
-            world.cold.seal_active().unwrap();
-            world.compact_all().unwrap();
-            assert_eq!(world.damaged(), 1, "{name}, round {round}");
-            world.checkpoint().unwrap();
-            world = world.reopen(PLAIN);
+            assert_eq!((met(&harness), harness.damaged()), (1, 1), "{name}, round {round}");
+            harness.cold.seal_active().unwrap();
+            harness.compact_all().unwrap();
+            assert_eq!(harness.damaged(), 1, "{name}, round {round}");
+            harness.checkpoint().unwrap();
+            harness = harness.reopen(PLAIN);
         }
         // Then nothing is missed any more.
-        world.clear().unwrap();
-        assert_eq!(world.damaged(), 0);
-        let world = world.reopen(PLAIN);
-        assert_eq!((met(&world), world.damaged()), (0, 0), "{name}");
+        harness.clear().unwrap();
+        assert_eq!(harness.damaged(), 0);
+        let harness = harness.reopen(PLAIN);
+        assert_eq!((met(&harness), harness.damaged()), (0, 0), "{name}");
     }
 }
 
 /// What was removed on purpose has left a note, or is known from a time without notes.
 #[test]
 fn a_segment_that_compaction_has_removed_is_not_missed() {
-    let world = full(PLAIN);
-    world.checkpoint().unwrap();
-    (0..KEYS / 2).for_each(|index| drop(world.delete(&key(index)).unwrap()));
-    world.cold.seal_active().unwrap();
-    world.compact_all().unwrap();
-    let mut files = world.disk.kill().files();
+    let harness = full(PLAIN);
+    harness.checkpoint().unwrap();
+    (0..KEYS / 2).for_each(|index| drop(harness.delete(&key(index)).unwrap()));
+    harness.cold.seal_active().unwrap();
+    harness.compact_all().unwrap();
+    let mut files = harness.disk.kill().files();
     for notes in [true, false] {
         let disk = SimDisk::from_files(files.clone());
         for read_only in [true, false, false] {
-            let world = World::open_with(&disk, &world.clock, PLAIN, read_only).unwrap();
-            assert_eq!((met(&world), world.damaged()), (0, 0), "notes {notes}");
-            assert!(world.get(&key(1)).unwrap().is_none());
+            let harness = Harness::open_with(&disk, &harness.clock, PLAIN, read_only).unwrap();
+            assert_eq!((met(&harness), harness.damaged()), (0, 0), "notes {notes}");
+            assert!(harness.get(&key(1)).unwrap().is_none());
         }
         // An older version left none, and did not say that it would.
         let count = files.len();
@@ -165,47 +175,47 @@ fn a_segment_that_compaction_has_removed_is_not_missed() {
         };
         files.insert("MANIFEST".to_owned(), manifest.encode().to_vec());
     }
-    world.clear().unwrap();
-    world.cold.seal_active().unwrap();
-    world.compact_all().unwrap();
-    world.checkpoint().unwrap();
+    harness.clear().unwrap();
+    harness.cold.seal_active().unwrap();
+    harness.compact_all().unwrap();
+    harness.checkpoint().unwrap();
     let is_note = |name: &String| name.ends_with(".gone");
-    assert!(!world.disk.files().keys().any(is_note), "notes go once nothing names the segment");
+    assert!(!harness.disk.files().keys().any(is_note), "notes go once nothing names the segment");
 }
 
 #[test]
 fn an_entry_of_the_keydir_that_points_to_another_record_is_damaged() {
-    let world = full(PLAIN);
-    let hash = world.cold.hasher().hash(&key(3));
-    let other = world.cold.hasher().hash(&key(4));
-    let at = |hash| world.cold.keydir.lock_for(hash).group(hash).iter().next().unwrap();
+    let harness = full(PLAIN);
+    let hash = harness.cold.hasher().hash(&key(3));
+    let other = harness.cold.hasher().hash(&key(4));
+    let at = |hash| harness.cold.keydir.lock_for(hash).group(hash).iter().next().unwrap();
     let (mine, others) = (at(hash), at(other));
-    world.cold.keydir.lock_for(hash).replace(hash, 0, others);
-    assert_eq!(corrupt(&world), 1);
-    assert_eq!(world.damaged(), 1);
-    world.cold.keydir.lock_for(hash).replace(hash, 0, mine);
-    assert_eq!(world.damaged(), 0);
+    harness.cold.keydir.lock_for(hash).replace(hash, 0, others);
+    assert_eq!(corrupt(&harness), 1);
+    assert_eq!(harness.damaged(), 1);
+    harness.cold.keydir.lock_for(hash).replace(hash, 0, mine);
+    assert_eq!(harness.damaged(), 0);
     // A deletion is no value, whatever the keydir says.
     let mut deletion = PendingRecord::marker(Kind::Tombstone, hash);
-    world.cold.append(slice::from_mut(&mut deletion), false).unwrap();
-    world.cold.keydir.lock_for(hash).replace(hash, 0, deletion.location);
-    assert_eq!(corrupt(&world), 1);
+    harness.cold.append(slice::from_mut(&mut deletion), false).unwrap();
+    harness.cold.keydir.lock_for(hash).replace(hash, 0, deletion.location);
+    assert_eq!(corrupt(&harness), 1);
     let hashed = key(3);
-    assert!(world.cold.read_expiry(&world.cold.hasher().key(&hashed).unwrap()).is_err());
+    assert!(harness.cold.read_expiry(&harness.cold.hasher().key(&hashed).unwrap()).is_err());
 }
 
 #[test]
 fn a_segment_that_was_removed_before_it_had_a_successor_is_not_missed() {
     for setup in SETUPS {
-        let world = World::new(Setup { sync_each: false, ..setup });
-        world.put(&key(1), &value(1, 100)).unwrap();
-        world.delete(&key(1)).unwrap();
-        world.cold.seal_active().unwrap();
-        world.compact_all().unwrap();
+        let harness = Harness::new(Setup { sync_each: false, ..setup });
+        harness.put(&key(1), &value(1, 100)).unwrap();
+        harness.delete(&key(1)).unwrap();
+        harness.cold.seal_active().unwrap();
+        harness.compact_all().unwrap();
         // The note goes: nothing names the segment any more.
-        world.checkpoint().unwrap();
-        world.put(&key(2), &value(2, 100)).unwrap();
-        let world = world.reopen(setup);
-        assert_eq!((met(&world), world.damaged()), (0, 0));
+        harness.checkpoint().unwrap();
+        harness.put(&key(2), &value(2, 100)).unwrap();
+        let harness = harness.reopen(setup);
+        assert_eq!((met(&harness), harness.damaged()), (0, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The power goes at every operation on the disk that changes something.
 
+use super::harness::{Harness, Model, SETUPS, Setup, new_disk};
 use super::script::{Dice, after, find, makes_durable, run, tell, wanted_script};
-use super::world::{Model, SETUPS, Setup, World, new_disk};
 use crate::io::clock::ManualClock;
 use crate::io::sim::{SimDisk, coin};
 use crate::time::Timestamp;
@@ -12,10 +12,10 @@ fn run_until_stopped(disk: &SimDisk, setup: Setup, seed: u64) -> (Arc<ManualCloc
     let steps = wanted_script(&mut Dice::new(seed), 30, &mut 0);
     let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let mut models = vec![Model::new()];
-    let Ok(world) = World::open(disk, &clock, setup) else { return (clock, models) };
+    let Ok(harness) = Harness::open(disk, &clock, setup) else { return (clock, models) };
     for step in steps {
-        models.push(after(&world, &step, models.last().unwrap()));
-        if run(&world, &step).is_err() {
+        models.push(after(&harness, &step, models.last().unwrap()));
+        if run(&harness, &step).is_err() {
             break;
         }
         if makes_durable(&step) {
@@ -46,14 +46,14 @@ fn crash_everywhere(setup: Setup, seed: u64) {
                 1 => true,
                 _ => toss_coin(),
             });
-            let world = World::open(&crashed, &clock, setup).unwrap();
-            let found = find(&world, &models, &story);
-            assert_eq!(world.damaged(), 0, "{}", story());
+            let harness = Harness::open(&crashed, &clock, setup).unwrap();
+            let found = find(&harness, &models, &story);
+            assert_eq!(harness.damaged(), 0, "{}", story());
             // What it shows after a power loss has to survive the next one.
             let again = crashed.crash(coin(at));
-            let world = World::open(&again, &clock, setup).unwrap();
-            find(&world, &models[found..=found], &story);
-            assert_eq!(world.damaged(), 0, "again, {}", story());
+            let harness = Harness::open(&again, &clock, setup).unwrap();
+            find(&harness, &models[found..=found], &story);
+            assert_eq!(harness.damaged(), 0, "again, {}", story());
         }
     }
 }

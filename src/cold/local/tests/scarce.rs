@@ -1,7 +1,7 @@
 //! A full disk on which deleting, clearing and compacting have to work; and crashes meanwhile.
 
+use super::harness::{Harness, Model, SETUPS, Setup, key, new_disk, value};
 use super::script::Dice;
-use super::world::{Model, SETUPS, Setup, World, key, new_disk, value};
 use crate::cold::Want;
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
@@ -42,18 +42,18 @@ fn steps(seed: u64) -> Vec<Step> {
     steps
 }
 
-fn run(world: &World, step: Step) -> Result<()> {
+fn run(harness: &Harness, step: Step) -> Result<()> {
     match step {
         Step::Put(i, len) => {
             let want = Want::Value(len as u64);
-            world.with_room(want, || world.put(&key(i), &value(i, len))).map(drop)
+            harness.with_room(want, || harness.put(&key(i), &value(i, len))).map(drop)
         }
-        Step::Delete(i) => world.with_room(Want::Deletion, || world.delete(&key(i))).map(drop),
-        Step::Clear => world.with_room(Want::Deletion, || world.clear()).map(drop),
-        Step::CompactAll => world.cold.seal_active().and_then(|()| world.compact_all()),
-        Step::CompactNext => world.compact_next(),
-        Step::Checkpoint => world.checkpoint(),
-        Step::Sync => world.sync(true),
+        Step::Delete(i) => harness.with_room(Want::Deletion, || harness.delete(&key(i))).map(drop),
+        Step::Clear => harness.with_room(Want::Deletion, || harness.clear()).map(drop),
+        Step::CompactAll => harness.cold.seal_active().and_then(|()| harness.compact_all()),
+        Step::CompactNext => harness.compact_next(),
+        Step::Checkpoint => harness.checkpoint(),
+        Step::Sync => harness.sync(true),
     }
 }
 
@@ -78,10 +78,10 @@ fn may_be_refused(step: Step) -> bool {
 fn run_all(disk: &SimDisk, setup: Setup, seed: u64) -> (Vec<Model>, Vec<Model>) {
     let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
     let (mut killed, mut lost) = (vec![Model::new()], vec![Model::new()]);
-    let Ok(world) = World::open(disk, &clock, setup) else { return (killed, lost) };
+    let Ok(harness) = Harness::open(disk, &clock, setup) else { return (killed, lost) };
     for step in steps(seed) {
         let next = after(step, &killed[0]);
-        let done = run(&world, step);
+        let done = run(&harness, step);
         match done {
             Ok(()) => killed = vec![next.clone()],
             Err(error) if error.kind() == ErrorKind::NoSpace => {
@@ -108,13 +108,13 @@ fn full_disk() -> SimDisk {
 }
 
 /// Everything can be deleted, one by one, and then something stored.
-fn empty(world: &World, story: &dyn Fn() -> String) {
+fn empty(harness: &Harness, story: &dyn Fn() -> String) {
     for i in 0..KEYS {
-        run(world, Step::Delete(i)).unwrap_or_else(|error| panic!("{error}: {}", story()));
+        run(harness, Step::Delete(i)).unwrap_or_else(|error| panic!("{error}: {}", story()));
     }
-    assert_eq!(world.contents().unwrap().len(), 0, "{}", story());
+    assert_eq!(harness.contents().unwrap().len(), 0, "{}", story());
     for i in 0..10 {
-        run(world, Step::Put(i, 2_000)).unwrap_or_else(|error| panic!("{error}: {}", story()));
+        run(harness, Step::Put(i, 2_000)).unwrap_or_else(|error| panic!("{error}: {}", story()));
     }
 }
 
@@ -124,11 +124,12 @@ fn on_a_full_disk_all_can_be_deleted_cleared_and_compacted() {
         for seed in 0..30 {
             let disk = full_disk();
             let (killed, _) = run_all(&disk, setup, seed);
-            let world = World::open(&disk.kill(), &Arc::new(ManualClock::at(Timestamp(9))), setup);
-            let world = world.unwrap();
+            let harness =
+                Harness::open(&disk.kill(), &Arc::new(ManualClock::at(Timestamp(9))), setup);
+            let harness = harness.unwrap();
             let story = || format!("seed {seed}, {setup:?}");
-            assert_eq!(world.contents().unwrap(), killed[0], "{}", story());
-            empty(&world, &story);
+            assert_eq!(harness.contents().unwrap(), killed[0], "{}", story());
+            empty(&harness, &story);
         }
     }
 }
@@ -145,12 +146,12 @@ fn killed_anywhere_on_a_full_disk_it_opens_with_all_and_all_can_be_deleted() {
                 let (killed, _) = run_all(&disk, setup, seed);
                 let story = || format!("seed {seed}, {setup:?}, stopped after {at}");
                 let clock = Arc::new(ManualClock::at(Timestamp(9)));
-                let world = World::open(&disk.kill(), &clock, setup)
+                let harness = Harness::open(&disk.kill(), &clock, setup)
                     .unwrap_or_else(|error| panic!("{error}: {}", story()));
-                let found = world.contents().unwrap();
+                let found = harness.contents().unwrap();
                 assert!(killed.contains(&found), "{}", story());
                 if at % 4 == seed {
-                    empty(&world, &story);
+                    empty(&harness, &story);
                 }
             }
         }
@@ -173,8 +174,8 @@ fn power_lost_anywhere_on_a_full_disk_leaves_what_was_synced() {
                     let story = || format!("seed {seed}, {setup:?}, after {at}, coin {toss}");
                     let crashed = disk.crash(coin);
                     let clock = Arc::new(ManualClock::at(Timestamp(9)));
-                    let world = World::open(&crashed, &clock, setup).unwrap();
-                    assert!(lost.contains(&world.contents().unwrap()), "{}", story());
+                    let harness = Harness::open(&crashed, &clock, setup).unwrap();
+                    assert!(lost.contains(&harness.contents().unwrap()), "{}", story());
                 }
             }
         }
@@ -184,13 +185,13 @@ fn power_lost_anywhere_on_a_full_disk_leaves_what_was_synced() {
 /// A segment could not be begun on a full disk, and the next one said that all before it was synced.
 #[test]
 fn a_segment_that_was_begun_at_the_second_try_still_names_the_one_before() {
-    let world = World::new(SETUPS[0]);
-    world.put(&key(1), &value(1, 100)).unwrap();
-    world.cold.seal_active().unwrap();
-    world.disk.fill_disk(Some(0));
-    assert_eq!(world.put(&key(2), &value(2, 100)).unwrap_err().kind(), ErrorKind::NoSpace);
-    world.disk.fill_disk(None);
-    world.put(&key(2), &value(2, 100)).unwrap();
-    let active = world.cold.segments.all().pop().unwrap();
+    let harness = Harness::new(SETUPS[0]);
+    harness.put(&key(1), &value(1, 100)).unwrap();
+    harness.cold.seal_active().unwrap();
+    harness.disk.fill_disk(Some(0));
+    assert_eq!(harness.put(&key(2), &value(2, 100)).unwrap_err().kind(), ErrorKind::NoSpace);
+    harness.disk.fill_disk(None);
+    harness.put(&key(2), &value(2, 100)).unwrap();
+    let active = harness.cold.segments.all().pop().unwrap();
     assert_eq!(active.header().previous.map(|(id, _)| id), Some(1));
 }

@@ -1,7 +1,7 @@
 //! Random sequences of steps, and what they do to the model.
 
 use super::collide::colliding_keys;
-use super::world::{Model, Put, SEED, World, key, value};
+use super::harness::{Harness, Model, Put, SEED, key, value};
 use crate::error::Result;
 use crate::time::Clock;
 
@@ -111,36 +111,36 @@ fn entry(dice: &mut Dice, tag: &mut u64, percent: u64) -> Entry {
 }
 
 /// Does the step; gives the versions it made.
-pub fn run(world: &World, step: &Step) -> Result<Vec<u64>> {
+pub fn run(harness: &Harness, step: &Step) -> Result<Vec<u64>> {
     match step {
-        Step::Write(entries) => return world.write(&puts(world, entries)),
-        Step::Clear => return world.clear(),
-        Step::Sync { vouch } => world.sync(*vouch)?,
-        Step::Seal => world.cold.seal_active()?,
-        Step::CompactNext => world.compact_next()?,
+        Step::Write(entries) => return harness.write(&puts(harness, entries)),
+        Step::Clear => return harness.clear(),
+        Step::Sync { vouch } => harness.sync(*vouch)?,
+        Step::Seal => harness.cold.seal_active()?,
+        Step::CompactNext => harness.compact_next()?,
         Step::CompactAll => {
-            world.cold.seal_active()?;
-            world.compact_all()?;
+            harness.cold.seal_active()?;
+            harness.compact_all()?;
         }
-        Step::Checkpoint => world.checkpoint()?,
-        Step::Advance(ms) => world.clock.advance(*ms),
+        Step::Checkpoint => harness.checkpoint()?,
+        Step::Advance(ms) => harness.clock.advance(*ms),
         Step::Want { is_seen, pause_ms } => {
-            world.disk.want_mapped();
+            harness.disk.want_mapped();
             if *is_seen {
-                world.cold.give_way()?;
+                harness.cold.give_way()?;
             }
-            world.clock.advance(*pause_ms);
+            harness.clock.advance(*pause_ms);
         }
     }
     Ok(Vec::new())
 }
 
 /// What `model` is after the step.
-pub fn after(world: &World, step: &Step, model: &Model) -> Model {
+pub fn after(harness: &Harness, step: &Step, model: &Model) -> Model {
     let mut model = model.clone();
     match step {
         Step::Write(entries) => {
-            for (key, value) in puts(world, entries) {
+            for (key, value) in puts(harness, entries) {
                 match value {
                     Some(value) => model.insert(key, value),
                     None => model.remove(&key),
@@ -158,9 +158,9 @@ pub fn makes_durable(step: &Step) -> bool {
     matches!(step, Step::Sync { .. })
 }
 
-fn puts(world: &World, entries: &[Entry]) -> Vec<Put> {
+fn puts(harness: &Harness, entries: &[Entry]) -> Vec<Put> {
     let keys = keys();
-    let now = world.clock.wall().0;
+    let now = harness.clock.wall().0;
     let put = |entry: &Entry| {
         let key = keys[usize::try_from(entry.key).unwrap()].clone();
         let value = entry
@@ -172,15 +172,15 @@ fn puts(world: &World, entries: &[Entry]) -> Vec<Put> {
 }
 
 /// Which of the models, from the last on, is what the tier holds; fails with `story` if none is.
-pub fn find(world: &World, models: &[Model], story: &dyn Fn() -> String) -> usize {
-    let found = world.contents();
+pub fn find(harness: &Harness, models: &[Model], story: &dyn Fn() -> String) -> usize {
+    let found = harness.contents();
     let found = found.unwrap_or_else(|error| panic!("{error}\n{}", story()));
     for key in keys() {
-        assert_eq!(world.get(&key).unwrap().as_ref(), found.get(&key), "{}", story());
+        assert_eq!(harness.get(&key).unwrap().as_ref(), found.get(&key), "{}", story());
     }
-    let index = models.iter().rposition(|model| world.alive(model) == found);
+    let index = models.iter().rposition(|model| harness.alive(model) == found);
     index.unwrap_or_else(|| {
-        let last = world.alive(models.last().unwrap());
+        let last = harness.alive(models.last().unwrap());
         panic!("found {}\nexpected {}\n{}", brief(&found), brief(&last), story())
     })
 }

@@ -2,8 +2,8 @@
 //! power goes. The threads take turns as a seed decides, so that every window between two locks is
 //! met, and met again.
 
+use super::harness::{Harness, SETUPS, Setup, key, new_disk, value, without};
 use super::script::Dice;
-use super::world::{SETUPS, Setup, World, key, new_disk, value, without};
 use crate::io::clock::ManualClock;
 use crate::io::sim::{Op, SimDisk, coin};
 use crate::sync::{Mutex, schedule};
@@ -27,7 +27,12 @@ fn own_key(writer: u64, index: u64) -> Vec<u8> {
 
 /// Writes and deletes its own keys, until writing ends or the disk stops. A write that fails without
 /// that has no effect.
-fn write_own(world: &World, writer: u64, (setup, seed): (Setup, u64), allowed: &Mutex<Allowed>) {
+fn write_own(
+    harness: &Harness,
+    writer: u64,
+    (setup, seed): (Setup, u64),
+    allowed: &Mutex<Allowed>,
+) {
     let mut dice = Dice::new(seed ^ (writer << 40));
     for turn in 0..WRITES {
         let key = own_key(writer, dice.below(KEYS));
@@ -35,24 +40,24 @@ fn write_own(world: &World, writer: u64, (setup, seed): (Setup, u64), allowed: &
         let put = (dice.below(4) > 0).then(|| value(writer << 32 | turn, len));
         allowed.lock().entry(key.clone()).or_insert_with(|| vec![None]).push(put.clone());
         let puts = [(key.clone(), put.clone().map(|value| (value, 0)))];
-        match world.write_with(&puts, setup.sync_each || dice.below(3) == 0) {
+        match harness.write_with(&puts, setup.sync_each || dice.below(3) == 0) {
             Ok(_) => drop(allowed.lock().insert(key, vec![put])),
-            Err(_) if world.cold.poison.is_set() || world.disk.is_stopped() => return,
+            Err(_) if harness.cold.poison.is_set() || harness.disk.is_stopped() => return,
             Err(_) => drop(allowed.lock().get_mut(&key).and_then(Vec::pop)),
         }
     }
 }
 
 /// Does what the background thread and callers of compact do.
-fn work(world: &World, seed: u64) {
+fn work(harness: &Harness, seed: u64) {
     let mut dice = Dice::new(seed ^ 0xBAC6);
     for _ in 0..BACKGROUND_STEPS {
         let done = match dice.below(8) {
-            0..4 => world.checkpoint(),
-            4 => world.compact_next(),
-            5 => world.cold.seal_active().and_then(|()| world.compact_all()),
-            6 => world.cold.seal_active(),
-            _ => world.sync(true),
+            0..4 => harness.checkpoint(),
+            4 => harness.compact_next(),
+            5 => harness.cold.seal_active().and_then(|()| harness.compact_all()),
+            6 => harness.cold.seal_active(),
+            _ => harness.sync(true),
         };
         if done.is_err() {
             return;
@@ -62,27 +67,27 @@ fn work(world: &World, seed: u64) {
 
 /// Runs all threads; gives what is allowed to be found.
 fn race(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup, seed: u64) -> Allowed {
-    let Ok(world) = World::open(disk, clock, setup) else { return Allowed::new() };
+    let Ok(harness) = Harness::open(disk, clock, setup) else { return Allowed::new() };
     let allowed = Mutex::new(Allowed::new());
-    let (world, all) = (&world, &allowed);
+    let (harness, all) = (&harness, &allowed);
     let mut threads: Vec<Box<dyn FnOnce() + Send + '_>> = Vec::new();
     for writer in 0..WRITERS {
-        threads.push(Box::new(move || write_own(world, writer, (setup, seed), all)));
+        threads.push(Box::new(move || write_own(harness, writer, (setup, seed), all)));
     }
-    threads.push(Box::new(move || work(world, seed)));
+    threads.push(Box::new(move || work(harness, seed)));
     schedule::run(seed, threads);
     std::mem::take(&mut *allowed.lock())
 }
 
 /// Opens what is left, and compares each key with what is allowed.
 fn check(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup, allowed: &Allowed, story: &str) {
-    let world = World::open(disk, clock, setup).unwrap();
+    let harness = Harness::open(disk, clock, setup).unwrap();
     for (key, allowed) in allowed {
-        let found = world.get(key).unwrap_or_else(|error| panic!("{error}, {story}"));
+        let found = harness.get(key).unwrap_or_else(|error| panic!("{error}, {story}"));
         let found = found.map(|(value, _)| value);
         assert!(allowed.contains(&found), "{:?}: {story}", String::from_utf8_lossy(key));
     }
-    world.contents().unwrap_or_else(|error| panic!("{error}, {story}"));
+    harness.contents().unwrap_or_else(|error| panic!("{error}, {story}"));
 }
 
 /// The process is killed somewhere, and the store opened with and without the checkpoint.

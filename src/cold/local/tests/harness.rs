@@ -53,7 +53,7 @@ const STRIPES: usize = 4;
 
 /// The tier, its disk and its clock, with what the store around it has for the tier's sake: the locks
 /// under which a key is changed.
-pub struct World {
+pub struct Harness {
     pub disk: SimDisk,
     pub clock: Arc<ManualClock>,
     pub cold: Local,
@@ -95,7 +95,7 @@ pub fn value(tag: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-impl World {
+impl Harness {
     /// Opens the store on `disk`.
     pub fn open(disk: &SimDisk, clock: &Arc<ManualClock>, setup: Setup) -> Result<Self> {
         Self::open_with(disk, clock, setup, false)
@@ -269,7 +269,7 @@ impl World {
 }
 
 /// As the store around the tier.
-impl Host for World {
+impl Host for Harness {
     fn quiesce(&self) {
         self.stripes.iter().for_each(|stripe| drop(stripe.lock()));
     }
