@@ -204,7 +204,7 @@ static hotcold_backend_t table(void) {
 static hotcold_t *open_over(const hotcold_backend_t *b, const char *const *options) {
     hotcold_options_t *o = hotcold_options_new();
     hotcold_t *s = NULL;
-    OK(hotcold_options_set(o, "coherence", "50ms", &error));
+    OK(hotcold_options_set(o, "coherence", "1s", &error));
     for (; options && options[0]; options += 2) {
         OK(hotcold_options_set(o, options[0], options[1], &error));
     }
@@ -283,6 +283,7 @@ static void calls(void) {
     OK(hotcold_retrieve_with(s, "b", 1, HOTCOLD_RETRIEVE_FRESH, &value, &error));
     CHECK(value.tier == HOTCOLD_TIER_COLD && value.version == version);
     hotcold_value_release(&value);
+    hotcold_watch_alive(map.sink, HOTCOLD_LINK_ONE, 0);
     OK(hotcold_retrieve_with(s, "b", 1, HOTCOLD_RETRIEVE_NO_RECENCY, &value, &error));
     CHECK(value.tier == HOTCOLD_TIER_HOT);
     hotcold_value_release(&value);
@@ -405,7 +406,7 @@ static void watching(void) {
     hotcold_watch_key(map.sink, "key", 3, 0);
     HAS(s, "key", NULL);
     put(s, "key", "value");
-    pause_ms(60); /* the link is silent, and the engine is asked */
+    pause_ms(1100); /* the link is silent, and the engine is asked */
     gets = map.gets;
     HAS(s, "key", "value");
     CHECK(map.gets == gets + 1 && stats_of(s).remote_revalidations > 0);
