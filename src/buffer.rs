@@ -1,17 +1,16 @@
 //! A shared, immutable run of bytes in one allocation, reached through one thin pointer.
 //!
-//! A value lives in one of these from the moment it is read or stored until its last holder, in
-//! the hot tier or in the caller's program, lets go. `Arc<[u8]>` would do, but for three things:
-//! its allocation cannot fail gently, its pointer is two words (the C value has one for its owner),
-//! and its memory cannot be filled by a read before it is shared.
+//! A value lives in one of these from the moment it is read or stored until its last holder, in the hot
+//! tier or in the caller's program, lets go. `Arc<[u8]>` cannot fail gently, has a pointer of two words
+//! (the C value has one for its owner), cannot be filled by a read before it is shared, and leaves what
+//! hot has to know of an entry to a second allocation, which is a line more to fetch for each hit.
 //!
-//! A buffer also knows whether it is in the hot tier and how many callers hold it, so that its
-//! memory is accounted for once: by hot while it is there, else by the [`Ledger`] of the store
-//! whose callers hold it.
+//! So in front of the bytes is a [`Block`]. It knows whether it is in hot and how many callers hold it:
+//! its memory is accounted for once, by hot while it is there, else by the [`Ledger`] of the store.
 //!
 //! # Invariants
-//! 1. `count` is the number of `Buffer`s that point here; the memory is freed when it becomes 0.
-//! 2. Bytes are written only while `count` is 1 and through `&mut`.
+//! 1. The low half of `state` is the number of `Buffer`s that point here; at 0 the memory is freed.
+//! 2. Bytes and label are written only while that is 1 and through `&mut`.
 //! 3. The ledger has the buffer's bytes if, and only if, callers hold it and it is not in hot.
 //! 4. The allocation has exactly `HEADER_BYTES + len` bytes, aligned to `ALIGN`.
 
@@ -20,66 +19,210 @@
     reason = "one thin, fallible allocation per value: see the module's first paragraph"
 )]
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::label::Label;
+use crate::ledger::Ledger;
 use crate::memory;
-use crate::sync::{STRIPES, stripe};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
-use std::ptr::{NonNull, null_mut};
+use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::{self, NonNull, null_mut, with_exposed_provenance_mut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
 /// Bytes that a buffer takes beside its contents.
-pub const HEADER_BYTES: usize = size_of::<Header>();
+pub const HEADER_BYTES: usize = size_of::<Block>();
 
-const ALIGN: usize = align_of::<Header>();
+const WHAT: &str = "a value";
+const ALIGN: usize = align_of::<Block>();
 
 /// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// More than this is not asked for ahead: there are only so many fetches under way at a time.
-const PREFETCH_BYTES_MAX: usize = 1024;
+/// More than this is not asked for ahead: of what is longer the processor fetches the rest by itself.
+const PREFETCH_BYTES_MAX: usize = 256;
 
-/// In `uses`: the buffer is in the hot tier. The other bits count the callers that hold it.
-const RESIDENT: u32 = 1 << 31;
+/// In `state`: the buffer is in the hot tier; a caller that holds it; a `Buffer` that points to it.
+const RESIDENT: u64 = 1 << 63;
+const HOLDER: u64 = 1 << 32;
+const OWNER: u64 = 1;
 
+/// Neighbours in a chain.
+#[derive(Clone, Copy)]
+pub struct Links {
+    /// Came later.
+    pub before: *mut Links,
+    /// Came earlier.
+    pub behind: *mut Links,
+}
+
+/// What is in front of the bytes. What a hit needs comes first.
 #[repr(C)]
-struct Header {
-    count: AtomicUsize,
+pub struct Block {
+    /// First, so that a pointer to the links is one to the block. The chain's own.
+    links: UnsafeCell<Links>,
+    state: AtomicU64,
+    /// The eviction policy's own number. Readers change it too; each other's changes may be lost.
+    mark: AtomicU64,
+    hash: u64,
+    expires_at: u64,
+    key_start: u32,
+    value_start: u32,
+    value_len: u32,
+    key_len: u16,
+    ring: AtomicU8,
+    unwritten: AtomicBool,
     len: usize,
     /// Where the memory is accounted for; null until a caller holds it.
     ledger: AtomicPtr<Ledger>,
-    uses: AtomicU32,
+    version: AtomicU64,
+    since: AtomicU64,
 }
 
-/// The memory of the values that a store's callers hold and that hot does not have.
-#[derive(Default)]
-pub struct Ledger {
-    stripes: [Stripe; STRIPES],
-}
-
-#[derive(Default)]
-#[repr(align(64))]
-struct Stripe(AtomicU64);
-
-impl Ledger {
-    /// Bytes that are held.
-    pub fn bytes(&self) -> u64 {
-        // What one thread adds another may take away, so only the sum means anything.
-        let add = |sum: u64, stripe: &Stripe| sum.wrapping_add(stripe.0.load(Ordering::Relaxed));
-        self.stripes.iter().fold(0, add)
+impl Block {
+    /// The bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` bytes were initialised when the buffer was made, and nobody writes to them
+        // while a shared reference exists (invariant 2).
+        unsafe { std::slice::from_raw_parts(self.contents(), self.len) }
     }
 
-    fn stripe(&self) -> &AtomicU64 {
-        &self.stripes[stripe()].0
+    /// What was told of the contents.
+    #[inline]
+    pub fn label(&self) -> Label {
+        let Self { hash, expires_at, key_start, value_start, value_len, key_len, .. } = *self;
+        Label { hash, expires_at, key_start, value_start, value_len, key_len }
+    }
+
+    /// The version that the store gave to the value.
+    #[inline]
+    pub fn version_cell(&self) -> &AtomicU64 {
+        &self.version
+    }
+
+    /// The eviction policy's own number.
+    #[inline]
+    pub fn mark_cell(&self) -> &AtomicU64 {
+        &self.mark
+    }
+
+    /// When the entry came into hot, in milliseconds of the monotonic clock.
+    #[inline]
+    pub fn since_cell(&self) -> &AtomicU64 {
+        &self.since
+    }
+
+    /// Whether cold has not got the entry yet.
+    #[inline]
+    pub fn unwritten_cell(&self) -> &AtomicBool {
+        &self.unwritten
+    }
+
+    /// The ring of the chain that the block is in; the chain's own.
+    pub fn ring(&self) -> &AtomicU8 {
+        &self.ring
+    }
+
+    /// Its neighbours in the chain, which alone may use the pointer.
+    pub fn links(&self) -> *mut Links {
+        self.own_pointer().as_ptr().cast()
+    }
+
+    /// The pointer that the allocator gave, which reaches all of the memory.
+    #[inline]
+    fn own_pointer(&self) -> NonNull<Self> {
+        // SAFETY: it is the address of a reference, so not null.
+        unsafe { NonNull::new_unchecked(with_exposed_provenance_mut(ptr::from_ref(self).addr())) }
+    }
+
+    /// Another reference to this block.
+    #[inline]
+    pub fn share(&self) -> Buffer {
+        // Relaxed as in `Arc`: the new reference is made from one that exists already.
+        self.state.fetch_add(OWNER, Ordering::Relaxed);
+        Buffer { block: self.own_pointer() }
+    }
+
+    /// The block comes into hot; false if it was there already.
+    pub fn enter_hot(&self) -> bool {
+        let before = self.state.fetch_or(RESIDENT, Ordering::AcqRel);
+        if before & RESIDENT == 0 && before >= HOLDER {
+            self.account(false);
+        }
+        before & RESIDENT == 0
+    }
+
+    /// The block leaves hot.
+    pub fn leave_hot(&self) {
+        if self.state.fetch_and(!RESIDENT, Ordering::AcqRel) & !RESIDENT >= HOLDER {
+            self.account(true);
+        }
+    }
+
+    /// Begins to bring what is in front of the bytes into the processor's cache.
+    pub fn prefetch(&self) {
+        prefetch_at(ptr::from_ref(self).cast());
+    }
+
+    /// As [`Block::prefetch`], and the first `bytes` bytes, at most [`PREFETCH_BYTES_MAX`].
+    #[inline]
+    pub fn prefetch_bytes(&self, bytes: usize) {
+        let mut at = ptr::from_ref(self).cast::<u8>();
+        let mut left = HEADER_BYTES + bytes.min(PREFETCH_BYTES_MAX);
+        // Four at a time: what is too much is next to it, and costs less than to count.
+        while left > CACHE_LINE_BYTES {
+            (1..5).for_each(|line| prefetch_at(at.wrapping_add(line * CACHE_LINE_BYTES)));
+            at = at.wrapping_add(4 * CACHE_LINE_BYTES);
+            left = left.saturating_sub(4 * CACHE_LINE_BYTES);
+        }
+    }
+
+    /// The memory that this buffer takes, its own header included.
+    #[inline]
+    pub fn memory_bytes(&self) -> usize {
+        HEADER_BYTES + self.len
+    }
+
+    /// Adds the buffer's memory to the ledger, or takes it away.
+    fn account(&self, is_held: bool) {
+        // SAFETY: once set, the pointer holds a reference until the buffer is freed.
+        let Some(ledger) = (unsafe { self.ledger.load(Ordering::Acquire).as_ref() }) else {
+            return;
+        };
+        ledger.add(self.memory_bytes() as u64, is_held);
+    }
+
+    #[cold]
+    fn set_ledger(&self, ledger: &Arc<Ledger>) {
+        let own = Arc::into_raw(ledger.clone()).cast_mut();
+        let set =
+            self.ledger.compare_exchange(null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
+        if set.is_err() {
+            // SAFETY: it was just made, and nobody else has it.
+            drop(unsafe { Arc::from_raw(own) });
+        }
+    }
+
+    fn owners(&self) -> u64 {
+        self.state.load(Ordering::Acquire) & (HOLDER - 1)
+    }
+
+    fn contents(&self) -> *mut u8 {
+        // SAFETY: the allocation has the header and `len` bytes behind it (invariant 4).
+        unsafe { self.own_pointer().as_ptr().add(1).cast() }
     }
 }
 
 /// A reference to shared bytes; cloning shares them.
+#[repr(transparent)]
 pub struct Buffer {
-    header: NonNull<Header>,
+    block: NonNull<Block>,
 }
 
-// SAFETY: the bytes are immutable while shared (invariant 2) and the count is atomic.
+// SAFETY: bytes and label are immutable while shared (invariant 2), the links are the chain's alone,
+// which has a lock around it, and all else is atomic.
 unsafe impl Send for Buffer {}
 // SAFETY: as above.
 unsafe impl Sync for Buffer {}
@@ -99,7 +242,7 @@ impl Buffer {
     /// # Errors
     /// `OutOfMemory`.
     pub fn from_parts(parts: &[&[u8]]) -> Result<Self> {
-        let len = length_of(parts).ok_or_else(|| out_of_memory(usize::MAX))?;
+        let len = length_of(parts).ok_or_else(|| memory::exhausted(usize::MAX, WHAT))?;
         // SAFETY: every byte is written below, before the buffer is given away.
         let buffer = unsafe { Self::allocate(len, false) }?;
         // SAFETY: the lengths sum up to `len`, and nobody else has the new memory.
@@ -111,8 +254,7 @@ impl Buffer {
     /// freed, if it is shared or they have another length. It must come from the same store, whose
     /// ledger it keeps.
     pub fn refilled(self, parts: &[&[u8]]) -> Option<Self> {
-        let is_mine = self.header().count.load(Ordering::Acquire) == 1;
-        if !is_mine || length_of(parts) != Some(self.header().len) {
+        if self.owners() != 1 || length_of(parts) != Some(self.len) {
             return None;
         }
         // SAFETY: the lengths sum up to `len`, and the only reference is `self`.
@@ -127,169 +269,164 @@ impl Buffer {
         for part in parts {
             // SAFETY: the caller's promise.
             unsafe {
-                std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
+                ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
                 to = to.add(part.len());
             }
         }
     }
 
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `len` bytes were initialised when the buffer was made, and nobody writes to them
-        // while a shared reference exists (invariant 2).
-        unsafe { std::slice::from_raw_parts(self.contents(), self.header().len) }
-    }
-
     /// The bytes for writing, or `None` if the buffer is shared.
     pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        if self.header().count.load(Ordering::Acquire) != 1 {
+        if self.owners() != 1 {
             return None;
         }
         // SAFETY: the only reference is `self`, which is borrowed mutably.
-        Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.header().len) })
+        Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.len) })
     }
 
-    /// Begins to bring the header and the first bytes into the processor's cache, for the one who
-    /// will need them soon.
-    pub fn prefetch(&self) {
-        prefetch(self.header());
-    }
-
-    /// Begins to bring the header and the first `bytes` bytes into the processor's cache, at most
-    /// [`PREFETCH_BYTES_MAX`]: of what is longer the processor fetches the rest ahead by itself.
-    #[inline]
-    pub fn prefetch_bytes(&self, bytes: usize) {
-        let mut at = self.header.as_ptr().cast::<u8>().cast_const();
-        let mut left = HEADER_BYTES + bytes.min(PREFETCH_BYTES_MAX);
-        // Four at a time: what is too much is next to it, and costs less than to count.
-        while left > CACHE_LINE_BYTES {
-            (0..4).for_each(|line| prefetch_at(at.wrapping_add(line * CACHE_LINE_BYTES)));
-            at = at.wrapping_add(4 * CACHE_LINE_BYTES);
-            left = left.saturating_sub(4 * CACHE_LINE_BYTES);
+    /// Tells what the contents are; false if the buffer is shared.
+    pub fn set_label(&mut self, label: Label) -> bool {
+        if self.owners() != 1 {
+            return false;
         }
-    }
-
-    /// The memory that this buffer takes, its own header included.
-    pub fn memory_bytes(&self) -> usize {
-        HEADER_BYTES + self.header().len
-    }
-
-    /// Adds the buffer's memory to the ledger, or takes it away.
-    fn account(&self, is_held: bool) {
-        // SAFETY: once set, the pointer holds a reference until the buffer is freed.
-        let Some(ledger) = (unsafe { self.header().ledger.load(Ordering::Acquire).as_ref() })
-        else {
-            return;
-        };
-        let bytes = self.memory_bytes() as u64;
-        let change = if is_held { bytes } else { bytes.wrapping_neg() };
-        ledger.stripe().fetch_add(change, Ordering::Relaxed);
-    }
-
-    fn set_ledger(&self, ledger: &Arc<Ledger>) {
-        let place = &self.header().ledger;
-        if !place.load(Ordering::Acquire).is_null() {
-            return;
-        }
-        let own = Arc::into_raw(ledger.clone()).cast_mut();
-        let set = place.compare_exchange(null_mut(), own, Ordering::AcqRel, Ordering::Acquire);
-        if set.is_err() {
-            // SAFETY: it was just made, and nobody else has it.
-            drop(unsafe { Arc::from_raw(own) });
-        }
-    }
-
-    fn header(&self) -> &Header {
-        // SAFETY: the memory lives as long as any reference does (invariant 1).
-        unsafe { self.header.as_ref() }
-    }
-
-    fn contents(&self) -> *mut u8 {
-        // SAFETY: the allocation has the header and `len` bytes behind it (invariant 4).
-        unsafe { self.header.as_ptr().add(1).cast() }
+        // SAFETY: the only reference is `self`, which is borrowed mutably.
+        let block = unsafe { &mut *self.block.as_ptr() };
+        let Label { hash, expires_at, key_start, value_start, value_len, key_len } = label;
+        (block.hash, block.expires_at) = (hash, expires_at);
+        (block.key_start, block.key_len) = (key_start, key_len);
+        (block.value_start, block.value_len) = (value_start, value_len);
+        true
     }
 
     /// # Safety
     /// Unless `zero` is set the caller writes every byte before anybody reads.
     unsafe fn allocate(len: usize, zero: bool) -> Result<Self> {
         if len > isize::MAX as usize - HEADER_BYTES - ALIGN {
-            return Err(out_of_memory(len));
+            return Err(memory::exhausted(len, WHAT));
         }
         let layout = layout(len);
         // SAFETY: the layout's size is at least the header's, so not zero.
         let memory = unsafe { if zero { alloc_zeroed(layout) } else { alloc(layout) } };
-        let Some(header) = NonNull::new(memory.cast::<Header>()) else {
-            return Err(out_of_memory(len));
+        let Some(block) = NonNull::new(memory.cast::<Block>()) else {
+            return Err(memory::exhausted(len, WHAT));
         };
+        // For those who have a reference to the block alone: see `own_pointer`.
+        memory.expose_provenance();
+        let unlinked = Links { before: null_mut(), behind: null_mut() };
         // SAFETY: the memory is large enough and aligned for the header.
         unsafe {
-            header.write(Header {
-                count: AtomicUsize::new(1),
+            block.write(Block {
+                links: UnsafeCell::new(unlinked),
+                state: AtomicU64::new(OWNER),
+                mark: AtomicU64::new(0),
+                hash: 0,
+                expires_at: 0,
+                key_start: 0,
+                value_start: 0,
+                value_len: 0,
+                key_len: 0,
+                ring: AtomicU8::new(0),
+                unwritten: AtomicBool::new(false),
                 len,
                 ledger: AtomicPtr::new(null_mut()),
-                uses: AtomicU32::new(0),
+                version: AtomicU64::new(0),
+                since: AtomicU64::new(0),
             });
         }
-        Ok(Self { header })
+        Ok(Self { block })
+    }
+
+    /// # Safety
+    /// The last reference was just counted out.
+    #[inline(never)]
+    unsafe fn free(block: NonNull<Block>) {
+        // After the last decrement, because otherwise another thread's reads could come later.
+        fence(Ordering::Acquire);
+        // SAFETY: nobody else refers to the memory; the ledger came from `Arc::into_raw` and is given
+        // back once, here; the layout is the allocation's (invariant 4).
+        unsafe {
+            let Block { len, ledger, .. } = block.as_ref();
+            let (layout, ledger) = (layout(*len), ledger.load(Ordering::Acquire));
+            if !ledger.is_null() {
+                drop(Arc::from_raw(ledger));
+            }
+            dealloc(block.as_ptr().cast(), layout);
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = Block;
+
+    #[inline]
+    fn deref(&self) -> &Block {
+        // SAFETY: the memory lives as long as any reference does (invariant 1).
+        unsafe { self.block.as_ref() }
     }
 }
 
 impl Clone for Buffer {
+    #[inline]
     fn clone(&self) -> Self {
-        // Relaxed as in `Arc`: the new reference is made from one that exists already.
-        self.header().count.fetch_add(1, Ordering::Relaxed);
-        Self { header: self.header }
+        self.share()
     }
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
-        if self.header().count.fetch_sub(1, Ordering::Release) != 1 {
-            return;
+        if self.state.fetch_sub(OWNER, Ordering::Release) & (HOLDER - 1) == OWNER {
+            // SAFETY: this was the last one.
+            unsafe { Self::free(self.block) };
         }
-        // After the last decrement, because otherwise another thread's reads could come later.
-        fence(Ordering::Acquire);
-        let layout = layout(self.header().len);
-        let ledger = self.header().ledger.load(Ordering::Acquire);
-        if !ledger.is_null() {
-            // SAFETY: it came from `Arc::into_raw` and is given back once, here.
-            drop(unsafe { Arc::from_raw(ledger) });
-        }
-        // SAFETY: this was the last reference, and the layout is the allocation's (invariant 4).
-        unsafe { dealloc(self.header.as_ptr().cast(), layout) };
     }
 }
 
 /// A buffer that a caller holds.
-pub struct Held(Buffer);
+pub struct Held(ManuallyDrop<Buffer>);
 
 impl Held {
     /// Hands a buffer to a caller of the store that keeps `ledger`.
+    #[inline]
     pub fn new(buffer: Buffer, ledger: &Arc<Ledger>) -> Self {
-        buffer.set_ledger(ledger);
-        Self::lend(buffer)
+        if buffer.ledger.load(Ordering::Acquire).is_null() {
+            buffer.set_ledger(ledger);
+        }
+        Self::detached(buffer)
     }
 
-    /// Hands out a buffer that is part of no store's account: a text.
+    /// Hands out another reference to a block, as [`Held::new`].
+    #[inline]
+    pub fn share(block: &Block, ledger: &Arc<Ledger>) -> Self {
+        if block.ledger.load(Ordering::Acquire).is_null() {
+            block.set_ledger(ledger);
+        }
+        // Counted at once for the reference and for the caller.
+        if block.state.fetch_add(HOLDER | OWNER, Ordering::AcqRel) < HOLDER {
+            block.account(true);
+        }
+        Self(ManuallyDrop::new(Buffer { block: block.own_pointer() }))
+    }
+
+    /// Hands out a buffer that is part of no store's account, as a text is, or whose ledger is set.
+    #[inline]
     pub fn detached(buffer: Buffer) -> Self {
-        Self::lend(buffer)
-    }
-
-    fn lend(buffer: Buffer) -> Self {
-        if buffer.header().uses.fetch_add(1, Ordering::AcqRel) == 0 {
+        if buffer.state.fetch_add(HOLDER, Ordering::AcqRel) < HOLDER {
             buffer.account(true);
         }
-        Self(buffer)
+        Self(ManuallyDrop::new(buffer))
     }
 
     /// The bytes.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
 
     /// Turns it into a pointer for a C struct, to be given to [`Held::from_raw`].
+    #[inline]
     pub fn into_raw(self) -> *mut std::ffi::c_void {
-        let raw = self.0.header.as_ptr().cast();
+        let raw = self.0.block.as_ptr().cast();
         std::mem::forget(self);
         raw
     }
@@ -298,45 +435,43 @@ impl Held {
     ///
     /// # Safety
     /// `raw` came from `into_raw` and is given back once.
+    #[inline]
     pub unsafe fn from_raw(raw: NonNull<std::ffi::c_void>) -> Self {
-        Self(Buffer { header: raw.cast() })
+        Self(ManuallyDrop::new(Buffer { block: raw.cast() }))
     }
 }
 
 impl Clone for Held {
     fn clone(&self) -> Self {
-        Self::lend(self.0.clone())
+        Self::detached(self.0.share())
     }
 }
 
 impl Drop for Held {
+    #[inline]
     fn drop(&mut self) {
-        if self.0.header().uses.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let state = &self.0.state;
+        let before = state.load(Ordering::Relaxed);
+        let after = before.wrapping_sub(HOLDER | OWNER);
+        // What hot has is neither freed nor accounted for by this.
+        let is_counted = before & RESIDENT != 0
+            && state.compare_exchange(before, after, Ordering::Release, Ordering::Relaxed).is_ok();
+        if !is_counted {
+            self.give_back();
+        }
+    }
+}
+
+impl Held {
+    #[inline(never)]
+    fn give_back(&mut self) {
+        // The caller first: the reference keeps the memory until the account is right.
+        let before = self.0.state.fetch_sub(HOLDER, Ordering::AcqRel);
+        if before & RESIDENT == 0 && before < 2 * HOLDER {
             self.0.account(false);
         }
-    }
-}
-
-/// Marks a buffer as being in the hot tier, as long as it exists.
-pub struct Resident(Buffer);
-
-impl Resident {
-    /// The buffer enters hot.
-    pub fn new(buffer: Buffer) -> Self {
-        let before = buffer.header().uses.fetch_or(RESIDENT, Ordering::AcqRel);
-        if before & RESIDENT == 0 && before != 0 {
-            buffer.account(false);
-        }
-        Self(buffer)
-    }
-}
-
-impl Drop for Resident {
-    fn drop(&mut self) {
-        let before = self.0.header().uses.fetch_and(!RESIDENT, Ordering::AcqRel);
-        if before & !RESIDENT != 0 {
-            self.0.account(true);
-        }
+        // SAFETY: this is the drop of the one who has the buffer.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
 
@@ -345,12 +480,7 @@ fn layout(len: usize) -> Layout {
     unsafe { Layout::from_size_align_unchecked(HEADER_BYTES + len, ALIGN) }
 }
 
-/// Begins to bring the memory of `what` into the processor's cache, where there is an instruction
-/// for it.
-pub fn prefetch<T>(what: &T) {
-    prefetch_at(std::ptr::from_ref(what).cast());
-}
-
+/// Begins to bring a line into the processor's cache, where there is an instruction for it.
 #[inline]
 fn prefetch_at(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -365,10 +495,6 @@ fn prefetch_at(at: *const u8) {
 
 fn length_of(parts: &[&[u8]]) -> Option<usize> {
     parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len()))
-}
-
-fn out_of_memory(bytes: usize) -> Error {
-    memory::exhausted(bytes, "a value")
 }
 
 #[cfg(test)]
@@ -422,17 +548,18 @@ mod tests {
         let ledger = Arc::new(Ledger::default());
         let buffer = Buffer::from_parts(&[&[7; 100]]).unwrap();
         let bytes = buffer.memory_bytes() as u64;
-        let resident = Resident::new(buffer.clone());
-        let first = Held::new(buffer.clone(), &ledger);
+        assert!(buffer.enter_hot() && !buffer.enter_hot());
+        let first = Held::share(&buffer, &ledger);
         let second = first.clone();
         assert_eq!(ledger.bytes(), 0);
-        drop(resident);
+        buffer.leave_hot();
         assert_eq!(ledger.bytes(), bytes);
         drop(first);
         assert_eq!(ledger.bytes(), bytes);
-        let resident = Resident::new(buffer.clone());
+        assert!(buffer.enter_hot());
         assert_eq!(ledger.bytes(), 0);
-        drop(resident);
+        buffer.leave_hot();
+        assert_eq!(ledger.bytes(), bytes);
         std::thread::spawn(move || drop(second)).join().unwrap();
         assert_eq!(ledger.bytes(), 0);
         drop(buffer);

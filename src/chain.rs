@@ -1,141 +1,303 @@
-//! A map from numbers to values that keeps them in two rings, each in an order of its own.
+//! A table of buffers by hash that keeps them in two rings, each in an order of its own.
 //!
-//! Each value is in a node of its own, linked to one of the rings; a table finds the node of a number.
-//! What grows can be asked for beforehand ([`Chain::reserve`]), which a map of others cannot: an entry
-//! must not fail to enter once its record is on disk.
+//! The rings go through the buffers themselves, so that an entry is one allocation. The table is made of
+//! buckets of a cache line: seven references, and for each a byte of the hash, so that a lookup that
+//! finds nothing reads no buffer, and one that finds something reads one line of the table. What finds no
+//! place in its own bucket is in the next one that has one; each bucket counts how many have passed by.
+//! What grows can be asked for beforehand ([`Chain::reserve`]): an entry must not fail to enter once its
+//! record is on disk.
 //!
 //! # Invariants
-//! 1. The rings go through `rings` and every node that the table has, and through no other.
-//! 2. A node is made with `allocate` and freed with `free`, once. One that is spare has no value.
-//! 3. References to values come from a borrow of the chain; nodes are changed through `&mut` alone.
+//! 1. The rings go through `ends` and every buffer that the table has, and through no other.
+//! 2. Every buffer in the table is marked as being in hot, and is in no other chain.
+//! 3. `passed` of a bucket is how many buffers of the table have passed it, or `PASSED_MAX` for good.
+//! 4. A buffer is in the first bucket from its own on in which it could be when it came.
+//! 5. References come from a borrow of the chain; links are changed through `&mut` alone.
 
-#![expect(unsafe_code, reason = "nodes that the table and two neighbours point to")]
+#![expect(unsafe_code, reason = "buffers that two neighbours point to")]
 
+use crate::buffer::{Block, Buffer, Links};
 use crate::error::Result;
 use crate::memory;
-use hashbrown::HashTable;
-use std::alloc::{Layout, alloc, dealloc};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering::Relaxed;
 
 const WHAT: &str = "an entry of hot";
 
 /// How many rings there are.
 const RINGS: usize = 2;
 
-/// The map.
-pub struct Chain<T> {
-    table: HashTable<NonNull<Node<T>>>,
+/// References in a bucket. Of these so many are used at most, on average.
+const PLACES: usize = 7;
+const PLACES_USED_MAX: usize = 6;
+
+/// Once so many have passed a bucket they are not counted any more.
+const PASSED_MAX: u8 = 255;
+
+/// A byte in each place of a word, and the highest bit of each byte but the last.
+const BYTES: u64 = u64::from_le_bytes([1; 8]);
+const HIGH_BITS: u64 = u64::from_le_bytes([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0]);
+
+/// A cache line.
+#[repr(align(64))]
+#[derive(Default)]
+struct Bucket {
+    /// A tag for each place, 0 where it is free; in the highest byte how many have passed.
+    tags: u64,
+    places: [Option<Buffer>; PLACES],
+}
+
+/// The table and the rings.
+pub struct Chain {
+    buckets: Vec<Bucket>,
     /// Of each ring, what is between the last and the first.
-    rings: NonNull<[Links; RINGS]>,
-    /// How many nodes each ring has.
+    ends: NonNull<[Links; RINGS]>,
+    /// How many buffers each ring has.
     lens: [usize; RINGS],
-    /// Nodes for what comes next, linked by `behind`.
-    spare: *mut Links,
-    spares: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Links {
-    /// Came later.
-    before: *mut Links,
-    /// Came earlier.
-    behind: *mut Links,
+// SAFETY: the ends belong to the chain, and buffers may go to other threads.
+unsafe impl Send for Chain {}
+// SAFETY: a shared chain gives shared references, and changes nothing.
+unsafe impl Sync for Chain {}
+
+impl Bucket {
+    /// The places whose tag may be `tag`, a bit each: all that have it, and perhaps others.
+    #[inline]
+    fn with_tag(&self, tag: u64) -> u64 {
+        let differing = self.tags ^ (BYTES * tag);
+        differing.wrapping_sub(BYTES) & !differing & HIGH_BITS
+    }
+
+    #[inline]
+    fn free_place(&self) -> Option<usize> {
+        // The lowest of the candidates is one for certain.
+        let free = self.with_tag(0);
+        (free != 0).then(|| free.trailing_zeros() as usize / 8)
+    }
+
+    fn set(&mut self, place: usize, tag: u64, buffer: Option<Buffer>) -> Option<Buffer> {
+        self.tags = self.tags & !(0xFF << (8 * place)) | tag << (8 * place);
+        std::mem::replace(&mut self.places[place], buffer)
+    }
+
+    fn passed(&self) -> u8 {
+        self.tags.to_le_bytes()[PLACES]
+    }
+
+    fn set_passed(&mut self, passed: u8) {
+        self.tags = self.tags & (u64::MAX >> 8) | u64::from(passed) << (8 * PLACES);
+    }
 }
 
-#[repr(C)]
-struct Node<T> {
-    /// First, so that a pointer to the links is one to the node.
-    links: Links,
-    place: u64,
-    ring: u8,
-    value: T,
-}
-
-// SAFETY: the nodes belong to the chain, and move with it.
-unsafe impl<T: Send> Send for Chain<T> {}
-// SAFETY: a shared chain gives shared references to its values, and changes nothing.
-unsafe impl<T: Sync> Sync for Chain<T> {}
-
-impl<T> Chain<T> {
+impl Chain {
     /// An empty one.
     pub fn new() -> Self {
         let unlinked = Links { before: ptr::null_mut(), behind: ptr::null_mut() };
-        let rings = NonNull::from(Box::leak(Box::new([unlinked; RINGS])));
+        let ends = NonNull::from(Box::leak(Box::new([unlinked; RINGS])));
         for ring in 0..RINGS {
-            let end = end_of(rings, ring);
+            let end = end_of(ends, ring);
             // SAFETY: it was just made, and is this chain's until it is dropped.
             unsafe { end.write(Links { before: end, behind: end }) };
         }
-        Self { table: HashTable::new(), rings, lens: [0; RINGS], spare: ptr::null_mut(), spares: 0 }
+        Self { buckets: Vec::new(), ends, lens: [0; RINGS] }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.lens.iter().sum()
     }
 
-    /// Makes room for `count` more, so that pushing them does not allocate.
+    /// Makes room for `count` more, so that inserting them does not allocate.
     ///
     /// # Errors
     /// `OutOfMemory`.
     pub fn reserve(&mut self, count: usize) -> Result<()> {
-        self.table
-            .try_reserve(count, |node| tag_of(*node))
-            .map_err(|_| memory::exhausted(count * size_of::<usize>(), WHAT))?;
-        while self.spares < count {
-            let Some(node) = allocate::<T>() else {
-                return Err(memory::exhausted(size_of::<Node<T>>(), WHAT));
-            };
-            let links = node.as_ptr().cast::<Links>();
-            // SAFETY: the node is new, and begins with its links.
-            unsafe { (&raw mut (*links).behind).write(self.spare) };
-            self.spare = links;
-            self.spares += 1;
+        let wanted = self.len() + count;
+        if wanted <= self.buckets.len() * PLACES_USED_MAX {
+            return Ok(());
+        }
+        self.rebuild(wanted + wanted / 2)
+    }
+
+    /// Gives back what the table has for many more than there are; keeps it where there is no memory
+    /// for a smaller one.
+    pub fn shrink(&mut self) {
+        // Where this fails the table is what it was.
+        let _ = self.rebuild(self.len() + self.len() / 4);
+    }
+
+    fn rebuild(&mut self, count: usize) -> Result<()> {
+        let mut buckets = Vec::new();
+        memory::grow(&mut buckets, count / PLACES_USED_MAX + 1, WHAT)?;
+        buckets.resize_with(buckets.capacity(), Bucket::default);
+        let old = std::mem::replace(&mut self.buckets, buckets);
+        for buffer in old.into_iter().flat_map(|bucket| bucket.places).flatten() {
+            self.place(buffer);
         }
         Ok(())
     }
 
-    /// The value at `place`; it stays where it is.
+    /// The bucket of a hash. The highest four bits chose the shard, and the lowest eight are the tag.
     #[inline]
-    pub fn peek(&self, place: u64) -> Option<&T> {
-        // SAFETY: a node that the table has lives as long as the chain is borrowed.
-        self.node(place).map(|node| unsafe { &(*node.as_ptr()).value })
+    fn home(&self, hash: u64) -> usize {
+        let part = usize::try_from(hash >> 28 & u64::from(u32::MAX)).unwrap_or(0);
+        part.wrapping_mul(self.buckets.len()) >> u32::BITS
     }
 
-    /// The value at `place`, where it is.
-    pub fn get_mut(&mut self, place: u64) -> Option<&mut T> {
-        // SAFETY: a node that the table has lives as long as the chain, which is borrowed mutably.
-        self.node(place).map(|node| unsafe { &mut (*node.as_ptr()).value })
+    fn behind(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 
-    /// The value at `place`, which becomes the first of its ring.
-    pub fn touch(&mut self, place: u64) -> Option<&mut T> {
-        let node = self.node(place)?.as_ptr();
-        // SAFETY: the node is linked, and the chain is borrowed mutably.
-        unsafe {
-            let ring = usize::from((*node).ring);
-            unlink(node.cast());
-            self.link_first(node.cast(), ring);
-            Some(&mut (*node).value)
+    /// Puts a buffer into the table, where a place is free.
+    fn place(&mut self, buffer: Buffer) {
+        let hash = buffer.label().hash;
+        let mut at = self.home(hash);
+        loop {
+            let bucket = &mut self.buckets[at];
+            if let Some(place) = bucket.free_place() {
+                bucket.set(place, tag_of(hash), Some(buffer));
+                return;
+            }
+            bucket.set_passed(bucket.passed().saturating_add(1));
+            at = self.behind(at);
         }
+    }
+
+    /// Bucket and place of the buffer with this hash that `is_it`.
+    #[inline]
+    fn search(&self, hash: u64, is_it: impl Fn(&Block) -> bool) -> Option<(usize, usize)> {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let (tag, mut at) = (tag_of(hash), self.home(hash));
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[at];
+            let mut candidates = bucket.with_tag(tag);
+            while candidates != 0 {
+                let place = candidates.trailing_zeros() as usize / 8;
+                if let Some(buffer) = bucket.places.get(place).and_then(Option::as_ref)
+                    && buffer.label().hash == hash
+                    && is_it(buffer)
+                {
+                    return Some((at, place));
+                }
+                candidates &= candidates - 1;
+            }
+            if bucket.passed() == 0 {
+                return None;
+            }
+            at = self.behind(at);
+        }
+        None
+    }
+
+    /// The buffer with this hash that `is_it`.
+    #[inline]
+    pub fn find(&self, hash: u64, is_it: impl Fn(&Block) -> bool) -> Option<&Block> {
+        let (bucket, place) = self.search(hash, is_it)?;
+        self.buckets[bucket].places[place].as_deref()
+    }
+
+    /// Puts in `buffer`, which is no other's successor, as the first of `ring`. Gives it back if it is
+    /// in a chain already, or if no room was made for it and there is no memory.
+    pub fn insert(&mut self, buffer: Buffer, ring: usize) -> Option<Buffer> {
+        if self.reserve(1).is_err() || !buffer.enter_hot() {
+            return Some(buffer);
+        }
+        // SAFETY: the buffer was in no chain, and the end is linked.
+        unsafe { link_behind(buffer.links(), end_of(self.ends, ring)) };
+        buffer.ring().store(u8::from(ring != 0), Relaxed);
+        self.lens[ring % RINGS] += 1;
+        self.place(buffer);
+        None
+    }
+
+    /// Puts in `buffer` in place of the one of its hash that `is_it` beside it, where that one is in its
+    /// ring, and gives back that one. Gives back `buffer` itself if it is in a chain already.
+    ///
+    /// # Errors
+    /// The buffer, if there is none to be replaced.
+    pub fn replace(
+        &mut self,
+        buffer: Buffer,
+        is_it: impl Fn(&Block, &Block) -> bool,
+    ) -> std::result::Result<Buffer, Buffer> {
+        let found = self.search(buffer.label().hash, |block| is_it(block, &buffer));
+        let Some((bucket, place)) = found else { return Err(buffer) };
+        let Some(old) = &mut self.buckets[bucket].places[place] else { return Err(buffer) };
+        if !buffer.enter_hot() {
+            return Ok(buffer);
+        }
+        buffer.ring().store(old.ring().load(Relaxed), Relaxed);
+        // SAFETY: the old one is linked, the new one is not, and the chain is borrowed mutably.
+        unsafe {
+            link_behind(buffer.links(), old.links());
+            unlink(old.links());
+        }
+        let old = std::mem::replace(old, buffer);
+        old.leave_hot();
+        Ok(old)
+    }
+
+    /// Takes out the buffer with this hash that `is_it`.
+    pub fn remove(&mut self, hash: u64, is_it: impl Fn(&Block) -> bool) -> Option<Buffer> {
+        let (bucket, place) = self.search(hash, is_it)?;
+        let mut at = self.home(hash);
+        while at != bucket {
+            let passed = self.buckets[at].passed();
+            if passed != PASSED_MAX {
+                self.buckets[at].set_passed(passed - 1);
+            }
+            at = self.behind(at);
+        }
+        let buffer = self.buckets[bucket].set(place, 0, None)?;
+        self.lens[usize::from(buffer.ring().load(Relaxed)) % RINGS] -= 1;
+        // SAFETY: it is linked, and the chain is borrowed mutably.
+        unsafe { unlink(buffer.links()) };
+        buffer.leave_hot();
+        Some(buffer)
+    }
+
+    /// Makes the buffer with this hash that `is_it` the first of its ring.
+    pub fn renew(&mut self, hash: u64, is_it: impl Fn(&Block) -> bool) {
+        if let Some(block) = self.find(hash, is_it) {
+            let ring = usize::from(block.ring().load(Relaxed));
+            let links = block.links();
+            // SAFETY: it is linked, and the chain is borrowed mutably.
+            unsafe {
+                unlink(links);
+                link_behind(links, end_of(self.ends, ring));
+            }
+        }
+    }
+
+    /// Makes the last of ring `from` the first of ring `to`.
+    pub fn move_last(&mut self, from: usize, to: usize) -> Option<&Block> {
+        let links = self.last_links(from)?;
+        self.lens[from % RINGS] -= 1;
+        self.lens[to % RINGS] += 1;
+        // SAFETY: it is linked, and the chain is borrowed mutably.
+        let block = unsafe {
+            unlink(links);
+            link_behind(links, end_of(self.ends, to));
+            block_of(links)
+        };
+        block.ring().store(u8::from(to != 0), Relaxed);
+        Some(block)
     }
 
     /// Moves the last of `ring` behind its first ones, as far as it is not `before` them, and at most
     /// behind `most`.
-    pub fn sink_last(&mut self, ring: usize, most: usize, before: impl Fn(&T) -> bool) {
-        if self.lens[ring] == 0 {
-            return;
-        }
-        let end = end_of(self.rings, ring);
-        // SAFETY: the ring has a node, so that what is before the end is one; the walk ends at the end
-        // or at that node at the latest, and the chain is borrowed mutably.
+    pub fn sink_last(&mut self, ring: usize, most: usize, before: impl Fn(&Block) -> bool) {
+        let Some(last) = self.last_links(ring) else { return };
+        // SAFETY: the walk ends at the last one at the latest, and the chain is borrowed mutably.
         unsafe {
-            let last = (*end).before;
-            let mut behind = end;
+            let mut behind = end_of(self.ends, ring);
             for _ in 0..most {
                 let next = (*behind).behind;
-                if next == last || before(&(*next.cast::<Node<T>>()).value) {
+                if next == last || before(block_of(next)) {
                     break;
                 }
                 behind = next;
@@ -145,212 +307,103 @@ impl<T> Chain<T> {
         }
     }
 
-    /// The value at `place`, which becomes the first of `ring`.
-    pub fn move_to(&mut self, place: u64, ring: usize) -> Option<&mut T> {
-        let node = self.node(place)?.as_ptr();
-        // SAFETY: as above.
-        unsafe {
-            self.lens[usize::from((*node).ring)] -= 1;
-            self.lens[ring] += 1;
-            (*node).ring = u8::from(ring != 0);
-            unlink(node.cast());
-            self.link_first(node.cast(), ring);
-            Some(&mut (*node).value)
-        }
-    }
-
-    /// Puts `value` to `place` as the first of `ring`. Gives back the one that it replaces, whose ring
-    /// it keeps. Room was made for it; where it was not, and there is no memory, the value is given
-    /// back.
-    pub fn push(&mut self, place: u64, value: T, ring: usize) -> Option<T> {
-        if let Some(old) = self.touch(place) {
-            return Some(std::mem::replace(old, value));
-        }
-        if self.reserve(1).is_err() {
-            return Some(value);
-        }
-        let node = self.spare.cast::<Node<T>>();
-        // SAFETY: there is a spare node, which nothing else points to, and its link is set.
-        let node = unsafe {
-            self.spare = (*self.spare).behind;
-            self.spares -= 1;
-            let links = Links { before: ptr::null_mut(), behind: ptr::null_mut() };
-            node.write(Node { links, place, ring: u8::from(ring != 0), value });
-            self.link_first(node.cast(), ring);
-            NonNull::new_unchecked(node)
-        };
-        self.lens[ring] += 1;
-        self.table.insert_unique(tag(place), node, |node| tag_of(*node));
-        None
-    }
-
-    /// Takes out what lies at `place`.
-    pub fn remove(&mut self, place: u64) -> Option<T> {
-        let found = self.table.find_entry(tag(place), |node| is_at(*node, place)).ok()?;
-        let (node, _) = found.remove();
-        // SAFETY: the table had the node, and has it no more.
-        let (value, ring) = unsafe { take(node) };
-        self.lens[ring] -= 1;
-        Some(value)
-    }
-
-    /// The place of the last of `ring`.
-    pub fn last_place(&self, ring: usize) -> Option<u64> {
-        // SAFETY: a ring that has a node has its last one before the end.
-        (self.lens[ring] != 0)
-            .then(|| unsafe { (*(*end_of(self.rings, ring)).before.cast::<Node<T>>()).place })
+    fn last_links(&self, ring: usize) -> Option<*mut Links> {
+        // SAFETY: the end is this chain's; where the ring has a buffer, what is before it is one.
+        let last = unsafe { (*end_of(self.ends, ring)).before };
+        (self.lens[ring % RINGS] != 0).then_some(last)
     }
 
     /// The last of `ring`.
-    pub fn last(&self, ring: usize) -> Option<&T> {
-        self.iter(ring).next_back()
+    #[inline]
+    pub fn last(&self, ring: usize) -> Option<&Block> {
+        // SAFETY: it is linked, and so in the table, which is borrowed.
+        self.last_links(ring).map(|links| unsafe { block_of(links) })
     }
 
     /// Takes out the last of `ring`.
-    pub fn pop_last(&mut self, ring: usize) -> Option<T> {
-        self.remove(self.last_place(ring)?)
+    pub fn pop_last(&mut self, ring: usize) -> Option<Buffer> {
+        let last = ptr::from_ref(self.last(ring)?);
+        // SAFETY: as above; nothing has changed since.
+        let hash = unsafe { (*last).label().hash };
+        self.remove(hash, |block| ptr::eq(block, last))
     }
 
-    /// The values of `ring`, the first first.
-    pub fn iter(&self, ring: usize) -> Iter<'_, T> {
-        // SAFETY: the rings live as long as the chain.
-        let Links { before: last, behind: first } = unsafe { end_of(self.rings, ring).read() };
-        Iter { first, last, left: self.lens[ring], chain: PhantomData }
-    }
-
-    /// Gives back what the table has for many more than there are; keeps it where there is no memory
-    /// for a smaller one.
-    pub fn shrink(&mut self) {
-        let mut smaller = HashTable::new();
-        if smaller.try_reserve(self.table.len(), |node| tag_of(*node)).is_ok() {
-            for node in self.table.drain() {
-                smaller.insert_unique(tag_of(node), node, |node| tag_of(*node));
-            }
-            self.table = smaller;
-        }
-    }
-
-    #[inline]
-    fn node(&self, place: u64) -> Option<NonNull<Node<T>>> {
-        self.table.find(tag(place), |node| is_at(*node, place)).copied()
-    }
-
-    /// # Safety
-    /// `links` are those of a node that is not linked.
-    #[inline]
-    unsafe fn link_first(&mut self, links: *mut Links, ring: usize) {
-        // SAFETY: the caller's promise; the end is linked.
-        unsafe { link_behind(links, end_of(self.rings, ring)) }
+    /// The blocks of `ring`, the first first.
+    pub fn iter(&self, ring: usize) -> Iter<'_> {
+        // SAFETY: the ends live as long as the chain.
+        let Links { before: last, behind: first } = unsafe { end_of(self.ends, ring).read() };
+        Iter { first, last, left: self.lens[ring % RINGS], chain: PhantomData }
     }
 }
 
-impl<T> Drop for Chain<T> {
+impl Drop for Chain {
     fn drop(&mut self) {
-        for node in self.table.drain() {
-            // SAFETY: the table had the node, and has it no more.
-            drop(unsafe { take(node) });
-        }
-        while let Some(links) = NonNull::new(self.spare) {
-            // SAFETY: a spare node has its link, no value, and nothing else points to it.
-            unsafe {
-                self.spare = (*links.as_ptr()).behind;
-                free(links.cast::<Node<T>>());
-            }
-        }
-        // SAFETY: it came from a box, and nothing points to it any more.
-        drop(unsafe { Box::from_raw(self.rings.as_ptr()) });
+        let buffers = self.buckets.iter().flat_map(|bucket| &bucket.places).flatten();
+        buffers.for_each(|buffer| buffer.leave_hot());
+        // SAFETY: it came from a box; the buffers that point to it are looked at as such no more.
+        drop(unsafe { Box::from_raw(self.ends.as_ptr()) });
     }
 }
 
-/// The values of a ring, the first first.
-pub struct Iter<'a, T> {
+/// The blocks of a ring, the first first.
+pub struct Iter<'a> {
     first: *mut Links,
     last: *mut Links,
     left: usize,
-    chain: PhantomData<&'a Chain<T>>,
+    chain: PhantomData<&'a Chain>,
 }
 
-impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = &'a T;
+impl<'a> Iterator for Iter<'a> {
+    type Item = &'a Block;
 
-    fn next(&mut self) -> Option<&'a T> {
+    fn next(&mut self) -> Option<&'a Block> {
         self.left = self.left.checked_sub(1)?;
-        let node = self.first.cast::<Node<T>>();
-        // SAFETY: so many nodes are left, and they live as long as the chain is borrowed.
+        // SAFETY: so many blocks are left, and they live as long as the chain is borrowed.
         unsafe {
-            self.first = (*node).links.behind;
-            Some(&(*node).value)
+            let block = block_of(self.first);
+            self.first = (*self.first).behind;
+            Some(block)
         }
     }
 }
 
-impl<T> DoubleEndedIterator for Iter<'_, T> {
+impl DoubleEndedIterator for Iter<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let node = self.last.cast::<Node<T>>();
         // SAFETY: as above.
         unsafe {
-            self.last = (*node).links.before;
-            Some(&(*node).value)
+            let block = block_of(self.last);
+            self.last = (*self.last).before;
+            Some(block)
         }
     }
 }
 
-/// What is between the last and the first node of a ring.
-fn end_of(rings: NonNull<[Links; RINGS]>, ring: usize) -> *mut Links {
-    rings.as_ptr().cast::<Links>().wrapping_add(ring % RINGS)
-}
-
-/// What the table knows a place by. Its bits are turned round, because the highest choose the shard
-/// and so are alike within one, and the table uses the highest seven to tell nodes apart.
+/// What is between the last and the first of a ring.
 #[inline]
-fn tag(place: u64) -> u64 {
-    place.rotate_right(7)
+fn end_of(ends: NonNull<[Links; RINGS]>, ring: usize) -> *mut Links {
+    ends.as_ptr().cast::<Links>().wrapping_add(ring % RINGS)
 }
 
-fn tag_of<T>(node: NonNull<Node<T>>) -> u64 {
-    // SAFETY: the table has living nodes only.
-    tag(unsafe { (*node.as_ptr()).place })
-}
-
+/// A byte of the hash that is not 0.
 #[inline]
-fn is_at<T>(node: NonNull<Node<T>>, place: u64) -> bool {
-    // SAFETY: as above.
-    unsafe { (*node.as_ptr()).place == place }
-}
-
-fn allocate<T>() -> Option<NonNull<Node<T>>> {
-    // SAFETY: a node is not of size 0.
-    NonNull::new(unsafe { alloc(Layout::new::<Node<T>>()) }.cast())
+fn tag_of(hash: u64) -> u64 {
+    (hash & 0xFF).max(1)
 }
 
 /// # Safety
-/// The node came from [`allocate`], and nothing points to it any more.
-unsafe fn free<T>(node: NonNull<Node<T>>) {
-    // SAFETY: the caller's promise.
-    unsafe { dealloc(node.as_ptr().cast(), Layout::new::<Node<T>>()) };
-}
-
-/// Unlinks a node, frees it and gives its value and its ring.
-///
-/// # Safety
-/// The node is linked and has a value, and nothing but its neighbours points to it.
-unsafe fn take<T>(node: NonNull<Node<T>>) -> (T, usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        unlink(node.as_ptr().cast());
-        let ring = usize::from((*node.as_ptr()).ring);
-        let value = (&raw const (*node.as_ptr()).value).read();
-        free(node);
-        (value, ring)
-    }
+/// The links are those of a block that is in the table of a chain, which is borrowed for `'a`.
+#[inline]
+unsafe fn block_of<'a>(links: *mut Links) -> &'a Block {
+    // SAFETY: the caller's promise; a block begins with its links.
+    unsafe { &*links.cast::<Block>() }
 }
 
 /// # Safety
 /// `links` are not linked, and `place` is.
 #[inline]
 unsafe fn link_behind(links: *mut Links, place: *mut Links) {
-    // SAFETY: the caller's promise; the neighbours of what is linked are linked nodes or the end.
+    // SAFETY: the caller's promise; the neighbours of what is linked are linked blocks or the end.
     unsafe {
         let next = (*place).behind;
         (*links).before = place;
@@ -364,7 +417,7 @@ unsafe fn link_behind(links: *mut Links, place: *mut Links) {
 /// `links` are linked.
 #[inline]
 unsafe fn unlink(links: *mut Links) {
-    // SAFETY: the caller's promise: both neighbours are nodes or the end.
+    // SAFETY: the caller's promise: both neighbours are blocks or the end.
     unsafe {
         let Links { before, behind } = links.read();
         (*before).behind = behind;
@@ -373,89 +426,4 @@ unsafe fn unlink(links: *mut Links) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Random calls beside two lists that are searched from end to end.
-    #[test]
-    fn a_chain_behaves_like_two_lists() {
-        let mut state = 1_u64;
-        let mut random = move |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        };
-        let mut chain = Chain::new();
-        let mut lists: [Vec<(u64, Box<u64>)>; 2] = Default::default();
-        for step in 0..20_000 {
-            let place = random(if step < 10_000 { 200 } else { 20 }) << 56 | random(3);
-            let find = |list: &Vec<(u64, Box<u64>)>| list.iter().position(|(p, _)| *p == place);
-            let at = (0..2).find_map(|ring| find(&lists[ring]).map(|at| (ring, at)));
-            let ring = usize::from(random(2) == 0);
-            match random(9) {
-                0..=2 => {
-                    let old = at.map(|(ring, at)| (ring, lists[ring].remove(at).1));
-                    let to = old.as_ref().map_or(ring, |(ring, _)| *ring);
-                    lists[to].insert(0, (place, Box::new(step)));
-                    assert_eq!(
-                        chain.push(place, Box::new(step), ring),
-                        old.map(|(_, value)| value)
-                    );
-                }
-                3 => {
-                    let old = at.map(|(ring, at)| lists[ring].remove(at).1);
-                    assert_eq!(chain.remove(place), old);
-                }
-                4 => {
-                    let to = at.map_or(0, |(ring, _)| ring);
-                    if let Some((ring, at)) = at {
-                        let used = lists[ring].remove(at);
-                        lists[ring].insert(0, used);
-                    }
-                    let found = chain.touch(place).map(|value| **value);
-                    assert_eq!(found, at.map(|_| *lists[to][0].1));
-                }
-                5 => {
-                    if let Some((from, at)) = at {
-                        let moved = lists[from].remove(at);
-                        lists[ring].insert(0, moved);
-                    }
-                    let found = chain.move_to(place, ring).map(|value| **value);
-                    assert_eq!(found, at.map(|_| *lists[ring][0].1));
-                }
-                6 => {
-                    let value = at.map(|(ring, at)| &*lists[ring][at].1);
-                    assert_eq!(chain.peek(place).map(|value| &**value), value);
-                    assert_eq!(chain.get_mut(place).map(|value| &**value), value);
-                }
-                7 if random(4) == 0 => {
-                    assert_eq!(chain.pop_last(ring), lists[ring].pop().map(|(_, value)| value));
-                }
-                7 => chain.reserve(usize::try_from(random(4)).unwrap()).unwrap(),
-                _ if random(50) == 0 => chain.shrink(),
-                _ => assert_eq!(chain.last(ring), lists[ring].last().map(|(_, value)| value)),
-            }
-            if step % 64 == 0 {
-                for (ring, list) in lists.iter().enumerate() {
-                    assert!(chain.iter(ring).eq(list.iter().map(|(_, value)| value)));
-                    assert!(chain.iter(ring).rev().eq(list.iter().rev().map(|(_, value)| value)));
-                    assert_eq!(chain.last_place(ring), list.last().map(|(place, _)| *place));
-                }
-                assert_eq!(chain.len(), lists[0].len() + lists[1].len());
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_reserved_is_there_and_values_are_dropped_once() {
-        let value = std::rc::Rc::new(());
-        let mut chain = Chain::new();
-        chain.reserve(100).unwrap();
-        assert_eq!((chain.spares, chain.table.capacity() >= 100), (100, true));
-        (0..60).for_each(|place| drop(chain.push(place, value.clone(), 0)));
-        assert_eq!((chain.spares, std::rc::Rc::strong_count(&value)), (40, 61));
-        drop(chain.push(5, value.clone(), 1));
-        assert_eq!((chain.spares, std::rc::Rc::strong_count(&value)), (40, 61));
-        drop(chain);
-        assert_eq!(std::rc::Rc::strong_count(&value), 1);
-    }
-}
+mod tests;

@@ -53,6 +53,8 @@ mod time;
 mod sync;
 mod seats;
 mod memory;
+mod ledger;
+mod label;
 mod buffer;
 mod chain;
 mod key;

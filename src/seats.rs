@@ -63,8 +63,11 @@ pub struct SeatGuard<'a, T, N> {
     _mutex: MutexGuard<'a, ()>,
 }
 
-/// Gives a seat back when it is dropped.
-struct Leave<'a>(&'a AtomicUsize);
+/// A seat that this thread has taken to read.
+pub struct Seated<'a, T, N> {
+    lock: &'a SeatLock<T>,
+    seat: &'a Seat<N>,
+}
 
 impl<N: Default> Seats<N> {
     /// Nobody sits.
@@ -80,26 +83,19 @@ impl<T> SeatLock<T> {
         Self { is_changing, mutex: Mutex::new(()), value: UnsafeCell::new(value) }
     }
 
-    /// Calls `look` with the value and with what this thread's seat has. `None`, and nothing was
-    /// called, if the mutex is to be taken instead.
+    /// Sits down to read. `None` if the mutex is to be taken instead.
     #[inline(always)]
-    pub fn read<N, R>(&self, seats: &Seats<N>, look: impl FnOnce(&T, &N) -> R) -> Option<R> {
+    pub fn sit<'a, N>(&'a self, seats: &'a Seats<N>) -> Option<Seated<'a, T, N>> {
         let seat = &seats.seats[stripe()];
         let taken =
             seat.at.compare_exchange(NOWHERE, self.address(), Ordering::SeqCst, Ordering::Relaxed);
         if taken.is_err() {
             return None;
         }
-        let _leave = Leave(&seat.at);
+        let seated = Seated { lock: self, seat };
         #[cfg(test)]
         crate::sync::schedule::pause(false);
-        if self.is_changing.load(Ordering::SeqCst) {
-            return None;
-        }
-        // SAFETY: this thread sat down before it saw that nobody changes. Whoever begins to change
-        // after that waits for the seat, which is given back behind `look`.
-        let value = unsafe { &*self.value.get() };
-        Some(look(value, &seat.own))
+        (!self.is_changing.load(Ordering::SeqCst)).then_some(seated)
     }
 
     /// Takes the mutex.
@@ -166,11 +162,30 @@ impl<T, N> Drop for SeatGuard<'_, T, N> {
     }
 }
 
-impl Drop for Leave<'_> {
+impl<T, N> Seated<'_, T, N> {
+    /// What the seat has.
+    #[inline]
+    pub fn own(&self) -> &N {
+        &self.seat.own
+    }
+}
+
+impl<T, N> Deref for Seated<'_, T, N> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this thread sat down before it saw that nobody changes. Whoever begins to change
+        // after that waits for the seat, which is given back when this is dropped.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T, N> Drop for Seated<'_, T, N> {
     #[inline]
     fn drop(&mut self) {
         // Release: what was read was read before.
-        self.0.store(NOWHERE, Ordering::Release);
+        self.seat.at.store(NOWHERE, Ordering::Release);
     }
 }
 
@@ -207,17 +222,19 @@ mod tests {
     }
 
     fn look(lock: &SeatLock<Pair>, seats: &Seats<AtomicU64>) -> u64 {
-        let read = lock.read(seats, |pair, uses| {
-            let first = pair.0;
-            schedule::pause(false);
-            uses.fetch_add(1, Ordering::Relaxed);
-            (first, pair.1)
-        });
-        let (first, second) = read.unwrap_or_else(|| {
-            let pair = lock.lock(seats);
-            pair.standing().fetch_add(1, Ordering::Relaxed);
-            *pair
-        });
+        let (first, second) = match lock.sit(seats) {
+            Some(pair) => {
+                let first = pair.0;
+                schedule::pause(false);
+                pair.own().fetch_add(1, Ordering::Relaxed);
+                (first, pair.1)
+            }
+            None => {
+                let pair = lock.lock(seats);
+                pair.standing().fetch_add(1, Ordering::Relaxed);
+                *pair
+            }
+        };
         assert_eq!(first, second, "half a change");
         first
     }
@@ -266,13 +283,12 @@ mod tests {
         let (lock, seats) = (SeatLock::new((3, 3)), Seats::<AtomicU64>::new());
         let mut guard = lock.lock(&seats);
         assert_eq!(guard.0, 3);
-        assert!(lock.read(&seats, |pair, _| pair.1).is_some());
+        assert!(lock.sit(&seats).is_some());
         guard.1 = 4;
-        assert!(lock.read(&seats, |pair, _| pair.1).is_none());
+        assert!(lock.sit(&seats).is_none());
         drop(guard);
-        assert_eq!(lock.read(&seats, |pair, _| pair.1), Some(4));
-        // Nobody sits in two places.
-        let nested = lock.read(&seats, |_, _| lock.read(&seats, |_, _| ()).is_none());
-        assert_eq!(nested, Some(true));
+        let seated = lock.sit(&seats).unwrap();
+        assert_eq!(seated.1, 4);
+        assert!(lock.sit(&seats).is_none(), "nobody sits in two places");
     }
 }

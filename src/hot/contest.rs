@@ -37,6 +37,9 @@ pub(super) const RECENT: u32 = 64;
 /// Uses that a shard counts for itself before it tells the others, at most.
 const TOLD_USES_MAX: u64 = 64;
 
+/// So coarse is a sample that has next to nothing in it.
+const NO_SAMPLE: u32 = 20;
+
 /// The tasks of a turn; above `JUDGE` is the count that a candidate has to beat.
 pub(super) const DROP: u64 = 0;
 pub(super) const EXPOSE: u64 = 1;
@@ -115,7 +118,7 @@ impl Contest {
             uses: CacheLine::default(),
             epoch: AtomicU32::new(0),
             mode: AtomicUsize::new(0),
-            coarse: AtomicU32::new(0),
+            coarse: AtomicU32::new(NO_SAMPLE),
             exposed: AtomicU64::new(0),
             owes: AtomicBool::new(false),
             spares: AtomicBool::new(false),
@@ -186,7 +189,10 @@ impl Contest {
             return;
         }
         let Some(mut sampler) = self.sampler.try_lock() else { return };
-        let coarse = Sampler::coarse_for(self.entries(), self.coarse.load(Relaxed));
+        let coarse = match self.coarse.load(Relaxed) {
+            NO_SAMPLE => return,
+            coarse => Sampler::coarse_for(self.entries(), coarse),
+        };
         if sampler.as_ref().is_none_or(|sampler| sampler.coarse() != coarse) {
             *sampler = Sampler::new(coarse, self.mode.load(Relaxed));
             self.coarse.store(coarse, Relaxed);
@@ -198,6 +204,26 @@ impl Contest {
         if let Some(charge) = charge {
             sampler.fill(hash, charge, self.limits);
         }
+    }
+
+    /// Begins to sample when the tier is half full: before that no division of it is better than
+    /// another, and to sample is the greatest part of what a hit in a small tier costs.
+    pub(super) fn watch(&self) {
+        if self.coarse.load(Relaxed) != NO_SAMPLE {
+            return;
+        }
+        let mut used = self.total(WINDOW).usage();
+        used.add(self.total(MAIN).usage());
+        let Usage { bytes, entries } = self.limits;
+        if used.bytes >= bytes / 2 || used.entries >= entries / 2 {
+            self.coarse.store(Sampler::coarse_for(used.entries, 0), Relaxed);
+        }
+    }
+
+    /// Bytes of the small caches.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let bytes = self.sampler.lock().as_ref().map_or(0, Sampler::memory_bytes);
+        u64::try_from(bytes).unwrap_or(0)
     }
 
     /// The shard whose last entry of `ring` has the smallest stamp, that stamp, and the second one.

@@ -8,19 +8,25 @@
 //! 1. Both ranges lie within the buffer.
 //! 2. An entry's charge never changes: what was counted when it came is given back when it leaves.
 
-use crate::buffer::{Buffer, HEADER_BYTES};
-use crate::time::Expiry;
+use super::budget::Usage;
+use crate::buffer::{Block, Buffer, HEADER_BYTES, Held};
+use crate::label::Label;
+use crate::ledger::Ledger;
+use crate::time::{Expiry, Instant};
 use smallvec::SmallVec;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Entries that had to leave: seldom more than one at a time.
 pub type Victims = SmallVec<[Entry; 1]>;
 
-/// Bytes that an entry takes beside its buffer: its node (104 bytes in a chunk of 112), its share of
-/// the map's table (17 bytes for each slot, 44 to 88 % of the slots in use) as measured with a million
-/// entries of 100 bytes, and its share of the notes of what has left. Only the accounting depends on
-/// it.
-const ENTRY_OVERHEAD_BYTES: u64 = 112 + 28 + 9;
+/// What is in a shard: an entry where it lies. Another reference to it is an [`Entry`].
+pub(super) type Slot = Block;
+
+/// Bytes that an entry takes beside its buffer: its share of the table (64 bytes for at most six
+/// entries and at least four), and its share of the notes of what has left.
+const ENTRY_OVERHEAD_BYTES: u64 = 13 + 9;
 
 /// Of a buffer's memory one part in so many more is lost between chunks of other sizes, where
 /// values of all sizes come and go on several threads (tests/torture/memory).
@@ -35,23 +41,116 @@ const CHUNK_ALIGN_BYTES: u64 = 16;
 
 /// A key and its value in memory; cloning shares the bytes.
 #[derive(Clone)]
-pub struct Entry {
-    buffer: Buffer,
-    hash: u64,
-    version: u64,
-    expiry: Expiry,
-    key_start: u32,
-    value_start: u32,
-    value_len: u32,
-    key_len: u16,
-    unwritten: bool,
+pub struct Entry(Buffer);
+
+/// What is asked of an entry, also of one in its place.
+pub(super) trait Described {
+    /// The key's bytes.
+    fn key(&self) -> &[u8];
+    /// The value's bytes.
+    fn value(&self) -> &[u8];
+    /// Where in the buffer the value lies.
+    fn value_range(&self) -> Range<usize>;
+    /// The key's hash.
+    fn hash(&self) -> u64;
+    /// The version that the store gave to this value.
+    fn version(&self) -> u64;
+    /// When the entry ends, in both tiers.
+    fn expiry(&self) -> Expiry;
+    /// True while cold has not got this value: the entry then cannot be evicted.
+    fn is_unwritten(&self) -> bool;
+    /// What the entry counts against the capacity, in bytes: its buffer as the allocator rounds
+    /// it, its place in the tier, and what it takes to know when it expires.
+    fn charge(&self) -> u64;
+    /// What it takes of the budget.
+    fn usage(&self) -> Usage;
+    /// What finds it.
+    fn probe(&self) -> Probe<'_>;
+    /// The policy's own number.
+    fn mark(&self) -> u64;
+    /// Changes the policy's own number. One that stays is not written, so that readers of one entry
+    /// do not take its cache line from each other.
+    fn set_mark(&self, mark: u64);
+    /// When it was stored or promoted; residency counts from here.
+    fn since(&self) -> Instant;
+}
+
+impl Described for Block {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        let label = self.label();
+        let start = widen(label.key_start);
+        self.bytes().get(start..start + usize::from(label.key_len)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.bytes().get(self.value_range()).unwrap_or_default()
+    }
+
+    #[inline]
+    fn value_range(&self) -> Range<usize> {
+        let start = widen(self.label().value_start);
+        start..start + widen(self.label().value_len)
+    }
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        self.label().hash
+    }
+
+    #[inline]
+    fn version(&self) -> u64 {
+        self.version_cell().load(Relaxed)
+    }
+
+    #[inline]
+    fn expiry(&self) -> Expiry {
+        Expiry::from_ms(self.label().expires_at)
+    }
+
+    #[inline]
+    fn is_unwritten(&self) -> bool {
+        self.unwritten_cell().load(Relaxed)
+    }
+
+    #[inline]
+    fn charge(&self) -> u64 {
+        charge(self.memory_bytes(), self.expiry())
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of_entry(self.charge())
+    }
+
+    #[inline]
+    fn probe(&self) -> Probe<'_> {
+        Probe { hash: self.hash(), bytes: self.key() }
+    }
+
+    #[inline]
+    fn mark(&self) -> u64 {
+        self.mark_cell().load(Relaxed)
+    }
+
+    #[inline]
+    fn set_mark(&self, mark: u64) {
+        if self.mark() != mark {
+            self.mark_cell().store(mark, Relaxed);
+        }
+    }
+
+    fn since(&self) -> Instant {
+        Instant(self.since_cell().load(Relaxed))
+    }
 }
 
 impl Entry {
-    /// Makes an entry of the bytes at `key` and `value` in `buffer`, or `None` if a range does not
-    /// lie in the buffer or is longer than a key or a value may be. `hash` is the key's.
+    /// Makes an entry of the bytes at `key` and `value` in `buffer`, which nobody shares, or `None` if
+    /// a range does not lie in the buffer or is longer than a key or a value may be. `hash` is the
+    /// key's.
     pub fn new(
-        buffer: Buffer,
+        mut buffer: Buffer,
         key: Range<usize>,
         value: Range<usize>,
         hash: u64,
@@ -63,97 +162,130 @@ impl Entry {
         let value_len = u32::try_from(bytes.get(value.clone())?.len()).ok()?;
         let key_start = u32::try_from(key.start).ok()?;
         let value_start = u32::try_from(value.start).ok()?;
-        Some(Self {
-            buffer,
-            hash,
-            version,
-            expiry,
-            key_start,
-            value_start,
-            value_len,
-            key_len,
-            unwritten: false,
-        })
+        let expires_at = expiry.ms();
+        let label = Label { hash, expires_at, key_start, value_start, value_len, key_len };
+        if !buffer.set_label(label) {
+            return None;
+        }
+        buffer.unwritten_cell().store(false, Relaxed);
+        let mut entry = Self(buffer);
+        entry.set_version(version);
+        Some(entry)
+    }
+
+    /// Another reference to the entry in a place.
+    pub(super) fn of(slot: &Slot) -> Self {
+        Self(slot.share())
+    }
+
+    /// The entry of a buffer that was one.
+    pub(super) fn of_buffer(buffer: Buffer) -> Self {
+        Self(buffer)
+    }
+
+    /// It comes into hot at `now`.
+    pub(super) fn set_since(&self, now: Instant) {
+        self.0.since_cell().store(now.0, Relaxed);
+    }
+
+    /// The entry in its place.
+    #[inline]
+    pub(super) fn slot(&self) -> &Slot {
+        &self.0
     }
 
     /// The same entry, marked as one that cold has not got yet (or has got by now).
     #[must_use]
-    pub fn with_unwritten(mut self, unwritten: bool) -> Self {
-        self.unwritten = unwritten;
+    pub fn with_unwritten(self, unwritten: bool) -> Self {
+        self.0.unwritten_cell().store(unwritten, Relaxed);
         self
     }
 
     /// The entry gets its version, before it enters hot.
     pub fn set_version(&mut self, version: u64) {
-        self.version = version;
+        self.0.version_cell().store(version, Relaxed);
     }
 
     /// The key's bytes.
     pub fn key(&self) -> &[u8] {
-        let start = widen(self.key_start);
-        self.buffer.bytes().get(start..start + usize::from(self.key_len)).unwrap_or_default()
+        self.slot().key()
     }
 
     /// The value's bytes.
     pub fn value(&self) -> &[u8] {
-        self.buffer.bytes().get(self.value_range()).unwrap_or_default()
-    }
-
-    /// Begins to bring key and value into the processor's cache.
-    pub fn prefetch(&self) {
-        self.buffer.prefetch_bytes(self.value_range().end);
+        self.slot().value()
     }
 
     /// Where in the buffer the value lies.
+    #[inline]
     pub fn value_range(&self) -> Range<usize> {
-        let start = widen(self.value_start);
-        start..start + widen(self.value_len)
+        self.slot().value_range()
     }
 
     /// The key's hash.
     pub fn hash(&self) -> u64 {
-        self.hash
+        self.slot().hash()
     }
 
     /// The version that the store gave to this value.
+    #[inline]
     pub fn version(&self) -> u64 {
-        self.version
+        self.slot().version()
     }
 
     /// When the entry ends, in both tiers.
+    #[inline]
     pub fn expiry(&self) -> Expiry {
-        self.expiry
+        self.slot().expiry()
     }
 
     /// True while cold has not got this value: the entry then cannot be evicted.
+    #[inline]
     pub fn is_unwritten(&self) -> bool {
-        self.unwritten
+        self.slot().is_unwritten()
     }
 
     /// The buffer that holds key and value.
     pub fn buffer(&self) -> &Buffer {
-        &self.buffer
+        &self.0
     }
 
     /// The buffer, for the one who drops the entry.
+    #[inline]
     pub fn into_buffer(self) -> Buffer {
-        self.buffer
+        self.0
     }
 
-    /// What the entry counts against the capacity, in bytes: its buffer as the allocator rounds
-    /// it, its place in the tier, and what it takes to know when it expires.
+    /// What the entry counts against the capacity, in bytes.
     pub fn charge(&self) -> u64 {
-        charge(self.buffer.memory_bytes(), self.expiry)
+        self.slot().charge()
     }
 
     /// What an entry in a buffer of `len` bytes would be charged.
     pub fn charge_of(len: usize, expiry: Expiry) -> u64 {
         charge(HEADER_BYTES.saturating_add(len), expiry)
     }
+}
 
-    /// What finds this entry.
-    pub(super) fn probe(&self) -> Probe<'_> {
-        Probe { hash: self.hash, bytes: self.key() }
+/// What a hit hands to a caller.
+pub struct Hit {
+    /// The bytes.
+    pub held: Held,
+    /// Where in them the value lies.
+    pub value_range: Range<usize>,
+    /// The version that the store gave to this value.
+    pub version: u64,
+    /// Milliseconds since the epoch; 0 for never.
+    pub expires_at: u64,
+}
+
+impl Hit {
+    /// Hands out what is in a place, for a caller of the store that keeps `ledger`.
+    #[inline(always)]
+    pub(super) fn of(slot: &Slot, ledger: &Arc<Ledger>) -> Self {
+        let (value_range, version) = (slot.value_range(), slot.version());
+        let (held, expires_at) = (Held::share(slot, ledger), slot.label().expires_at);
+        Self { held, value_range, version, expires_at }
     }
 }
 
@@ -204,8 +336,8 @@ mod tests {
     #[test]
     fn the_charge_covers_buffer_and_overhead() {
         let entry = Entry::new(buffer(), 4..7, 7..12, 0, 0, Expiry::NEVER).unwrap();
-        // 32 + 12 bytes and the allocator's 8 make 52, rounded up to 64; 44 / 16 are lost.
-        assert_eq!(entry.charge(), 64 + 2 + ENTRY_OVERHEAD_BYTES);
+        // 96 + 12 bytes and the allocator's 8 make 116, rounded up to 128; 108 / 16 are lost.
+        assert_eq!(entry.charge(), 128 + 6 + ENTRY_OVERHEAD_BYTES);
         let expiring = Entry::new(buffer(), 4..7, 7..12, 0, 0, Expiry::from_ms(1)).unwrap();
         assert_eq!(expiring.charge(), entry.charge() + EXPIRY_OVERHEAD_BYTES);
         assert_eq!(entry.clone().with_unwritten(true).charge(), entry.charge());

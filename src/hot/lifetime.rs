@@ -1,7 +1,6 @@
 //! How long an entry may be in hot, and what a lookup says of it.
 
-use super::entry::Entry;
-use super::policy::Slot;
+use super::entry::{Described, Entry, Slot};
 use crate::time::Clock;
 
 /// Why an entry left hot although nobody needed its room.
@@ -35,14 +34,14 @@ pub(super) struct Lifetime<'a> {
 impl Lifetime<'_> {
     /// Whether and why a slot's time is over. Asks the clock only if it can be.
     pub(super) fn ended(&self, slot: &Slot) -> Option<Ended> {
-        let expiry = slot.entry.expiry();
+        let expiry = slot.expiry();
         if expiry.is_some() && expiry.has_passed(self.clock.wall()) {
             return Some(Ended::Expiry);
         }
-        if self.residency_ms == 0 || slot.entry.is_unwritten() {
+        if self.residency_ms == 0 || slot.is_unwritten() {
             return None;
         }
-        let age_ms = self.clock.monotonic().0.saturating_sub(slot.since.0);
+        let age_ms = self.clock.monotonic().0.saturating_sub(slot.since().0);
         (age_ms >= self.residency_ms).then_some(Ended::Residency)
     }
 }

@@ -20,8 +20,8 @@
 //! 4. Uses only read `inserts`, so they write to no cache line that all shards share.
 
 use super::budget::CacheLine;
-use super::entry::Probe;
-use super::policy::{Order, Policy, SHARD_COUNT, Slot, Turn, Uses};
+use super::entry::{Described, Entry, Probe, Slot};
+use super::policy::{Order, Policy, SHARD_COUNT, Turn, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -144,17 +144,23 @@ impl Order for Recency {
         self.slots.reserve(count)
     }
 
-    fn put(&mut self, slot: Slot) -> Option<Slot> {
+    fn put(&mut self, entry: Entry) -> Option<Entry> {
         let insert = self.shared.inserts.0.fetch_add(1, Ordering::Relaxed) + 1;
         let stamp = insert << USES_BITS;
-        slot.set_mark(stamp << STAMP_SHIFT);
+        entry.slot().set_mark(stamp << STAMP_SHIFT);
         if self.shared.oldest(self.index) == EMPTY {
             self.shared.publish(self.index, stamp);
         }
-        self.slots.put(slot, RING)
+        match self.slots.replace(entry) {
+            Ok(old) => {
+                self.slots.renew(old.slot().probe());
+                Some(old)
+            }
+            Err(entry) => self.slots.insert(entry, RING),
+        }
     }
 
-    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Entry> {
         self.slots.remove(probe)
     }
 
@@ -177,16 +183,16 @@ impl Order for Recency {
         true
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Slot> {
+    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
         self.sink();
         // Where all that sank were used, one of them leaves: the search has an end.
         let is_next = self.oldest() <= turn.until || self.last_was_used();
-        let slot = if is_next { self.slots.pop_last(RING) } else { None };
-        if slot.is_some() {
+        let entry = if is_next { self.slots.pop_last(RING) } else { None };
+        if entry.is_some() {
             self.sink();
         }
         self.shared.publish(self.index, self.oldest());
-        slot
+        entry
     }
 
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {

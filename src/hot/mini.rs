@@ -70,6 +70,13 @@ impl Mini {
         Some(Self { mode, table, nodes, spare, lists, used: Default::default(), refusals: 0 })
     }
 
+    /// Bytes of memory that this takes elsewhere.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.table.allocation_size()
+            + self.nodes.capacity() * size_of::<Node>()
+            + self.spare.capacity() * size_of::<u16>()
+    }
+
     /// Counts a use; true if the key is here.
     pub(super) fn look(&mut self, hash: u64) -> bool {
         let Some(node) = self.find(hash).map(|at| &mut self.nodes[usize::from(at)]) else {

@@ -14,8 +14,8 @@
 //! 2. Unwritten entries leave only by `remove`, by being replaced or by [`AllShards::take`].
 //! 3. Locks: one shard at a time, or several by ascending index; the budget has no lock.
 
-mod entry;
 mod budget;
+mod entry;
 mod policy;
 mod lifetime;
 mod deadlines;
@@ -33,13 +33,14 @@ mod shard_state;
 mod shard;
 
 pub use budget::Usage;
-pub use entry::{Entry, Victims};
+pub use entry::{Entry, Hit, Victims};
 pub use eviction::Eviction;
 pub use lifetime::{Ended, Lookup};
 pub use shard::{Reservation, ShardGuard};
 
 use crate::error::Result;
 use crate::key::Key;
+use crate::ledger::Ledger;
 use crate::seats::Seats;
 use crate::time::Clock;
 use budget::Budget;
@@ -68,7 +69,7 @@ pub struct HotOptions {
 /// The hot tier. All methods may be called from any thread at any time, but none of them while the
 /// caller has a [`ShardGuard`] or [`AllShards`] other than those that only read sums.
 pub struct Hot {
-    shards: Box<[Shard]>,
+    shards: Box<[Shard; SHARD_COUNT]>,
     seats: Box<Seats<Uses>>,
     policy: Arc<dyn Policy>,
     budget: Budget,
@@ -85,9 +86,9 @@ impl Hot {
     fn with_policy(options: &HotOptions, policy: Arc<dyn Policy>) -> Self {
         let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
         Self {
-            shards: (0..SHARD_COUNT)
-                .map(|index| Shard::new(policy.clone().order(index), options.residency_ms))
-                .collect(),
+            shards: Box::new(std::array::from_fn(|index| {
+                Shard::new(policy.clone().order(index), options.residency_ms)
+            })),
             seats: Box::new(Seats::new()),
             policy,
             budget: Budget::new(options.capacity, max_entries),
@@ -107,6 +108,11 @@ impl Hot {
     /// Bytes that entries and reservations take.
     pub fn used_bytes(&self) -> u64 {
         self.budget.used()
+    }
+
+    /// Bytes of memory that the policy takes beside what entries are charged for.
+    pub fn policy_bytes(&self) -> u64 {
+        self.policy.memory_bytes()
     }
 
     /// How many entries there are; a reservation counts as one.
@@ -149,6 +155,25 @@ impl Hot {
         let index = shard_index(key.hash());
         let found = self.shards[index].get(&self.seats, key, clock);
         found.unwrap_or_else(|| self.get_locked(index, key, clock))
+    }
+
+    /// As [`Hot::get`], but what is found is handed to a caller of the store that keeps `ledger`.
+    ///
+    /// # Errors
+    /// What a get has found, if it is no hit, or if the shard was being changed.
+    #[inline(always)]
+    pub fn hit(
+        &self,
+        key: &Key<'_>,
+        clock: &dyn Clock,
+        ledger: &Arc<Ledger>,
+    ) -> std::result::Result<Hit, Lookup> {
+        let index = shard_index(key.hash());
+        match self.shards[index].hit(&self.seats, key, clock, ledger) {
+            Some(Some(hit)) => Ok(hit),
+            Some(None) => Err(Lookup::Miss),
+            None => Err(self.get_locked(index, key, clock)),
+        }
     }
 
     #[cold]
@@ -341,7 +366,7 @@ impl Hot {
 
 fn shard_index(hash: u64) -> usize {
     // Four bits fit into any usize.
-    usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0)
+    usize::try_from(hash >> (u64::BITS - SHARD_BITS)).unwrap_or(0) % SHARD_COUNT
 }
 
 /// The shards of some keys, locked at once; dropping the guards unlocks them.

@@ -7,51 +7,16 @@
 //!
 //! A new policy is a file with both halves, and one more name in [`super::eviction`].
 
-use super::budget::Usage;
-use super::entry::{Entry, Probe};
-use crate::buffer::Resident;
+use super::entry::{Entry, Probe, Slot};
 use crate::error::Result;
-use crate::time::Instant;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 /// How many shards a tier has.
 pub(super) const SHARD_COUNT: usize = 1 << SHARD_BITS;
 
 /// How many top bits of a hash choose the shard.
 pub(super) const SHARD_BITS: u32 = 4;
-
-/// An entry in its place, with what the tier keeps beside it.
-pub(super) struct Slot {
-    pub(super) entry: Entry,
-    /// The policy's own number; nobody else reads it. Readers change it too, each other's changes may
-    /// be lost.
-    pub(super) mark: AtomicU64,
-    /// When it was stored or promoted; residency counts from here.
-    pub(super) since: Instant,
-    /// Accounts for the buffer as hot's as long as the slot exists.
-    pub(super) _resident: Resident,
-}
-
-impl Slot {
-    /// The policy's own number.
-    pub(super) fn mark(&self) -> u64 {
-        self.mark.load(Ordering::Relaxed)
-    }
-
-    /// Changes the policy's own number. One that stays is not written, so that readers of one entry
-    /// do not take its cache line from each other.
-    pub(super) fn set_mark(&self, mark: u64) {
-        if self.mark() != mark {
-            self.mark.store(mark, Ordering::Relaxed);
-        }
-    }
-
-    /// What the slot takes of the budget.
-    pub(super) fn usage(&self) -> Usage {
-        Usage::of_entry(self.entry.charge())
-    }
-}
 
 /// What a thread knows of its own uses. Threads that share it may lose some.
 #[derive(Default)]
@@ -83,6 +48,11 @@ pub(super) trait Policy: Send + Sync {
         None
     }
 
+    /// Bytes of memory that the policy takes beside what entries are charged for.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     /// The shard that evicts next; `None` if all orders are empty. May be wrong about a shard that
     /// changes meanwhile, or that an order will answer `None` for; asked again, it knows better.
     fn next(&self) -> Option<Turn>;
@@ -97,10 +67,10 @@ pub(super) trait Order: Send + Sync {
     fn reserve(&mut self, count: usize) -> Result<()>;
 
     /// Puts an entry in, as just used, in place of the one of its key, which is given back.
-    fn put(&mut self, slot: Slot) -> Option<Slot>;
+    fn put(&mut self, entry: Entry) -> Option<Entry>;
 
     /// Takes an entry out.
-    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot>;
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Entry>;
 
     /// Finds an entry and counts this as a use. The policy learns of a use that finds none, too.
     /// Many threads may do so at once, each with its own `uses`.
@@ -118,7 +88,7 @@ pub(super) trait Order: Send + Sync {
 
     /// Takes out the entry that is to leave next; `None` if this is not the last step, if another
     /// shard is next, or if nothing is left. The caller asks [`Policy::next`] again then.
-    fn evict(&mut self, turn: &Turn) -> Option<Slot>;
+    fn evict(&mut self, turn: &Turn) -> Option<Entry>;
 
     /// Takes a step that is due before a candidate is judged. Nothing leaves by it.
     fn prepare(&mut self, _turn: &Turn) {}

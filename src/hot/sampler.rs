@@ -81,6 +81,12 @@ impl Sampler {
         coarse
     }
 
+    /// Bytes of memory that this takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let minis: usize = self.minis.iter().map(Mini::memory_bytes).sum();
+        size_of::<Self>() + minis + self.sketch.counters.capacity()
+    }
+
     /// How coarse the sample is.
     pub(super) fn coarse(&self) -> u32 {
         self.coarse

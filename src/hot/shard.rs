@@ -9,17 +9,17 @@
 //! 1. The budget is the sum of all shards' totals and all reservations.
 
 use super::budget::{Budget, Usage};
-use super::entry::{Entry, Probe, Victims};
+use super::entry::{Described, Entry, Hit, Probe, Slot, Victims};
 use super::lifetime::{Ended, Lifetime, Lookup};
-use super::policy::{Order, Slot, Turn, Uses};
+use super::policy::{Order, Turn, Uses};
 use super::shard_state::ShardState;
-use crate::buffer::Resident;
 use crate::error::Result;
 use crate::key::Key;
+use crate::ledger::Ledger;
 use crate::memory;
 use crate::seats::{SeatGuard, SeatLock, Seats};
 use crate::time::{Clock, Instant};
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
 
 /// A lock and what it protects, on cache lines of its own.
 #[repr(align(128))]
@@ -49,9 +49,28 @@ impl Shard {
         clock: &dyn Clock,
     ) -> Option<Lookup> {
         let lifetime = Lifetime { residency_ms: self.residency_ms, clock };
-        let found = self.state.read(seats, |state, uses| state.get(probe(key), lifetime, uses));
+        let state = self.state.sit(seats)?;
         // What has ended is taken out, which is a change.
-        found.filter(|found| !matches!(found, Lookup::Gone(..)))
+        Some(state.get(probe(key), lifetime, state.own()))
+            .filter(|f| !matches!(f, Lookup::Gone(..)))
+    }
+
+    /// As [`Shard::get`], and hands the value out. `Some(None)` if nothing is there.
+    #[inline(always)]
+    pub(super) fn hit(
+        &self,
+        seats: &Seats<Uses>,
+        key: &Key<'_>,
+        clock: &dyn Clock,
+        ledger: &Arc<Ledger>,
+    ) -> Option<Option<Hit>> {
+        let lifetime = Lifetime { residency_ms: self.residency_ms, clock };
+        let state = self.state.sit(seats)?;
+        let Some(slot) = state.touch(probe(key), state.own()) else { return Some(None) };
+        if lifetime.ended(slot).is_some() {
+            return None;
+        }
+        Some(Some(Hit::of(slot, ledger)))
     }
 
     /// As [`Shard::get`], but counts nothing.
@@ -63,7 +82,7 @@ impl Shard {
         clock: &dyn Clock,
     ) -> Option<Lookup> {
         let lifetime = Lifetime { residency_ms: self.residency_ms, clock };
-        self.state.read(seats, |state, _| look(state.peek(probe(key)), lifetime))
+        self.state.sit(seats).map(|state| look(state.peek(probe(key)), lifetime))
     }
 }
 
@@ -83,7 +102,7 @@ impl<'a> ShardGuard<'a> {
     /// The room that an entry of `key` with this charge needs beyond that of the one it would
     /// replace.
     pub fn needed(&self, key: &Key<'_>, charge: u64) -> Usage {
-        let has = self.state.peek(probe(key)).map_or(Usage::default(), Slot::usage);
+        let has = self.state.peek(probe(key)).map_or(Usage::default(), Described::usage);
         Usage::of_entry(charge).beyond(has)
     }
 
@@ -100,20 +119,19 @@ impl<'a> ShardGuard<'a> {
     ) -> Option<Entry> {
         if self.state.reserve(1, entry.is_unwritten()).is_err() {
             let replaced = self.detach(probe(key));
-            reservation.room.add(replaced.as_ref().map_or(Usage::default(), Slot::usage));
-            return replaced.map(|slot| slot.entry);
+            reservation.room.add(usage(replaced.as_ref()));
+            return replaced;
         }
         let room = Usage::of_entry(entry.charge());
-        let resident = Resident::new(entry.buffer().clone());
-        let replaced =
-            self.put(Slot { entry, mark: AtomicU64::new(0), since: now, _resident: resident });
-        reservation.room.add(replaced.as_ref().map_or(Usage::default(), Slot::usage));
+        entry.set_since(now);
+        let replaced = self.put(entry);
+        reservation.room.add(usage(replaced.as_ref()));
         if room.beyond(reservation.room).is_nothing() {
             reservation.room.sub(room);
         } else {
             drop(self.detach(probe(key)));
         }
-        replaced.map(|slot| slot.entry)
+        replaced
     }
 
     /// Makes room for `count` more entries, so that inserting them does not fail for memory.
@@ -126,26 +144,25 @@ impl<'a> ShardGuard<'a> {
 
     /// Removes the entry of `key` and returns it, to be dropped after the lock.
     pub fn remove(&mut self, key: &Key<'_>) -> Option<Entry> {
-        self.take_out(probe(key)).map(|slot| slot.entry)
+        self.take_out(probe(key))
     }
 
     /// The entry of `key` as it stands, also if it has ended; its recency stays.
-    pub fn peek(&self, key: &Key<'_>) -> Option<&Entry> {
-        self.state.peek(probe(key)).map(|slot| &slot.entry)
+    pub fn peek(&self, key: &Key<'_>) -> Option<Entry> {
+        self.state.peek(probe(key)).map(Entry::of)
     }
 
     /// Makes an unwritten entry evictable, as just used, and returns true; false if this version
     /// of `key` is not here or not unwritten, or there is no memory for its place among the others.
     pub fn mark_written(&mut self, key: &Key<'_>, version: u64) -> bool {
-        let is_it = |slot: &&Slot| slot.entry.version() == version;
+        let is_it = |slot: &&Slot| slot.version() == version;
         let is_here = self.state.unwritten.peek(probe(key)).filter(is_it).is_some();
         if !is_here || self.state.reserve(1, false).is_err() {
             return false;
         }
         // Detached, not taken out: its room stays taken, so that nobody else can come into it.
-        let Some(mut slot) = self.detach(probe(key)) else { return false };
-        slot.entry = slot.entry.with_unwritten(false);
-        self.put(slot);
+        let Some(entry) = self.detach(probe(key)) else { return false };
+        self.put(entry.with_unwritten(false));
         true
     }
 
@@ -190,11 +207,11 @@ impl<'a> ShardGuard<'a> {
         more: &dyn Fn(Usage) -> bool,
         victims: &mut Victims,
     ) {
-        while let Some(slot) = self.state.evict(turn) {
-            reservation.room.add(slot.usage());
+        while let Some(entry) = self.state.evict(turn) {
+            reservation.room.add(entry.slot().usage());
             // Where there is no memory for the list, freeing at once gives some.
             if victims.try_reserve(1).is_ok() {
-                victims.push(slot.entry);
+                victims.push(entry);
             }
             if !more(reservation.room) {
                 break;
@@ -236,8 +253,8 @@ impl<'a> ShardGuard<'a> {
             let ended = |slot: &Slot| lifetime.ended(slot).is_some();
             let Some(slot) = self.state.order.find(hash, &ended) else { continue };
             let Some(why) = lifetime.ended(slot) else { continue };
-            let entry = slot.entry.clone();
-            self.take_out(entry.probe());
+            let entry = Entry::of(slot);
+            self.take_out(entry.slot().probe());
             out.push((entry, why));
         }
     }
@@ -247,9 +264,9 @@ impl<'a> ShardGuard<'a> {
     /// # Errors
     /// `OutOfMemory`.
     pub(super) fn collect(&self, first: u64, last: u64, out: &mut Vec<Entry>) -> Result<()> {
-        let inside = |slot: &&Slot| (first..=last).contains(&slot.entry.hash());
+        let inside = |slot: &&Slot| (first..=last).contains(&slot.hash());
         let mut found = self.state.iter().filter(inside);
-        found.try_for_each(|slot| memory::push(out, slot.entry.clone(), "a list of entries"))
+        found.try_for_each(|slot| memory::push(out, Entry::of(slot), "a list of entries"))
     }
 
     /// Adds the unwritten entries in the order of writing, until `limit_bytes`.
@@ -261,8 +278,8 @@ impl<'a> ShardGuard<'a> {
             if bytes >= limit_bytes || is_full {
                 break;
             }
-            bytes += slot.entry.charge();
-            out.push(slot.entry.clone());
+            bytes += slot.charge();
+            out.push(Entry::of(slot));
         }
     }
 
@@ -278,8 +295,8 @@ impl<'a> ShardGuard<'a> {
             if bytes >= limit_bytes {
                 break;
             }
-            bytes += slot.entry.key().len();
-            let key = memory::copy(slot.entry.key(), "a hot key")?;
+            bytes += slot.key().len();
+            let key = memory::copy(slot.key(), "a hot key")?;
             memory::push(out, (worth, key), "the list of hot keys")?;
         }
         Ok(())
@@ -293,35 +310,35 @@ impl<'a> ShardGuard<'a> {
         all
     }
 
-    /// Puts a slot in, in place of the one of its key; the budget does not change.
-    fn put(&mut self, slot: Slot) -> Option<Slot> {
-        if slot.entry.is_unwritten() {
-            self.budget.add_unwritten(slot.entry.charge());
+    /// Puts an entry in, in place of the one of its key; the budget does not change.
+    fn put(&mut self, entry: Entry) -> Option<Entry> {
+        if entry.is_unwritten() {
+            self.budget.add_unwritten(entry.charge());
         }
-        let replaced = self.state.put(slot);
+        let replaced = self.state.put(entry);
         if let Some(replaced) = &replaced {
             self.has_left(replaced);
         }
         replaced
     }
 
-    /// Takes a slot out; its room in the budget stays taken.
-    fn detach(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let slot = self.state.detach(probe)?;
-        self.has_left(&slot);
-        Some(slot)
+    /// Takes an entry out; its room in the budget stays taken.
+    fn detach(&mut self, probe: Probe<'_>) -> Option<Entry> {
+        let entry = self.state.detach(probe)?;
+        self.has_left(&entry);
+        Some(entry)
     }
 
-    /// Takes a slot out and gives its room back.
-    fn take_out(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let slot = self.detach(probe)?;
-        self.budget.give(slot.usage());
-        Some(slot)
+    /// Takes an entry out and gives its room back.
+    fn take_out(&mut self, probe: Probe<'_>) -> Option<Entry> {
+        let entry = self.detach(probe)?;
+        self.budget.give(entry.slot().usage());
+        Some(entry)
     }
 
-    fn has_left(&self, slot: &Slot) {
-        if slot.entry.is_unwritten() {
-            self.budget.sub_unwritten(slot.entry.charge());
+    fn has_left(&self, entry: &Entry) {
+        if entry.is_unwritten() {
+            self.budget.sub_unwritten(entry.charge());
         }
     }
 }
@@ -360,9 +377,13 @@ impl Drop for Reservation<'_> {
 fn look(slot: Option<&Slot>, lifetime: Lifetime<'_>) -> Lookup {
     let Some(slot) = slot else { return Lookup::Miss };
     match lifetime.ended(slot) {
-        None => Lookup::Hit(slot.entry.clone()),
-        Some(why) => Lookup::Gone(slot.entry.clone(), why),
+        None => Lookup::Hit(Entry::of(slot)),
+        Some(why) => Lookup::Gone(Entry::of(slot), why),
     }
+}
+
+fn usage(entry: Option<&Entry>) -> Usage {
+    entry.map_or(Usage::default(), |entry| entry.slot().usage())
 }
 
 fn probe<'k>(key: &Key<'k>) -> Probe<'k> {

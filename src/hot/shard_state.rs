@@ -11,9 +11,9 @@
 
 use super::budget::Usage;
 use super::deadlines::Deadlines;
-use super::entry::Probe;
+use super::entry::{Described, Entry, Probe, Slot};
 use super::lifetime::{Lifetime, Lookup};
-use super::policy::{Order, Slot, Turn, Uses};
+use super::policy::{Order, Turn, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 
@@ -63,14 +63,19 @@ impl ShardState {
         taken
     }
 
+    /// Finds an entry, ended or not, and counts this as a use.
+    #[inline(always)]
+    pub(super) fn touch(&self, probe: Probe<'_>, uses: &Uses) -> Option<&Slot> {
+        self.order.touch(probe, uses).or_else(|| self.unwritten.peek(probe))
+    }
+
     /// Finds an entry and counts this as a use. Leaves one that has ended where it is.
     #[inline(always)]
     pub(super) fn get(&self, probe: Probe<'_>, lifetime: Lifetime<'_>, uses: &Uses) -> Lookup {
-        let found = self.order.touch(probe, uses).or_else(|| self.unwritten.peek(probe));
-        let Some(slot) = found else { return Lookup::Miss };
+        let Some(slot) = self.touch(probe, uses) else { return Lookup::Miss };
         match lifetime.ended(slot) {
-            None => Lookup::Hit(slot.entry.clone()),
-            Some(why) => Lookup::Gone(slot.entry.clone(), why),
+            None => Lookup::Hit(Entry::of(slot)),
+            Some(why) => Lookup::Gone(Entry::of(slot), why),
         }
     }
 
@@ -91,44 +96,45 @@ impl ShardState {
     }
 
     /// Puts an entry in, in place of the one of its key, which is given back.
-    pub(super) fn put(&mut self, slot: Slot) -> Option<Slot> {
-        self.count(&slot);
-        let replaced = match slot.entry.is_unwritten() {
+    pub(super) fn put(&mut self, entry: Entry) -> Option<Entry> {
+        let slot = entry.slot();
+        self.count(slot);
+        let replaced = match slot.is_unwritten() {
             true => {
-                let written = self.order.remove(slot.entry.probe());
-                self.unwritten.put(slot, 0).or(written)
+                let written = self.order.remove(slot.probe());
+                self.unwritten.put(entry, 0).or(written)
             }
             false => {
-                let unwritten = self.unwritten.remove(slot.entry.probe());
-                self.order.put(slot).or(unwritten)
+                let unwritten = self.unwritten.remove(slot.probe());
+                self.order.put(entry).or(unwritten)
             }
         };
         if let Some(replaced) = &replaced {
-            self.uncount(replaced);
+            self.uncount(replaced.slot());
         }
         replaced
     }
 
     /// Takes an entry out.
-    pub(super) fn detach(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let slot = self.order.remove(probe).or_else(|| self.unwritten.remove(probe))?;
-        self.uncount(&slot);
-        Some(slot)
+    pub(super) fn detach(&mut self, probe: Probe<'_>) -> Option<Entry> {
+        let entry = self.order.remove(probe).or_else(|| self.unwritten.remove(probe))?;
+        self.uncount(entry.slot());
+        Some(entry)
     }
 
     /// Takes out what the policy wants to leave next, if that is in this shard.
-    pub(super) fn evict(&mut self, turn: &Turn) -> Option<Slot> {
-        let slot = self.order.evict(turn)?;
-        self.uncount(&slot);
-        Some(slot)
+    pub(super) fn evict(&mut self, turn: &Turn) -> Option<Entry> {
+        let entry = self.order.evict(turn)?;
+        self.uncount(entry.slot());
+        Some(entry)
     }
 
     fn count(&mut self, slot: &Slot) {
         self.totals.usage.add(slot.usage());
         self.totals.slots += 1;
-        self.totals.expiring += usize::from(slot.entry.expiry().is_some());
-        if slot.entry.is_unwritten() {
-            self.totals.unwritten_bytes += slot.entry.charge();
+        self.totals.expiring += usize::from(slot.expiry().is_some());
+        if slot.is_unwritten() {
+            self.totals.unwritten_bytes += slot.charge();
         }
         self.add_deadline(slot);
     }
@@ -136,27 +142,27 @@ impl ShardState {
     fn uncount(&mut self, slot: &Slot) {
         self.totals.usage.sub(slot.usage());
         self.totals.slots -= 1;
-        self.totals.expiring -= usize::from(slot.entry.expiry().is_some());
-        if slot.entry.is_unwritten() {
-            self.totals.unwritten_bytes -= slot.entry.charge();
+        self.totals.expiring -= usize::from(slot.expiry().is_some());
+        if slot.is_unwritten() {
+            self.totals.unwritten_bytes -= slot.charge();
         }
     }
 
     fn add_deadline(&mut self, slot: &Slot) {
-        let hash = slot.entry.hash();
-        if slot.entry.expiry().is_some() {
+        let hash = slot.hash();
+        if slot.expiry().is_some() {
             if self.expiries.is_stale(self.totals.expiring) {
-                let expiring = self.order.iter().filter(|slot| slot.entry.expiry().is_some());
-                let deadline = |slot: &Slot| (slot.entry.expiry().ms(), slot.entry.hash());
+                let expiring = self.order.iter().filter(|slot| slot.expiry().is_some());
+                let deadline = |slot: &Slot| (slot.expiry().ms(), slot.hash());
                 self.expiries.renew(expiring.map(deadline));
             }
-            self.expiries.push(slot.entry.expiry().ms(), hash);
+            self.expiries.push(slot.expiry().ms(), hash);
         }
         let residency_ms = self.residency_ms;
-        let residency_end = |slot: &Slot| slot.since.0.saturating_add(residency_ms);
+        let residency_end = |slot: &Slot| slot.since().0.saturating_add(residency_ms);
         if residency_ms != 0 {
             if self.residencies.is_stale(self.totals.slots) {
-                let deadline = |slot: &Slot| (residency_end(slot), slot.entry.hash());
+                let deadline = |slot: &Slot| (residency_end(slot), slot.hash());
                 self.residencies.renew(self.order.iter().map(deadline));
             }
             self.residencies.push(residency_end(slot), hash);

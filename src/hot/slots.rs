@@ -1,21 +1,13 @@
 //! Entries by their keys, in two rings: each keeps its own order.
 //!
-//! The chain knows an entry by a number, its place: the hash, or for a second key with the same hash
-//! the next number that is free. `reach` is the greatest distance from its hash at which an entry of
-//! this map was ever put. With 64-bit hashes under a secret seed it is 0, prepared tests aside. So a
-//! lookup is one probe, and the chain needs neither a copy of the key nor a pointer to it.
-//!
 //! # Invariants
-//! 1. An entry lies at a place from `hash` to `hash + reach`, wrapping around.
-//! 2. No two slots have the same key.
+//! 1. No two slots have the same key.
 
-use super::entry::Probe;
-use super::policy::Slot;
-use crate::buffer::prefetch;
+use super::entry::{Described, Entry, Probe, Slot};
 use crate::chain::{Chain, Iter};
 use crate::error::Result;
 
-/// Tables of fewer slots than this are left as they are: some 20 KiB.
+/// Tables for fewer entries than this are left as they are: some 13 KiB.
 const SHRINK_SLOTS_MIN: usize = 1024;
 
 /// How many entries a search from the front of a ring passes at most.
@@ -23,51 +15,26 @@ const SINK_STEPS_MAX: usize = 32;
 
 /// Entries by key, in two rings.
 pub(super) struct Slots {
-    slots: Chain<Slot>,
-    reach: u64,
+    slots: Chain,
     /// The most slots there were since the table was made.
     peak: usize,
 }
 
 impl Slots {
     pub(super) fn new() -> Self {
-        Self { slots: Chain::new(), reach: 0, peak: 0 }
+        Self { slots: Chain::new(), peak: 0 }
     }
 
     /// Moves what is left into a smaller table when most has gone, because a table never shrinks
     /// and its memory is counted by the entries in it. Costs as much as a part of the removals
     /// that led to it.
+    #[inline]
     fn shrink(&mut self) {
         if self.peak < SHRINK_SLOTS_MIN || self.slots.len() > self.peak / 4 {
             return;
         }
         self.slots.shrink();
         self.peak = self.slots.len();
-    }
-
-    /// Where the key lies, for certain only if something lies there at all: while `reach` is 0
-    /// the hash is the only place, and whoever looks there compares the key anyway.
-    #[inline]
-    fn place(&self, probe: Probe<'_>) -> u64 {
-        if self.reach == 0 { probe.hash } else { self.far_place(probe) }
-    }
-
-    #[cold]
-    fn far_place(&self, probe: Probe<'_>) -> u64 {
-        (0..self.reach)
-            .map(|step| probe.hash.wrapping_add(step))
-            .find(|place| self.slots.peek(*place).is_some_and(|slot| holds(slot, probe)))
-            .unwrap_or_else(|| probe.hash.wrapping_add(self.reach))
-    }
-
-    /// The first place that is free for a key of that hash.
-    fn free_place(&mut self, hash: u64) -> u64 {
-        let mut step = 0;
-        while self.slots.peek(hash.wrapping_add(step)).is_some() {
-            step += 1;
-        }
-        self.reach = self.reach.max(step);
-        hash.wrapping_add(step)
     }
 
     /// Makes room for `count` more entries, so that putting them in does not fail.
@@ -78,44 +45,51 @@ impl Slots {
         self.slots.reserve(count)
     }
 
-    /// Puts an entry in, as the first of `ring`, or in place of the one of its key, whose ring it
-    /// keeps and which is given back.
-    #[inline]
-    pub(super) fn put(&mut self, slot: Slot, ring: usize) -> Option<Slot> {
-        let probe = slot.entry.probe();
-        let mut place = self.place(probe);
-        match self.slots.peek(place) {
-            Some(other) if holds(other, probe) => {}
-            None if self.reach == 0 => {}
-            _ => place = self.free_place(probe.hash),
+    /// Puts an entry in, as the first of `ring`, or in place of the one of its key, whose ring and
+    /// place it keeps and which is given back. Given back is the entry itself if it is in a tier
+    /// already, or if there is no room for it.
+    pub(super) fn put(&mut self, entry: Entry, ring: usize) -> Option<Entry> {
+        match self.replace(entry) {
+            Ok(old) => Some(old),
+            Err(entry) => self.insert(entry, ring),
         }
-        let replaced = self.slots.push(place, slot, ring);
+    }
+
+    /// Puts an entry in whose key is not here, as the first of `ring`. Given back is the entry itself,
+    /// as by [`Slots::put`].
+    pub(super) fn insert(&mut self, entry: Entry, ring: usize) -> Option<Entry> {
+        let refused = self.slots.insert(entry.into_buffer(), ring);
         self.peak = self.peak.max(self.slots.len());
-        replaced
+        refused.map(Entry::of_buffer)
+    }
+
+    /// Puts an entry in place of the one of its key, which is given back.
+    ///
+    /// # Errors
+    /// The entry, if there is none of its key.
+    pub(super) fn replace(&mut self, entry: Entry) -> std::result::Result<Entry, Entry> {
+        let replaced = self.slots.replace(entry.into_buffer(), |old, new| old.key() == new.key());
+        replaced.map(Entry::of_buffer).map_err(Entry::of_buffer)
+    }
+
+    /// Makes the entry of a key the first of its ring.
+    pub(super) fn renew(&mut self, probe: Probe<'_>) {
+        self.slots.renew(probe.hash, |slot| slot.key() == probe.bytes);
     }
 
     /// Takes an entry out.
-    #[inline]
-    pub(super) fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let place = self.place(probe);
-        // Compared before it is taken, because another key may lie there.
-        self.slots.peek(place).filter(|slot| holds(slot, probe))?;
-        let slot = self.slots.remove(place);
+    pub(super) fn remove(&mut self, probe: Probe<'_>) -> Option<Entry> {
+        let removed = self.slots.remove(probe.hash, |slot| slot.key() == probe.bytes);
         self.shrink();
-        slot
+        removed.map(Entry::of_buffer)
     }
 
     /// Finds an entry whose value will be read soon.
     #[inline]
     pub(super) fn get(&self, probe: Probe<'_>) -> Option<&Slot> {
         let slot = self.peek(probe)?;
-        slot.entry.prefetch();
+        slot.prefetch_bytes(slot.value_range().end);
         Some(slot)
-    }
-
-    /// Finds an entry and leaves it where it is.
-    pub(super) fn get_mut(&mut self, probe: Probe<'_>) -> Option<&mut Slot> {
-        self.slots.get_mut(self.place(probe)).filter(|slot| holds(slot, probe))
     }
 
     /// Moves the last of `ring` behind those of the first ones that it is not `before`, but at most
@@ -125,9 +99,8 @@ impl Slots {
     }
 
     /// Makes the last of ring `from` the first of ring `to`.
-    pub(super) fn move_last(&mut self, from: usize, to: usize) -> Option<&mut Slot> {
-        let place = self.slots.last_place(from)?;
-        self.slots.move_to(place, to)
+    pub(super) fn move_last(&mut self, from: usize, to: usize) -> Option<&Slot> {
+        self.slots.move_last(from, to)
     }
 
     /// How many entries there are.
@@ -138,46 +111,32 @@ impl Slots {
     /// Finds an entry.
     #[inline]
     pub(super) fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
-        self.slots.peek(self.place(probe)).filter(|slot| holds(slot, probe))
+        self.slots.find(probe.hash, |slot| slot.key() == probe.bytes)
     }
 
     /// Finds an entry with this hash that is `wanted`.
     pub(super) fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
-        (0..=self.reach)
-            .filter_map(|step| self.slots.peek(hash.wrapping_add(step)))
-            .find(|slot| slot.entry.hash() == hash && wanted(slot))
+        self.slots.find(hash, wanted)
     }
 
     /// The last entry of `ring`.
+    #[inline]
     pub(super) fn last(&self, ring: usize) -> Option<&Slot> {
         self.slots.last(ring)
     }
 
     /// Takes out the last entry of `ring`.
-    #[inline]
-    pub(super) fn pop_last(&mut self, ring: usize) -> Option<Slot> {
-        let slot = self.slots.pop_last(ring)?;
-        // The processor's cache does not have what leaves next, because nobody has used it for long.
-        // It is fetched ahead: the second next slot, and the buffer of the next one, whose slot was
-        // fetched the last time.
-        let mut victims = self.slots.iter(ring);
-        if let Some(next) = victims.next_back() {
-            next.entry.buffer().prefetch();
-        }
-        if let Some(after) = victims.next_back() {
-            prefetch(after);
-        }
+    pub(super) fn pop_last(&mut self, ring: usize) -> Option<Entry> {
+        let entry = self.slots.pop_last(ring)?;
+        // The processor's cache does not have what leaves next, because nobody has used it for long:
+        // it is fetched ahead.
+        self.slots.iter(ring).rev().take(2).for_each(Slot::prefetch);
         self.shrink();
-        Some(slot)
+        Some(Entry::of_buffer(entry))
     }
 
     /// The entries of `ring`, the first first.
-    pub(super) fn iter(&self, ring: usize) -> Iter<'_, Slot> {
+    pub(super) fn iter(&self, ring: usize) -> Iter<'_> {
         self.slots.iter(ring)
     }
-}
-
-#[inline]
-fn holds(slot: &Slot, probe: Probe<'_>) -> bool {
-    slot.entry.hash() == probe.hash && slot.entry.key() == probe.bytes
 }

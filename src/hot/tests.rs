@@ -42,7 +42,7 @@ impl Clock for ManualClock {
     }
 }
 
-const SMALL: u64 = 48 + 2 + 149;
+const SMALL: u64 = 112 + 6 + 22;
 
 fn options(capacity: u64) -> HotOptions {
     HotOptions { capacity, max_entries: 0, residency_ms: 0, eviction: Eviction::Lru }
@@ -296,6 +296,19 @@ fn whole_tier(hot: &Hot) {
     assert!(reserve(hot, 1, &mut victims).is_none());
     drop(reservation);
     assert_eq!((hot.used_bytes(), hot.entry_count()), (0, 0));
+}
+
+#[test]
+fn small_caches_are_made_when_the_tier_is_half_full_and_are_counted() {
+    let hot = Hot::new(&HotOptions { eviction: Eviction::TinyLfu, ..options(400 * SMALL) });
+    let fill = |from: u64, to: u64| {
+        (from..to).for_each(|n| _ = store(&hot, entry(&n.to_string(), 1), 0));
+    };
+    fill(0, 150);
+    assert_eq!(hot.policy_bytes(), 0);
+    fill(150, 600);
+    assert!((100_000..200_000).contains(&hot.policy_bytes()), "{}", hot.policy_bytes());
+    assert!(hot.used_bytes() <= hot.capacity());
 }
 
 #[test]

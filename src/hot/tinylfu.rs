@@ -16,11 +16,11 @@ use super::contest::EMPTY;
 use super::contest::{
     Contest, DROP, EXPOSE, EXPOSED_COUNT_BITS, JUDGE, MAIN, NOBODY, RECENT, SPARE, WINDOW,
 };
-use super::entry::Probe;
+use super::entry::{Described, Entry, Probe, Slot};
 use super::history::History;
 use super::mark::Mark;
 use super::mini::{PROVEN, TURNS_MAX};
-use super::policy::{Order, Policy, Slot, Turn, Uses};
+use super::policy::{Order, Policy, Turn, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -43,6 +43,10 @@ impl Policy for TinyLfu {
 
     fn before_judging(&self) -> Option<Turn> {
         self.0.before_judging()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
     }
 
     fn next(&self) -> Option<Turn> {
@@ -107,13 +111,14 @@ impl Queues {
     }
 
     /// Takes the last entry of `ring` out, and remembers how often it was used.
-    fn drop_last(&mut self, ring: usize) -> Option<Slot> {
-        let slot = self.slots.pop_last(ring)?;
+    fn drop_last(&mut self, ring: usize) -> Option<Entry> {
+        let entry = self.slots.pop_last(ring)?;
+        let slot = entry.slot();
         self.sub(ring, slot.usage());
         self.shared.departures.fetch_add(1, Relaxed);
-        self.remember(slot.entry.hash(), Mark(slot.mark()).count(self.shared.epoch()));
+        self.remember(slot.hash(), Mark(slot.mark()).count(self.shared.epoch()));
         self.publish(ring);
-        Some(slot)
+        Some(entry)
     }
 
     fn remember(&mut self, hash: u64, count: u8) {
@@ -151,7 +156,7 @@ impl Queues {
         }
     }
 
-    fn drop_from_main(&mut self, until: u64) -> Option<Slot> {
+    fn drop_from_main(&mut self, until: u64) -> Option<Entry> {
         if !self.turn(until) {
             return None;
         }
@@ -162,9 +167,9 @@ impl Queues {
     }
 
     /// Judges the last one of the window by the count of the one that would leave main.
-    fn judge(&mut self, until: u64, rival: u64) -> Option<Slot> {
+    fn judge(&mut self, until: u64, rival: u64) -> Option<Entry> {
         let last = self.next(WINDOW, until)?;
-        let usage = self.slots.last(WINDOW).map(Slot::usage)?;
+        let usage = self.slots.last(WINDOW).map(Described::usage)?;
         let beats = rival + u64::from(self.shared.mode().margin);
         if last.uses() >= PROVEN || self.shared.main_has_room(usage) {
             self.promote_last(WINDOW, 0);
@@ -202,18 +207,21 @@ impl Queues {
         uses.untold.store(0, Relaxed);
     }
 
-    /// Puts an entry in place of the one of its key.
-    fn replace(&mut self, slot: Slot) -> Slot {
-        let epoch = self.shared.epoch();
-        self.shared.sample(slot.entry.hash(), true, Some(slot.entry.charge()));
-        let Some(old) = self.slots.get_mut(slot.entry.probe()) else { return slot };
-        slot.set_mark(Mark(old.mark()).used(epoch).0);
-        let ring = usize::from(Mark(old.mark()).in_main());
-        let usage = slot.usage();
-        let old = std::mem::replace(old, slot);
+    /// Puts an entry in place of the one of its key, which is given back.
+    ///
+    /// # Errors
+    /// The entry, if there is none of its key.
+    fn replace(&mut self, entry: Entry) -> std::result::Result<Entry, Entry> {
+        let Some(old) = self.slots.peek(entry.slot().probe()) else { return Err(entry) };
+        let mark = Mark(old.mark());
+        let (hash, usage) = (entry.hash(), entry.slot().usage());
+        entry.slot().set_mark(mark.used(self.shared.epoch()).0);
+        let old = self.slots.replace(entry)?;
+        self.shared.sample(hash, true, Some(usage.bytes()));
+        let ring = usize::from(mark.in_main());
         self.add(ring, usage);
-        self.sub(ring, old.usage());
-        old
+        self.sub(ring, old.slot().usage());
+        Ok(old)
     }
 }
 
@@ -222,29 +230,35 @@ impl Order for Queues {
         self.slots.reserve(count)
     }
 
-    fn put(&mut self, slot: Slot) -> Option<Slot> {
-        if self.slots.peek(slot.entry.probe()).is_some() {
-            return Some(self.replace(slot));
-        }
-        let (hash, now) = (slot.entry.hash(), self.shared.now());
+    fn put(&mut self, entry: Entry) -> Option<Entry> {
+        let entry = match self.replace(entry) {
+            Ok(old) => return Some(old),
+            Err(entry) => entry,
+        };
+        let (hash, now) = (entry.hash(), self.shared.now());
         let past = self.history.recall(hash, now);
         let is_recent = past.is_some_and(|past| past.age <= RECENT);
         let in_main = is_recent && self.shared.mode().recalls;
         let count = past.map_or(0, |past| past.count) + 1;
-        slot.set_mark(Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0);
-        self.shared.sample(hash, false, Some(slot.entry.charge()));
+        let usage = entry.slot().usage();
+        self.shared.watch();
+        entry.slot().set_mark(Mark::new(self.shared.next_stamp(), in_main, count, now.epoch).0);
+        self.shared.sample(hash, false, Some(usage.bytes()));
         let ring = usize::from(in_main);
-        self.add(ring, slot.usage());
-        let refused = self.slots.put(slot, ring);
+        let refused = self.slots.insert(entry, ring);
+        if refused.is_none() {
+            self.add(ring, usage);
+        }
         self.settle();
         self.publish(ring);
         refused
     }
 
-    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
-        let slot = self.slots.remove(probe)?;
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Entry> {
+        let entry = self.slots.remove(probe)?;
+        let slot = entry.slot();
         self.sub(usize::from(Mark(slot.mark()).in_main()), slot.usage());
-        Some(slot)
+        Some(entry)
     }
 
     fn touch(&self, probe: Probe<'_>, uses: &Uses) -> Option<&Slot> {
@@ -252,7 +266,7 @@ impl Order for Queues {
         let Self { slots, shared, .. } = self;
         let slot = slots.get(probe);
         if shared.samples(probe.hash) {
-            shared.sample(probe.hash, true, slot.map(|slot| slot.entry.charge()));
+            shared.sample(probe.hash, true, slot.map(Described::charge));
         }
         let slot = slot?;
         let mark = Mark(slot.mark());
@@ -288,7 +302,7 @@ impl Order for Queues {
         false
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Slot> {
+    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
         match turn.task {
             DROP => self.drop_from_main(turn.until),
             EXPOSE | SPARE => {

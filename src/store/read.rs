@@ -29,7 +29,7 @@ impl State {
     ///
     /// # Errors
     /// `TooLarge`, `Corrupt`, `Io`, `OutOfMemory`; those of cold are survived if lenient.
-    #[inline]
+    #[inline(always)]
     pub fn retrieve(&self, key: &[u8]) -> Result<Answer<Option<Value>>> {
         self.retrieve_with(key, RetrieveOptions::default())
     }
@@ -50,12 +50,12 @@ impl State {
             return self.retrieve_timed(key, options);
         };
         let Ok(hashed) = self.key(key) else { return self.retrieve_timed(key, options) };
-        match self.hot.get(&hashed, &*self.clock) {
-            Lookup::Hit(entry) => {
+        match self.hot.hit(&hashed, &*self.clock, &self.ledger) {
+            Ok(hit) => {
                 quick.hit();
-                Ok(Answer::of(Some(Value::of(entry, Tier::Hot, &self.ledger))))
+                Ok(Answer::of(Some(Value::of_hit(hit))))
             }
-            found => self.retrieve_cold(&hashed, found, quick),
+            Err(found) => self.retrieve_cold(&hashed, found, quick),
         }
     }
 

@@ -1,9 +1,10 @@
 //! What calls give back: a value that shares its bytes, and an answer with what was survived.
 
 use super::stats::Tier;
-use crate::buffer::{Held, Ledger};
+use crate::buffer::Held;
 use crate::error::Error;
-use crate::hot::Entry;
+use crate::hot::{Entry, Hit};
+use crate::ledger::Ledger;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,6 +26,13 @@ impl Value {
         let expires_at = entry.expiry().ms();
         let buffer = Held::new(entry.into_buffer(), ledger);
         Self { buffer, range, version, expires_at, tier }
+    }
+
+    /// The value of a hit in hot.
+    #[inline]
+    pub(crate) fn of_hit(hit: Hit) -> Self {
+        let Hit { held: buffer, value_range: range, version, expires_at } = hit;
+        Self { buffer, range, version, expires_at, tier: Tier::Hot }
     }
 
     /// A value that is a whole buffer.

@@ -14,16 +14,26 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sync", &[]),
     ("seats", &["sync"]),
     ("memory", &["error"]),
-    ("buffer", &["error", "limits", "memory", "sync"]),
-    ("chain", &["error", "memory"]),
+    ("ledger", &["sync"]),
+    ("label", &[]),
+    ("buffer", &["error", "limits", "memory", "sync", "ledger", "label"]),
+    ("chain", &["error", "memory", "label", "buffer"]),
     ("key", &["error", "limits"]),
     ("codec", BASE),
     ("io", BASE),
-    ("hot", &["error", "limits", "time", "sync", "seats", "memory", "buffer", "chain", "key"]),
+    ("hot", HOT),
     ("cold", &["error", "limits", "sync", "time", "memory", "buffer", "key", "codec", "io"]),
-    ("store", &["error", "limits", "sync", "time", "memory", "buffer", "key", "io", "hot", "cold"]),
+    ("store", STORE),
     ("api", &["error", "memory", "store"]),
     ("ffi", &["error", "limits", "sync", "memory", "buffer", "key", "store"]),
+];
+
+const STORE: &[&str] =
+    &["error", "limits", "sync", "time", "memory", "ledger", "buffer", "key", "io", "hot", "cold"];
+
+const HOT: &[&str] = &[
+    "error", "limits", "time", "sync", "seats", "memory", "ledger", "label", "buffer", "chain",
+    "key",
 ];
 
 const BASE: &[&str] = &["error", "limits", "time", "sync", "memory", "buffer", "key"];

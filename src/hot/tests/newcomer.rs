@@ -1,8 +1,8 @@
 //! A policy that the tier has never seen: it joins by the two traits alone.
 
 use super::super::Hot;
-use super::super::entry::Probe;
-use super::super::policy::{Order, Policy, Slot, Turn, Uses};
+use super::super::entry::{Described, Entry, Probe, Slot};
+use super::super::policy::{Order, Policy, Turn, Uses};
 use super::{Victims, entry, get, key, name_of, options, store};
 use crate::error::Result;
 use std::sync::Arc;
@@ -30,18 +30,18 @@ impl Policy for Stack {
 }
 
 struct Pile {
-    slots: Vec<Slot>,
+    slots: Vec<Entry>,
     shared: Arc<Stack>,
     index: usize,
 }
 
 impl Pile {
     fn at(&self, probe: Probe<'_>) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.entry.key() == probe.bytes)
+        self.slots.iter().position(|slot| slot.key() == probe.bytes)
     }
 
     fn publish(&self) {
-        let newest = self.slots.last().map_or(0, Slot::mark);
+        let newest = self.slots.last().map_or(0, |entry| entry.slot().mark());
         self.shared.newest[self.index].store(newest, Ordering::Relaxed);
     }
 }
@@ -51,15 +51,15 @@ impl Order for Pile {
         Ok(())
     }
 
-    fn put(&mut self, slot: Slot) -> Option<Slot> {
-        let replaced = self.remove(slot.entry.probe());
-        slot.set_mark(self.shared.puts.fetch_add(1, Ordering::Relaxed) + 1);
-        self.slots.push(slot);
+    fn put(&mut self, entry: Entry) -> Option<Entry> {
+        let replaced = self.remove(entry.slot().probe());
+        entry.slot().set_mark(self.shared.puts.fetch_add(1, Ordering::Relaxed) + 1);
+        self.slots.push(entry);
         self.publish();
         replaced
     }
 
-    fn remove(&mut self, probe: Probe<'_>) -> Option<Slot> {
+    fn remove(&mut self, probe: Probe<'_>) -> Option<Entry> {
         let slot = self.at(probe).map(|at| self.slots.remove(at));
         self.publish();
         slot
@@ -70,25 +70,25 @@ impl Order for Pile {
     }
 
     fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
-        self.at(probe).map(|at| &self.slots[at])
+        self.at(probe).map(|at| self.slots[at].slot())
     }
 
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.entry.hash() == hash && wanted(slot))
+        self.slots.iter().map(Entry::slot).find(|slot| slot.hash() == hash && wanted(slot))
     }
 
     fn admits(&mut self, hash: u64, _: u64) -> bool {
         hash.is_multiple_of(2)
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Slot> {
-        let slot = self.slots.pop_if(|slot| slot.mark() >= turn.until);
+    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
+        let slot = self.slots.pop_if(|entry| entry.slot().mark() >= turn.until);
         self.publish();
         slot
     }
 
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_> {
-        Box::new(self.slots.iter())
+        Box::new(self.slots.iter().map(Entry::slot))
     }
 
     fn worth(&self, slot: &Slot) -> u64 {

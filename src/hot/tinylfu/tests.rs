@@ -1,12 +1,10 @@
 //! What the frequency policy promises: its sums, its order, and what it keeps.
 
 use super::*;
-use crate::buffer::{Buffer, Resident};
-use crate::hot::entry::Entry;
+use crate::buffer::Buffer;
 use crate::hot::mode::MODES;
 use crate::hot::policy::SHARD_COUNT;
-use crate::time::{Expiry, Instant};
-use std::sync::atomic::AtomicU64;
+use crate::time::Expiry;
 
 /// A number generator that needs nothing.
 struct Random(u64);
@@ -25,13 +23,11 @@ fn hash_of(n: u64) -> u64 {
     n ^ n >> 32
 }
 
-fn slot(n: u64, len: usize) -> Slot {
+fn entry(n: u64, len: usize) -> Entry {
     let key = n.to_le_bytes();
     let buffer = Buffer::from_parts(&[&key, &vec![0; len]]).unwrap();
     let end = buffer.bytes().len();
-    let entry = Entry::new(buffer, 0..8, 8..end, hash_of(n), n, Expiry::NEVER).unwrap();
-    let resident = Resident::new(entry.buffer().clone());
-    Slot { entry, mark: AtomicU64::new(0), since: Instant(0), _resident: resident }
+    Entry::new(buffer, 0..8, 8..end, hash_of(n), n, Expiry::NEVER).unwrap()
 }
 
 /// A tier without locks: the policy, its orders, and a budget.
@@ -80,15 +76,15 @@ impl Tier {
         };
         while lacks(self) {
             let Some(turn) = self.policy.next() else { break };
-            left.extend(self.shards[turn.shard].evict(&turn).map(|slot| slot.entry.version()));
+            left.extend(self.shards[turn.shard].evict(&turn).map(|entry| entry.version()));
         }
         left
     }
 
     fn put(&mut self, n: u64, len: usize) -> Vec<u64> {
-        let slot = slot(n, len);
-        let left = self.make_room(slot.usage());
-        self.shard(n).put(slot);
+        let entry = entry(n, len);
+        let left = self.make_room(entry.slot().usage());
+        self.shard(n).put(entry);
         left
     }
 
