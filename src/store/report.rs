@@ -34,7 +34,7 @@ impl State {
         stats.events_dropped = self.events.dropped();
         let mut memory = MemoryStats {
             hot: self.hot.used_bytes(),
-            buffers: self.events.memory_bytes() as u64,
+            buffers: self.events.memory_bytes() as u64 + self.hot.policy_bytes(),
             held: self.ledger.bytes(),
             ..MemoryStats::default()
         };
