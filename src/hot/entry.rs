@@ -47,6 +47,8 @@ pub struct Entry(Buffer);
 pub(super) trait Described {
     /// The key's bytes.
     fn key(&self) -> &[u8];
+    /// Whether these are the key's bytes.
+    fn has_key(&self, bytes: &[u8]) -> bool;
     /// The value's bytes.
     fn value(&self) -> &[u8];
     /// Where in the buffer the value lies.
@@ -81,6 +83,20 @@ impl Described for Block {
         let label = self.label();
         let start = widen(label.key_start);
         self.bytes().get(start..start + usize::from(label.key_len)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn has_key(&self, bytes: &[u8]) -> bool {
+        let key = self.key();
+        // Most keys are short, and two words cost less than a call.
+        match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+            (Some(first), Some(last)) if key.len() <= 16 => {
+                key.len() == bytes.len()
+                    && bytes.first_chunk() == Some(first)
+                    && bytes.last_chunk() == Some(last)
+            }
+            _ => key == bytes,
+        }
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 //!
 //! Whether a key is in the sample depends on its hash alone, so a key's uses are seen all or not at
 //! all (Waldspurger et al., ATC 2017). The sample grows coarser with the tier, so that the small caches
-//! hold some 256 to 512 keys each. Hits count less the older they are. A division is changed for one
+//! hold some 192 to 384 keys each. Hits count less the older they are. A division is changed for one
 //! that is clearly better: by more than one in a hundred, and by more than chance would have it, which
 //! the uses tell that one has found and the other has not. Where another is no better the tier goes back
 //! to the first division: it refuses what comes from cold before that costs anything.
@@ -15,7 +15,7 @@ use super::mini::Mini;
 use super::mode::{MODE_COUNT, MODES};
 
 /// More entries in the sample than this make it coarser, fewer than the other finer.
-const ENTRIES_MAX: u64 = 512;
+const ENTRIES_MAX: u64 = 384;
 const ENTRIES_MIN: u64 = 160;
 
 /// Uses in the sample between two decisions, and what is left of a hit's weight after as many.

@@ -68,18 +68,18 @@ impl Slots {
     /// # Errors
     /// The entry, if there is none of its key.
     pub(super) fn replace(&mut self, entry: Entry) -> std::result::Result<Entry, Entry> {
-        let replaced = self.slots.replace(entry.into_buffer(), |old, new| old.key() == new.key());
+        let replaced = self.slots.replace(entry.into_buffer(), |old, new| old.has_key(new.key()));
         replaced.map(Entry::of_buffer).map_err(Entry::of_buffer)
     }
 
     /// Makes the entry of a key the first of its ring.
     pub(super) fn renew(&mut self, probe: Probe<'_>) {
-        self.slots.renew(probe.hash, |slot| slot.key() == probe.bytes);
+        self.slots.renew(probe.hash, |slot| slot.has_key(probe.bytes));
     }
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, probe: Probe<'_>) -> Option<Entry> {
-        let removed = self.slots.remove(probe.hash, |slot| slot.key() == probe.bytes);
+        let removed = self.slots.remove(probe.hash, |slot| slot.has_key(probe.bytes));
         self.shrink();
         removed.map(Entry::of_buffer)
     }
@@ -111,7 +111,7 @@ impl Slots {
     /// Finds an entry.
     #[inline]
     pub(super) fn peek(&self, probe: Probe<'_>) -> Option<&Slot> {
-        self.slots.find(probe.hash, |slot| slot.key() == probe.bytes)
+        self.slots.find(probe.hash, |slot| slot.has_key(probe.bytes))
     }
 
     /// Finds an entry with this hash that is `wanted`.
