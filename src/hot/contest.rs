@@ -266,6 +266,16 @@ impl Contest {
 
     /// The next step to make room, and the shard that takes it.
     pub(super) fn next(&self) -> Option<Turn> {
+        let exposed = self.exposed.load(Relaxed);
+        let is_ready = exposed != 0 && !self.spares.load(Relaxed) && !self.owes.load(Relaxed);
+        if is_ready && self.window_is_over() {
+            // The exposed one may have left meanwhile: then one candidate is judged by its count.
+            let (shard, window, until) = self.next_of(WINDOW);
+            let count = exposed & ((1 << EXPOSED_COUNT_BITS) - 1);
+            if window != EMPTY {
+                return Some(Turn { shard, until, task: JUDGE + count });
+            }
+        }
         let (main_shard, main, main_until) = self.next_of(MAIN);
         let drop = Turn { shard: main_shard, until: main_until, task: DROP };
         if main != EMPTY && self.owes.load(Relaxed) {
