@@ -6,5 +6,6 @@
 mod tree;
 mod tidy;
 mod header;
+mod scan;
 mod golden;
 mod api;
