@@ -69,7 +69,7 @@ pub struct HotOptions {
 /// The hot tier. All methods may be called from any thread at any time, but none of them while the
 /// caller has a [`ShardGuard`] or [`AllShards`] other than those that only read sums.
 pub struct Hot {
-    shards: Box<[Shard; SHARD_COUNT]>,
+    shards: Box<[Shard]>,
     seats: Box<Seats<Uses>>,
     policy: Arc<dyn Policy>,
     budget: Budget,
@@ -86,9 +86,10 @@ impl Hot {
     fn with_policy(options: &HotOptions, policy: Arc<dyn Policy>) -> Self {
         let max_entries = if options.max_entries == 0 { u64::MAX } else { options.max_entries };
         Self {
-            shards: Box::new(std::array::from_fn(|index| {
-                Shard::new(policy.clone().order(index), options.residency_ms)
-            })),
+            // Collected one by one, because all of them are too much for a small stack.
+            shards: (0..SHARD_COUNT)
+                .map(|index| Shard::new(policy.clone().order(index), options.residency_ms))
+                .collect(),
             seats: Box::new(Seats::new()),
             policy,
             budget: Budget::new(options.capacity, max_entries),

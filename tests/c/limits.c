@@ -70,7 +70,7 @@ static void bounded(void) {
     char name[16];
     const char *path = fresh("bounded");
     hotcold_t *s = OPEN(path, "cold_capacity", "16MiB", "hot_capacity", "2MiB");
-    for (int i = 0; i < 1700; i++) {
+    for (int i = 0; i < 1800; i++) {
         snprintf(name, sizeof name, "key%d", i);
         OK(hotcold_store(s, name, strlen(name), large, 1000, &error));
     }
