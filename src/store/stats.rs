@@ -23,7 +23,7 @@ use std::time::Instant;
 const ALWAYS_TIMED: u64 = 64;
 
 /// Of later operations one in this many is timed.
-const TIMED_EVERY: u64 = 32;
+const TIMED_EVERY: u64 = 64;
 
 /// A level of storage, with its number in the C interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
