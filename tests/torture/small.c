@@ -7,7 +7,7 @@
 #include "torture.h"
 #include <sys/mount.h>
 
-enum { THREADS = 3, KEYS_MAX = 30000 };
+enum { THREADS = 3, KEYS_MAX = 30000, BOUNDED_MIB = 24 /* what each thread writes where old keys make way */ };
 typedef enum { DELETE, CLEAR, COMPACT, HALF, REOPEN, KILL, TAKEN, WAYS } way_t;
 static const char *const ways[]  = {"delete", "clear", "compact", "half", "reopen", "kill", "taken"};
 static const size_t      sizes[] = {100, 1024, 64 << 10, 1 << 20, 4 << 20};
@@ -77,12 +77,13 @@ static void *fill(void *arg) {
   hotcold_error_t error;
   dice_t          d     = dice(w->index * 1000 + w->cycle);
   unsigned        refused = 0, largest = LENGTH(sizes);
+  uint64_t        written = 0;
   w->count = 0;
   while (largest > 0 && sizes[largest - 1] > size_max) largest--;
-  while (largest > 0 && w->count + 100 < KEYS_MAX) {
+  while (largest > 0 && w->count + 100 < KEYS_MAX && !(is_bounded && written >> 20 >= BOUNDED_MIB)) {
     size_t           size   = sizes[below(&d, largest)];
     hotcold_status_t status = chance(&d, 40) && size * 4 < size_max ? put_many(w, size, 4) : put(w, size, &error);
-    if (status == HOTCOLD_OK) refused = 0;
+    if (status == HOTCOLD_OK) refused = 0, written += size;
     else if (++refused == 3) refused = 0, largest--;
   }
   return NULL;

@@ -218,7 +218,7 @@ impl Log {
         let file = segment.file();
         let bytes = usize::try_from(tail.offset - start).unwrap_or(usize::MAX);
         if start + bytes as u64 > file.flushed() + RING_BYTES as u64 {
-            file.flush(&[])?;
+            self.flush(segment)?;
         }
         let Some(stage) = &mut tail.stage else { return self.write(tail, records, segment) };
         let mut kept = Ok(());
@@ -232,7 +232,7 @@ impl Log {
         }
         // Another process wants the stage's file, or the file system does not take stores into memory
         // any more. It is asked in the plain way for a while, and its answer is the one that counts.
-        if let Err(error) = file.flush(&[]) {
+        if let Err(error) = self.flush(segment) {
             // The stage stays: what was staged before would be lost with the process.
             file.pop(bytes);
             self.cut(tail, segment);
@@ -252,10 +252,23 @@ impl Log {
             return Ok(());
         }
         if let Some(active) = &tail.active {
-            active.file().flush(&[])?;
+            self.flush(active)?;
         }
         tail.leave_stage(&*self.disk, self.clock.coarse());
         Ok(())
+    }
+
+    /// Writes what is pending to the file. It was acknowledged, so it may have all of the reserve: another
+    /// program can have taken its room on the disk while that was let go after a failed write.
+    fn flush(&self, segment: &Segment) -> Result<()> {
+        let file = segment.file();
+        loop {
+            match file.flush(&[]) {
+                Err(error)
+                    if self.reserve.may_help(&error, file.pending_bytes(), Need::Pending) => {}
+                result => return result,
+            }
+        }
     }
 
     /// Writes the records to the file, with what is pending before them.
@@ -356,7 +369,7 @@ impl Log {
 
     fn seal(&self, tail: &mut Tail) -> Result<()> {
         let Some(active) = tail.active.clone() else { return Ok(()) };
-        active.file().flush(&[])?;
+        self.flush(&active)?;
         tail.give_room_back();
         // It was just changed, or by a write that failed, though all that counts may be synced.
         tail.changed(&active);
@@ -391,7 +404,7 @@ impl Log {
     fn sync_now(&self) -> Result<u64> {
         let mut tail = self.open_tail()?;
         if let Some(active) = &tail.active {
-            active.file().flush(&[])?;
+            self.flush(active)?;
         }
         let unsynced = std::mem::take(&mut tail.unsynced);
         tail.is_syncing = true;

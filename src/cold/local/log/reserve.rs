@@ -55,6 +55,8 @@ pub enum Need {
     Rewriting,
     /// Tombstones, when compaction has nothing to gain.
     Last,
+    /// Records that were acknowledged, and whose room was lost before they were in their file.
+    Pending,
 }
 
 /// The reserve of one open store.
@@ -223,7 +225,7 @@ impl Reserve {
         let mut state = self.state.lock();
         let floor = match need {
             Need::Deletion => state.wanted / 2,
-            Need::Rewriting | Need::Last => 0,
+            Need::Rewriting | Need::Last | Need::Pending => 0,
         };
         let left = state.bytes.saturating_sub(bytes.max(STEP_BYTES)).max(floor);
         state.is_lent |= need == Need::Rewriting && left < state.bytes;

@@ -195,3 +195,21 @@ fn a_segment_that_was_begun_at_the_second_try_still_names_the_one_before() {
     let active = harness.cold.segments.all().pop().unwrap();
     assert_eq!(active.header().previous.map(|(id, _)| id), Some(1));
 }
+
+/// After a write that failed, the room of records that were acknowledged is let go for a moment, and
+/// others may take it. They then get what is reserved, so that a sync, and with it a close, works.
+#[test]
+fn records_that_were_acknowledged_and_lost_their_room_get_the_reserve() {
+    let harness = Harness::new(SETUPS[0]).without_syncing();
+    harness.disk.fill_disk(Some(1 << 20));
+    let puts: Model = (0..20).map(|i| (key(i), (value(i, 100), 0))).collect();
+    for (key, (value, _)) in &puts {
+        harness.put(key, value).unwrap();
+    }
+    let active = harness.cold.segments.all().pop().unwrap();
+    assert!(active.file().pending_bytes() > 0);
+    active.file().cut().unwrap();
+    harness.disk.fill_disk(Some(0));
+    harness.sync(true).unwrap();
+    assert_eq!(harness.contents().unwrap(), puts);
+}
