@@ -216,7 +216,8 @@ impl Shared {
         }
         // The engine may have what has expired: whether there is a value has to be read.
         let mut existed = true;
-        for _ in 0..=self.options.retries {
+        // A conflict is no failure: somebody else was first. So it is the time alone that bounds this.
+        while !self.requests.left(deadline).is_zero() {
             let mut put = *put;
             match self.fetch(put.key, 0, deadline) {
                 Ok(Found::Absent) => return Ok(false),
@@ -236,7 +237,8 @@ impl Shared {
                 Changed::Conflict => {}
             }
         }
-        let sentence = "others go on changing the key; nothing was deleted: try again";
+        let sentence =
+            "others went on changing the key until remote_timeout; nothing was deleted: try again";
         Err(Error::new(ErrorKind::Unavailable, sentence))
     }
 

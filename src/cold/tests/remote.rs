@@ -19,6 +19,8 @@ pub enum Fate {
     Unknown,
     /// It is not made now but when `late` is called, and the answer is lost.
     Late,
+    /// Another machine was first.
+    Overtaken,
 }
 
 /// A change that has not arrived yet.
@@ -153,6 +155,7 @@ impl Engine for Remote {
         match fate {
             Some(Fate::Fails(why)) => return Err(Error::new(why, "as the test has it")),
             Some(Fate::Late) => self.server.with(|state| state.late.push(change)),
+            Some(Fate::Overtaken) => return Ok(Changed::Conflict),
             Some(Fate::Unknown) => drop(self.server.with(|state| state.make(change))),
             None => return Ok(self.server.with(|state| state.make(change))),
         }

@@ -65,6 +65,17 @@ fn a_delete_tells_what_the_engine_says() {
 }
 
 #[test]
+fn a_delete_goes_on_while_others_are_first() {
+    let machine = Machine::over(&Server::default(), ALL & !2, &[("remote_retries", "0")]);
+    machine.put(b"key", b"own");
+    for _ in 0..20 {
+        machine.server.next("remove", Fate::Overtaken);
+    }
+    assert!(machine.store.delete(b"key").unwrap());
+    assert_eq!(machine.asked("remove"), 21);
+}
+
+#[test]
 fn what_certainly_was_not_done_leaves_everything_as_it_was() {
     let machine = Machine::watching(&[]);
     machine.put(b"key", b"old");
