@@ -23,8 +23,8 @@ pub struct Versions {
 struct State {
     next: u64,
     end: u64,
-    /// The end of all ranges so far.
-    last: u64,
+    /// The range that came last.
+    last: (u64, u64),
     /// The range behind it; empty if it has not come.
     spare: (u64, u64),
     /// How many to ask for.
@@ -98,12 +98,14 @@ impl Versions {
             ErrorKind::Timeout => Error::new(ErrorKind::Unavailable, error.message()),
             _ => error,
         })?;
-        let end = first.checked_add(count).filter(|_| first >= state.last.max(1));
+        // An engine may have several counters, so that a range may lie below an earlier one.
+        let is_new = |end: u64| first > 0 && (first >= state.last.1 || end <= state.last.0);
+        let end = first.checked_add(count).filter(|end| is_new(*end));
         let Some(end) = end else {
             let sentence = "the engine gave versions that it had given before";
             return Err(Error::new(ErrorKind::CallbackFailed, sentence));
         };
-        (state.spare, state.last) = ((first, end), end);
+        (state.spare, state.last) = ((first, end), (first, end));
         state.count = (count * 2).min(COUNT_MAX);
         Ok(())
     }
@@ -143,6 +145,16 @@ mod tests {
         }
         assert_eq!(versions.take(WAIT, &away).unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(versions.take(WAIT, &|_| Ok(500)).unwrap(), 500);
+    }
+
+    #[test]
+    fn a_range_of_another_counter_may_lie_below() {
+        let (versions, next) = (Versions::new(), AtomicU64::new(1 << 40));
+        // The node of one counter is gone, and another one counts on.
+        let ask = |_| Ok(next.swap(500, Ordering::Relaxed));
+        let first = versions.take(WAIT, &ask).unwrap();
+        let used: Vec<u64> = (0..COUNT_MIN).map(|_| versions.take(WAIT, &ask).unwrap()).collect();
+        assert_eq!((first, used.last().copied()), (1 << 40, Some(500)));
     }
 
     #[test]
