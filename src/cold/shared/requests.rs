@@ -19,7 +19,7 @@ pub struct Requests {
     clock: Arc<dyn Clock>,
     timeout_ms: u64,
     limit: u64,
-    under_way: Mutex<Vec<(u32, u64)>>,
+    under_way: Mutex<UnderWay>,
     has_ended: Condvar,
     requests: AtomicU64,
     errors: AtomicU64,
@@ -35,6 +35,13 @@ pub struct Requests {
     unavailable_ms: AtomicU64,
     /// When the engine failed first since it had worked, plus 1; 0 if it works.
     failed_at: AtomicU64,
+}
+
+/// Requests that are under way, by link, and how many threads wait for one to end.
+#[derive(Default)]
+struct UnderWay {
+    links: Vec<(u32, u64)>,
+    waiting: usize,
 }
 
 /// Until when a call may take.
@@ -96,12 +103,13 @@ impl Requests {
         };
         let mut under_way = self.under_way.lock();
         loop {
-            let all: u64 = under_way.iter().map(|(_, count)| count).sum();
-            let own = under_way.iter_mut().find(|(other, _)| *other == name);
+            let links = &mut under_way.links;
+            let all: u64 = links.iter().map(|(_, count)| count).sum();
+            let own = links.iter_mut().find(|(other, _)| *other == name);
             if all < self.limit && own.as_ref().is_none_or(|(_, count)| *count < most) {
                 match own {
                     Some((_, count)) => *count += 1,
-                    None => crate::memory::push(&mut under_way, (name, 1), "requests")?,
+                    None => crate::memory::push(links, (name, 1), "requests")?,
                 }
                 self.requests.fetch_add(1, Ordering::Relaxed);
                 return Ok(Turn { requests: self, link: name });
@@ -114,7 +122,9 @@ impl Requests {
                 );
                 return Err(Error::new(ErrorKind::Unavailable, sentence));
             }
+            under_way.waiting += 1;
             under_way = self.has_ended.wait_for(under_way, left);
+            under_way.waiting -= 1;
         }
     }
 
@@ -162,14 +172,19 @@ impl Drop for Turn<'_> {
     #[inline(never)]
     fn drop(&mut self) {
         let mut under_way = self.requests.under_way.lock();
-        if let Some(at) = under_way.iter().position(|(link, _)| *link == self.link) {
-            under_way[at].1 -= 1;
-            if under_way[at].1 == 0 {
-                under_way.swap_remove(at);
+        let links = &mut under_way.links;
+        if let Some(at) = links.iter().position(|(link, _)| *link == self.link) {
+            links[at].1 -= 1;
+            if links[at].1 == 0 {
+                links.swap_remove(at);
             }
         }
+        // A call to the kernel, beside the two of the request itself: only if somebody waits.
+        let is_awaited = under_way.waiting > 0;
         drop(under_way);
-        self.requests.has_ended.notify_all();
+        if is_awaited {
+            self.requests.has_ended.notify_all();
+        }
     }
 }
 
