@@ -1,9 +1,10 @@
 # What people type. The building itself is cargo's and CMake's.
 
-.PHONY: help demo test test-packages test-bindings test-python docs install soak bench fmt clean
+.PHONY: help demo demo-remote test test-packages test-bindings test-python docs install soak bench fmt clean
 
 help:
 	@echo 'make demo      builds the release library and runs it on real files'
+	@echo 'make demo-remote  three processes on a Redis cluster and on an S3 server, which are killed'
 	@echo 'make test      everything that must pass, in a few minutes'
 	@echo 'make test-bindings  eight languages over FFI'
 	@echo 'make test-python    the Python package, on each Python that is here'
@@ -20,6 +21,11 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 demo:
 	@scripts/setup build
 	@scripts/demo
+
+demo-remote:
+	@scripts/setup build
+	@remote/setup
+	@remote/demo
 
 test:
 	@scripts/setup test

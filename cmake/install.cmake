@@ -19,6 +19,7 @@ add_custom_command(
 add_custom_target(hotcold-cdef ALL DEPENDS "${hotcold_cdef}")
 
 install(FILES "${hotcold_include_dir}/hotcold.h" "${hotcold_include_dir}/hotcold.hpp"
+  "${hotcold_include_dir}/hotcold_backend_check.h"
   "${hotcold_cdef}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
 # Not executable: no loader asks for it, and Debian forbids it.
 install(FILES "${hotcold_shared}" "${hotcold_built_dir}/${hotcold_soname}"

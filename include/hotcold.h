@@ -200,6 +200,10 @@ enum hotcold_retrieve_flag {
    * What is found in hot does not count as used: hot is left as it is.
    */
   HOTCOLD_RETRIEVE_NO_RECENCY = 2,
+  /**
+   * A shared cold tier is asked whatever hot has. It changes nothing over a directory.
+   */
+  HOTCOLD_RETRIEVE_FRESH = 4,
 };
 
 /**
@@ -389,6 +393,14 @@ typedef struct hotcold_loaded hotcold_loaded_t;
  * create           true             false: the directory must hold a store
  * read_only        false            opens without writing anything
  * storage_id       directory name   the name in stats and events
+ * coherence        1s               over a shared cold tier: how old a value may be that hot serves
+ * remote_timeout   2s               how long a request to it may take, all that is sent again
+ *                                   included
+ * remote_retries   3                how often a request to it is sent again
+ * remote_concurrency  64            requests to it that may be under way
+ *
+ * Names that begin with remote. are for the engine of a shared cold tier: a user, a password. They
+ * are looked at when the store is opened, and no message repeats their values.
  *
  * Sizes are plain bytes or KiB, MiB, GiB; times are plain milliseconds or ms, s, m, h, d.
  */
@@ -761,6 +773,42 @@ typedef struct hotcold_stats_t {
    * Time that 99 % of them did not exceed, in nanoseconds.
    */
   uint64_t clear_p99_ns;
+  /**
+   * Requests to the engine of a shared cold tier; 0 for other stores, as all that follow.
+   */
+  uint64_t remote_requests;
+  /**
+   * Those of them that failed.
+   */
+  uint64_t remote_errors;
+  /**
+   * Those of them whose outcome is unknown.
+   */
+  uint64_t remote_timeouts;
+  /**
+   * Requests that were sent again.
+   */
+  uint64_t remote_retries;
+  /**
+   * Bytes of records that came from the engine.
+   */
+  uint64_t remote_bytes_in;
+  /**
+   * Bytes of records that were sent to it.
+   */
+  uint64_t remote_bytes_out;
+  /**
+   * Changes by others that it told of.
+   */
+  uint64_t remote_invalidations;
+  /**
+   * Times that hot had to ask before it served an entry.
+   */
+  uint64_t remote_revalidations;
+  /**
+   * Milliseconds from a first failure to the next success, summed up.
+   */
+  uint64_t remote_unavailable_ms;
 } hotcold_stats_t;
 
 /**
@@ -1288,7 +1336,207 @@ hotcold_status_t hotcold_options_set_u64(hotcold_options_t *o,
                                          hotcold_error_t *error);
 
 /**
- * Opens the store in a directory, or makes one; or a store in memory alone.
+ * Gives the options of a shared cold tier as names and values, for those who make a backend of them:
+ * coherence and remote_timeout in milliseconds, remote_retries, remote_concurrency, and all that were
+ * set whose names begin with remote. The values of those may be secrets.
+ *
+ * in    o      options; NULL: the defaults
+ * out   out    names and values in turn, each with a NUL at its end, and NULL behind the last; valid
+ *              until the next call with o. NULL after a failure
+ *       error  NULL, or where a failure is described
+ * safe  from any thread; one thread at a time for the same o
+ *
+ * HOTCOLD_OK                given
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_options_remote(const hotcold_options_t *o,
+                                        const char *const **out,
+                                        hotcold_error_t *error);
+
+/**
+ * Hands over the record that a get has found, in place of what it handed over before.
+ *
+ * in    out    as the get was given it
+ *       data   len bytes, as put was given them; copied
+ *       len    1 or more
+ * out   error  NULL, or where a failure is described
+ * safe  inside the get only, on its thread
+ *
+ * HOTCOLD_OK                handed over
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or data is NULL and len is not 0
+ * HOTCOLD_TOO_LARGE         more bytes than any record has
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_record_set(hotcold_record_t *out,
+                                    const void *data,
+                                    size_t len,
+                                    hotcold_error_t *error);
+
+/**
+ * Says that the engine still has the version that the get was given as known_version.
+ *
+ * in    out    as the get was given it
+ * out   error  NULL, or where a failure is described
+ * safe  inside the get only, on its thread
+ *
+ * HOTCOLD_OK                said
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_record_same(hotcold_record_t *out, hotcold_error_t *error);
+
+/**
+ * Adds a key to the page that a list gives.
+ *
+ * in    out      as the list was given it
+ *       key      key_len bytes; copied
+ *       key_len  0 to HOTCOLD_KEY_LEN_MAX
+ * out   error    NULL, or where a failure is described
+ * safe  inside the list only, on its thread
+ *
+ * HOTCOLD_OK                added
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or key is NULL and its length is not 0
+ * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_page_add(hotcold_page_t *out,
+                                  const void *key,
+                                  size_t key_len,
+                                  hotcold_error_t *error);
+
+/**
+ * Says where the page behind this one begins, if that is not behind this page's last key: what the
+ * next call of list gets as after.
+ *
+ * in    out           as the list was given it
+ *       position      position_len bytes of the backend's own; copied
+ *       position_len  0 to HOTCOLD_KEY_LEN_MAX
+ * out   error         NULL, or where a failure is described
+ * safe  inside the list only, on its thread
+ *
+ * HOTCOLD_OK                said
+ * HOTCOLD_INVALID_ARGUMENT  out is NULL, or position is NULL and its length is not 0
+ * HOTCOLD_TOO_LARGE         the position is longer than HOTCOLD_KEY_LEN_MAX
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_page_next(hotcold_page_t *out,
+                                   const void *position,
+                                   size_t position_len,
+                                   hotcold_error_t *error);
+
+/**
+ * Says in words why the call of a backend that is in progress on this thread fails; used as
+ * `return hotcold_backend_fail(HOTCOLD_IO, words)`. The last words count.
+ *
+ * in    status   what the call is about to return; any number
+ *       message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and
+ *                cut to fit
+ * safe  inside a function of a backend, on the thread that it was called on; elsewhere the words are
+ *       lost
+ *
+ * Returns status.
+ *
+ * since 0.2.0
+ */
+int32_t hotcold_backend_fail(int32_t status,
+                             const char *message);
+
+/**
+ * Counts for the stats what only the backend knows, in the call that is in progress on this thread.
+ *
+ * in    counter  one of enum hotcold_backend_counter; others are ignored
+ *       n        how many
+ * safe  as hotcold_backend_fail()
+ *
+ * since 0.2.0
+ */
+void hotcold_backend_count(uint32_t counter, uint64_t n);
+
+/**
+ * Tells that a key has changed at the engine, or has gone there.
+ *
+ * An own change may be told of, too: with its version, an entry that has it already stays.
+ *
+ * in    sink     as watch was given it; NULL is ignored
+ *       key      key_len bytes; borrowed for this call
+ *       key_len  0 to HOTCOLD_KEY_LEN_MAX
+ *       version  what the engine has at this moment or had after the change; 0: it is not known, or
+ *                the key has gone
+ * safe  from any thread, until the backend's drop has returned
+ * after no retrieve is served the older record from hot
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_key(hotcold_watch_t *sink,
+                       const void *key,
+                       size_t key_len,
+                       uint64_t version);
+
+/**
+ * Tells that anything may have changed: the link was lost, or all was cleared.
+ *
+ * in    sink  as watch was given it; NULL is ignored
+ *       link  what hangs on this link; HOTCOLD_LINK_ALL: everything
+ * safe  from any thread, until the backend's drop has returned
+ * after no retrieve is served from hot what entered it before; the link counts as silent
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_all(hotcold_watch_t *sink, uint32_t link);
+
+/**
+ * Tells that a link works: everything that the engine changed more than age_ms ago has been told.
+ *
+ * Hot serves what hangs on a link for one coherence from then on, and asks the engine afterwards.
+ *
+ * in    sink    as watch was given it; NULL is ignored
+ *       link    below HOTCOLD_LINK_NONE
+ *       age_ms  how long ago the engine was asked for the answer that has come now, rounded up
+ * safe  from any thread, until the backend's drop has returned
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_alive(hotcold_watch_t *sink, uint32_t link, uint64_t age_ms);
+
+/**
+ * Tells which link will tell of the keys of some parts. At first all parts hang on link 0.
+ *
+ * in    sink   as watch was given it; NULL is ignored
+ *       first  the first part
+ *       last   the last part, at most 16383
+ *       link   their link from now on; HOTCOLD_LINK_NONE: none
+ * safe  from any thread, until the backend's drop has returned
+ * after what was in hot of parts whose link is another one now is not served any more
+ *
+ * since 0.2.0
+ */
+void hotcold_watch_parts(hotcold_watch_t *sink,
+                         uint32_t first,
+                         uint32_t last,
+                         uint32_t link);
+
+/**
+ * Opens the store in a directory, or makes one; or a store in memory alone; or one whose cold tier is
+ * shared by many machines.
+ *
+ * A path that begins with redis://, redis+cluster://, rediss://, rediss+cluster:// or s3:// names an
+ * engine. What it stands for is told in the documents of hotcold-remote, whose library is loaded when
+ * the first such path comes. A directory of such a name is written with ./ in front.
  *
  * in    path   the directory; missing ones are made. NULL: hot only
  *       o      options, copied; NULL: all defaults
@@ -1313,7 +1561,10 @@ hotcold_status_t hotcold_options_set_u64(hotcold_options_t *o,
  * HOTCOLD_NO_SPACE          the disk is full
  * HOTCOLD_CORRUPT           what cannot be rebuilt is damaged; error says which file
  * HOTCOLD_UNSUPPORTED       written by a newer version, which is left untouched; or an option
- *                           that this build does not have
+ *                           that this build does not have; or the path names an engine, and
+ *                           hotcold-remote is not installed, or an option cannot be kept there
+ * HOTCOLD_TIMEOUT           the engine did not answer in time
+ * HOTCOLD_UNAVAILABLE       the engine cannot be reached, or refused
  * HOTCOLD_OUT_OF_MEMORY     no memory for the keydir, or a million stores are open
  * HOTCOLD_INTERNAL          a defect of this library
  *
@@ -1606,7 +1857,8 @@ hotcold_status_t hotcold_store_with(hotcold_t *s,
  * in    s        a store
  *       key      key_len bytes, any bytes; borrowed for this call
  *       key_len  0 to HOTCOLD_KEY_LEN_MAX
- *       flags    HOTCOLD_RETRIEVE_NO_PROMOTE, HOTCOLD_RETRIEVE_NO_RECENCY, or 0
+ *       flags    HOTCOLD_RETRIEVE_NO_PROMOTE, HOTCOLD_RETRIEVE_NO_RECENCY, HOTCOLD_RETRIEVE_FRESH,
+ *                or 0
  * out   out      on HOTCOLD_OK the value; otherwise empty
  *       error    NULL, or where a failure is described; under policy=lenient also what was survived
  * owns  the value is the caller's, to be released with hotcold_value_release()
@@ -2055,6 +2307,35 @@ hotcold_status_t hotcold_optimize_hot(hotcold_t *s,
                                       hotcold_error_t *error);
 
 /**
+ * Takes a key out of hot and deletes nothing, for those who learn by other ways that it was changed
+ * at a shared cold tier.
+ *
+ * What is unwritten stays, and in a store in memory alone everything does.
+ *
+ * in    s        a store
+ *       key      key_len bytes, any bytes; borrowed for this call
+ *       key_len  0 to HOTCOLD_KEY_LEN_MAX
+ * out   error    NULL, or where a failure is described
+ * cost  no request and no disk read
+ * safe  from any thread, at the same time as any other call
+ * after the next retrieve asks cold
+ *
+ * HOTCOLD_OK                it was in hot
+ * HOTCOLD_NOT_FOUND         it was not
+ * HOTCOLD_INVALID_ARGUMENT  s is NULL, or key is NULL and its length is not 0
+ * HOTCOLD_MISUSE            not open
+ * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
+ * HOTCOLD_OUT_OF_MEMORY     no memory for the call
+ * HOTCOLD_INTERNAL          a defect of this library
+ *
+ * since 0.2.0
+ */
+hotcold_status_t hotcold_forget(hotcold_t *s,
+                                const void *key,
+                                size_t key_len,
+                                hotcold_error_t *error);
+
+/**
  * Has a function called with every event of certain kinds.
  *
  * A subscription is not entered again on a thread that is inside it already; such events are
@@ -2270,177 +2551,41 @@ hotcold_status_t hotcold_stats_text(hotcold_t *s,
                                     hotcold_error_t *error);
 
 /**
- * Hands over the record that a get has found, in place of what it handed over before.
+ * Opens a store whose cold tier is a table of functions, shared by all who open one over the same
+ * engine. The table is copied.
  *
- * in    out    as the get was given it
- *       data   len bytes, as put was given them; copied
- *       len    1 or more
- * out   error  NULL, or where a failure is described
- * safe  inside the get only, on its thread
+ * in    b          the functions
+ *       b_size     sizeof(hotcold_backend_t) as the caller has it
+ *       user_data  passed to every function and to drop
+ *       drop       NULL, or called exactly once with user_data: by hotcold_close(), after the last
+ *                  function has returned, or when this call fails
+ *       options    as for hotcold_open(); NULL: all defaults. cold_capacity, warm_start and
+ *                  create=false are UNSUPPORTED here, durability=sync without
+ *                  HOTCOLD_BACKEND_DURABLE. Names that begin with remote. are not looked at
+ * out   out        the store; NULL after a failure
+ *       error      NULL, or where a failure is described
+ * owns  the store is the caller's, to be closed with hotcold_close()
+ * cost  one thread; the engine is asked for nothing but to watch
+ * safe  from any thread
  *
- * HOTCOLD_OK                handed over
- * HOTCOLD_INVALID_ARGUMENT  out is NULL, or data is NULL and len is not 0
- * HOTCOLD_TOO_LARGE         more bytes than any record has
- * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
+ * HOTCOLD_OK                opened
+ * HOTCOLD_INVALID_ARGUMENT  b or out is NULL, a wrong b_size, a function that is required is NULL, or
+ *                           options that contradict each other
+ * HOTCOLD_UNSUPPORTED       an option that this engine or no shared cold tier can keep
+ * HOTCOLD_OUT_OF_MEMORY     no memory, or a million stores are open
  * HOTCOLD_INTERNAL          a defect of this library
  *
- * since 0.2.0
- */
-hotcold_status_t hotcold_record_set(hotcold_record_t *out,
-                                    const void *data,
-                                    size_t len,
-                                    hotcold_error_t *error);
-
-/**
- * Says that the engine still has the version that the get was given as known_version.
- *
- * in    out    as the get was given it
- * out   error  NULL, or where a failure is described
- * safe  inside the get only, on its thread
- *
- * HOTCOLD_OK                said
- * HOTCOLD_INVALID_ARGUMENT  out is NULL
- * HOTCOLD_INTERNAL          a defect of this library
+ * Other failures are those that watch has answered.
  *
  * since 0.2.0
  */
-hotcold_status_t hotcold_record_same(hotcold_record_t *out, hotcold_error_t *error);
-
-/**
- * Adds a key to the page that a list gives.
- *
- * in    out      as the list was given it
- *       key      key_len bytes; copied
- *       key_len  0 to HOTCOLD_KEY_LEN_MAX
- * out   error    NULL, or where a failure is described
- * safe  inside the list only, on its thread
- *
- * HOTCOLD_OK                added
- * HOTCOLD_INVALID_ARGUMENT  out is NULL, or key is NULL and its length is not 0
- * HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
- * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
- * HOTCOLD_INTERNAL          a defect of this library
- *
- * since 0.2.0
- */
-hotcold_status_t hotcold_page_add(hotcold_page_t *out,
-                                  const void *key,
-                                  size_t key_len,
-                                  hotcold_error_t *error);
-
-/**
- * Says where the page behind this one begins, if that is not behind this page's last key: what the
- * next call of list gets as after.
- *
- * in    out           as the list was given it
- *       position      position_len bytes of the backend's own; copied
- *       position_len  0 to HOTCOLD_KEY_LEN_MAX
- * out   error         NULL, or where a failure is described
- * safe  inside the list only, on its thread
- *
- * HOTCOLD_OK                said
- * HOTCOLD_INVALID_ARGUMENT  out is NULL, or position is NULL and its length is not 0
- * HOTCOLD_TOO_LARGE         the position is longer than HOTCOLD_KEY_LEN_MAX
- * HOTCOLD_OUT_OF_MEMORY     no memory for the copy
- * HOTCOLD_INTERNAL          a defect of this library
- *
- * since 0.2.0
- */
-hotcold_status_t hotcold_page_next(hotcold_page_t *out,
-                                   const void *position,
-                                   size_t position_len,
-                                   hotcold_error_t *error);
-
-/**
- * Says in words why the call of a backend that is in progress on this thread fails; used as
- * `return hotcold_backend_fail(HOTCOLD_IO, words)`. The last words count.
- *
- * in    status   what the call is about to return; any number
- *       message  UTF-8 with a NUL at its end, without secrets; NULL: nothing is said. Copied, and
- *                cut to fit
- * safe  inside a function of a backend, on the thread that it was called on; elsewhere the words are
- *       lost
- *
- * Returns status.
- *
- * since 0.2.0
- */
-int32_t hotcold_backend_fail(int32_t status,
-                             const char *message);
-
-/**
- * Counts for the stats what only the backend knows, in the call that is in progress on this thread.
- *
- * in    counter  one of enum hotcold_backend_counter; others are ignored
- *       n        how many
- * safe  as hotcold_backend_fail()
- *
- * since 0.2.0
- */
-void hotcold_backend_count(uint32_t counter, uint64_t n);
-
-/**
- * Tells that a key has changed at the engine, or has gone there.
- *
- * An own change may be told of, too: with its version, an entry that has it already stays.
- *
- * in    sink     as watch was given it; NULL is ignored
- *       key      key_len bytes; borrowed for this call
- *       key_len  0 to HOTCOLD_KEY_LEN_MAX
- *       version  what the engine has at this moment or had after the change; 0: it is not known, or
- *                the key has gone
- * safe  from any thread, until the backend's drop has returned
- * after no retrieve is served the older record from hot
- *
- * since 0.2.0
- */
-void hotcold_watch_key(hotcold_watch_t *sink,
-                       const void *key,
-                       size_t key_len,
-                       uint64_t version);
-
-/**
- * Tells that anything may have changed: the link was lost, or all was cleared.
- *
- * in    sink  as watch was given it; NULL is ignored
- *       link  what hangs on this link; HOTCOLD_LINK_ALL: everything
- * safe  from any thread, until the backend's drop has returned
- * after no retrieve is served from hot what entered it before; the link counts as silent
- *
- * since 0.2.0
- */
-void hotcold_watch_all(hotcold_watch_t *sink, uint32_t link);
-
-/**
- * Tells that a link works: everything that the engine changed more than age_ms ago has been told.
- *
- * Hot serves what hangs on a link for one coherence from then on, and asks the engine afterwards.
- *
- * in    sink    as watch was given it; NULL is ignored
- *       link    below HOTCOLD_LINK_NONE
- *       age_ms  how long ago the engine was asked for the answer that has come now, rounded up
- * safe  from any thread, until the backend's drop has returned
- *
- * since 0.2.0
- */
-void hotcold_watch_alive(hotcold_watch_t *sink, uint32_t link, uint64_t age_ms);
-
-/**
- * Tells which link will tell of the keys of some parts. At first all parts hang on link 0.
- *
- * in    sink   as watch was given it; NULL is ignored
- *       first  the first part
- *       last   the last part, at most 16383
- *       link   their link from now on; HOTCOLD_LINK_NONE: none
- * safe  from any thread, until the backend's drop has returned
- * after what was in hot of parts whose link is another one now is not served any more
- *
- * since 0.2.0
- */
-void hotcold_watch_parts(hotcold_watch_t *sink,
-                         uint32_t first,
-                         uint32_t last,
-                         uint32_t link);
+hotcold_status_t hotcold_open_backend(const hotcold_backend_t *b,
+                                      size_t b_size,
+                                      void *user_data,
+                                      hotcold_drop_fn drop,
+                                      const hotcold_options_t *options,
+                                      hotcold_t **out,
+                                      hotcold_error_t *error);
 
 #ifdef __cplusplus
 }  // extern "C"

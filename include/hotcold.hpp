@@ -238,6 +238,10 @@ public:
     Options &read_only(bool on = true) { return set("read_only", std::uint64_t(on)); }
     Options &writable_by_others(const std::string &what) { return set("writable_by_others", what); }
     Options &storage_id(const std::string &name) { return set("storage_id", name); }
+    Options &coherence(Milliseconds age) { return set("coherence", age); }
+    Options &remote_timeout(Milliseconds time) { return set("remote_timeout", time); }
+    Options &remote_retries(std::uint64_t count) { return set("remote_retries", count); }
+    Options &remote_concurrency(std::uint64_t count) { return set("remote_concurrency", count); }
 
     const hotcold_options_t *get() const noexcept { return raw_.get(); }
 
@@ -649,7 +653,7 @@ public:
         return stored;
     }
 
-    /// `flags`: HOTCOLD_RETRIEVE_NO_PROMOTE, HOTCOLD_RETRIEVE_NO_RECENCY.
+    /// `flags`: HOTCOLD_RETRIEVE_NO_PROMOTE, HOTCOLD_RETRIEVE_NO_RECENCY, HOTCOLD_RETRIEVE_FRESH.
     Status try_retrieve(Bytes key, Value &value, hotcold_error_t *error = nullptr,
                         std::uint32_t flags = 0) const noexcept {
         return flags == 0

@@ -4,6 +4,7 @@
 //! The sentence is made where the failure is known best: `io` names verb and path, `codec` what
 //! was expected, `cold` adds the file and the offset.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// The result of everything that can fail in this crate.
@@ -63,8 +64,15 @@ struct Details {
 
 impl Error {
     /// Makes an error of `kind` with a sentence: what failed, on which file, why, what to do.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Details { kind, message: message.into(), os_code: 0 }))
+    pub fn new<'m>(kind: ErrorKind, message: impl Into<Cow<'m, str>>) -> Self {
+        Self::of(kind, message.into())
+    }
+
+    /// On its own, so that the many places that make errors stay small.
+    #[cold]
+    #[inline(never)]
+    fn of(kind: ErrorKind, message: Cow<'_, str>) -> Self {
+        Self(Box::new(Details { kind, message: message.into_owned(), os_code: 0 }))
     }
 
     /// Adds the code that the operating system (or the caller's callback) gave.

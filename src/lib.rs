@@ -68,7 +68,7 @@ mod ffi;
 
 pub use api::{
     Batch, ColdStats, Compression, Cursor, Durability, Event, EventKind, EventKinds, EventQueue,
-    Eviction, Exposed, HotStats, Loaded, MemoryStats, OperationStats, Options, Policy,
+    Eviction, Exposed, HotStats, Loaded, MemoryStats, OperationStats, Options, Policy, RemoteStats,
     RetrieveOptions, Snapshot, StatsFormat, Store, StoreOptions, Stored, SubscriptionId, Tier,
     TierStats, Value, Verified, WriteMode,
 };

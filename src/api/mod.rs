@@ -38,7 +38,9 @@ pub use self::requests::{RetrieveOptions, StoreOptions};
 pub use self::store::Store;
 pub use self::value::Value;
 pub use self::verified::Verified;
-pub use crate::store::figures::{ColdStats, HotStats, MemoryStats, OperationStats, TierStats};
+pub use crate::store::figures::{
+    ColdStats, HotStats, MemoryStats, OperationStats, RemoteStats, TierStats,
+};
 pub use crate::store::{
     Durability, EventKind, Eviction, Exposed, Policy, Snapshot, StatsFormat, Stored, Tier,
     WriteMode,

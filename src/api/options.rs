@@ -176,6 +176,27 @@ impl Options {
         self.text("storage_id", name)
     }
 
+    /// How old a value may be that the hot tier serves over a shared cold tier. Default: 1 s.
+    pub fn coherence(&mut self, age: Duration) -> &mut Self {
+        self.number("coherence", milliseconds(age))
+    }
+
+    /// How long a request to a shared cold tier may take, all that is sent again included. Default:
+    /// 2 s.
+    pub fn remote_timeout(&mut self, time: Duration) -> &mut Self {
+        self.number("remote_timeout", milliseconds(time))
+    }
+
+    /// How often a request to a shared cold tier is sent again. Default: 3.
+    pub fn remote_retries(&mut self, count: u64) -> &mut Self {
+        self.number("remote_retries", count)
+    }
+
+    /// Requests to a shared cold tier that may be under way. Default: 64.
+    pub fn remote_concurrency(&mut self, count: u64) -> &mut Self {
+        self.number("remote_concurrency", count)
+    }
+
     /// The options as `store` takes them.
     ///
     /// # Errors

@@ -94,4 +94,11 @@ impl RetrieveOptions {
         self.asked.no_recency = true;
         self
     }
+
+    /// A shared cold tier is asked whatever the hot tier has. It changes nothing over a directory.
+    #[must_use]
+    pub fn fresh(mut self) -> Self {
+        self.asked.fresh = true;
+        self
+    }
 }

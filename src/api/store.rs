@@ -243,6 +243,15 @@ impl Store {
         Ok(self.handle.call(|store| store.optimize_hot(target_bytes))?.value)
     }
 
+    /// Takes a key out of the hot tier and deletes nothing, for those who learn by other ways that a
+    /// shared cold tier has changed it. What the cold tier has not got stays. False if it was not hot.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn forget(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.handle.call(|store| store.forget(key.as_ref()))
+    }
+
     /// Makes everything acknowledged so far survive a power loss.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! What lies on disk, byte by byte: records, segment headers, the manifest, the checkpoint, the
-//! stage and the list of hot keys.
+//! stage and the list of hot keys; and a record as the engine of a shared cold tier keeps it.
 //!
 //! These are pure functions between bytes and values. They know no file, no lock and no clock.
 //!
@@ -26,3 +26,4 @@ pub mod manifest;
 pub mod checkpoint;
 pub mod stage;
 pub mod warm;
+pub mod remote;

@@ -127,9 +127,14 @@ impl Header {
     /// The header of a filler of that many bytes: a multiple of [`ALIGNMENT`], a header's at least and
     /// [`FILLER_BYTES_MAX`] at most.
     pub fn filler(bytes: u64) -> Self {
-        static ZEROS: [u8; u16::MAX as usize] = [0; u16::MAX as usize];
+        // A key of zeros, in parts: as one run they would be a tenth of the library's file.
+        static ZEROS: [u8; 4096] = [0; 4096];
         let key_len = u16::try_from(bytes.saturating_sub(HEADER_BYTES as u64)).unwrap_or(0);
-        let body_checksum = body_checksum(&[&ZEROS[..usize::from(key_len)]]);
+        let (whole, rest) =
+            (usize::from(key_len) / ZEROS.len(), usize::from(key_len) % ZEROS.len());
+        let mut parts = [&ZEROS[..]; (u16::MAX as usize >> 12) + 1];
+        parts[whole] = &ZEROS[..rest];
+        let body_checksum = body_checksum(&parts[..=whole]);
         Self { key_len, body_checksum, ..Self::bare(Kind::Tombstone, 0, 0) }
     }
 

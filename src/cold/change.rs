@@ -57,6 +57,11 @@ pub struct Change<'a> {
     /// Another key with the same hash has a value, and the version of that, which the tier has not
     /// got yet.
     pub has_unwritten_twin: bool,
+    /// The version that the key must have (0: it must be absent), for a tier that others change: it
+    /// alone can compare.
+    pub if_version: Option<u64>,
+    /// Whether the key had a value, if the tier found out while it prepared the change.
+    pub existed: Option<bool>,
     /// What the tier has of the key, once it has looked.
     pub current: Current,
     /// The tier's own.
@@ -67,7 +72,17 @@ impl<'a> Change<'a> {
     /// A change that nobody has looked at.
     pub fn new(key: Key<'a>, value: Option<&'a [u8]>, expires_at: u64) -> Self {
         let (version, current, notes) = (0, Current::Absent, Notes::default());
-        Self { key, value, expires_at, version, has_unwritten_twin: false, current, notes }
+        Self {
+            key,
+            value,
+            expires_at,
+            version,
+            has_unwritten_twin: false,
+            if_version: None,
+            existed: None,
+            current,
+            notes,
+        }
     }
 }
 
@@ -81,6 +96,9 @@ pub struct Prepared {
     pub version: u64,
     /// Where a clear stands, in the tier's own words.
     pub place: u64,
+    /// Nothing was done: the first key whose condition is not met has this version, 0 if it is
+    /// absent.
+    pub conflict: Option<u64>,
 }
 
 /// What a published clear took out. It frees much memory: it is to be dropped where no lock is held.

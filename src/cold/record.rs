@@ -38,7 +38,6 @@ pub enum Position {
     /// Keys are met in the order of their hashes, from this one on.
     Hash(u64),
     /// Keys are met in an order of the tier's own, after this key; at the beginning it is empty.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only a tier of the tests has such an order"))]
     After(Vec<u8>),
 }
 

@@ -1,4 +1,5 @@
-//! One suite of promises for every cold tier: the local directory, and a map in memory.
+//! One suite of promises for every cold tier: the local directory, a map in memory, and what is shared
+//! through an engine.
 //!
 //! `bench` opens tiers, `caller` uses one as the store does, `conformance` and `random` have the
 //! promises, `faulty` breaks them on purpose.
@@ -9,3 +10,5 @@ mod conformance;
 mod faulty;
 pub mod map;
 mod random;
+pub mod remote;
+mod shared;

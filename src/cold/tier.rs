@@ -4,18 +4,22 @@
 //! and a line in [`mod.rs`](super); the conformance suite (`cold/tests`) says whether it is one.
 //!
 //! # What every tier promises
-//! 1. A change is seen by nobody before it is published, and by everybody after.
+//! 1. A change is seen by nobody before it is published, and by everybody after. If others change the
+//!    tier, too, it may be seen as soon as it is prepared.
 //! 2. A failed `prepare` changes nothing, now or later. There are two exceptions. After an error of
 //!    the kind `Timeout` what became of the changes is unknown, and their keys have to be read again;
-//!    no place of them is current as long as the changes may still happen. If a sync failed writing
-//!    ends, and what the changes become is open until the tier is opened again.
-//! 3. Versions never repeat, across processes too, and grow for each key.
+//!    no place of them is current as long as the changes may still happen, or they are told of as
+//!    others' changes are. If a sync failed writing ends, and what the changes become is open until
+//!    the tier is opened again.
+//! 3. Versions never repeat, across processes too. They grow for each key; if others change the tier,
+//!    too, those of one process do.
 //! 4. A place is current as long as its key was neither changed, deleted nor moved since.
 //! 5. A walk meets every key that lives throughout exactly once.
 
 use super::change::{Change, Discarded, Prepared};
 use super::host::{Host, Want};
 use super::record::{Page, Place, Position, Record};
+use super::sharing::Sharing;
 use crate::error::{Error, Result};
 use crate::key::{Key, KeyHasher};
 use crate::time::Moment;
@@ -24,6 +28,11 @@ use std::time::Duration;
 
 /// Where values are kept. All calls may come from any thread at once.
 pub trait ColdTier: Send + Sync {
+    /// What there is to know of a tier that others change, too; `None` if nobody else does.
+    fn sharing(&self) -> Option<&dyn Sharing> {
+        None
+    }
+
     /// Makes keys, hashed as this tier hashes them.
     fn hasher(&self) -> KeyHasher;
 
@@ -82,7 +91,8 @@ pub trait ColdTier: Send + Sync {
     /// `sync` they survive power loss when it returns.
     ///
     /// # Errors
-    /// `NoSpace`, `Io`, `OutOfMemory`, `ReadOnly`, `Unsupported`: nothing was changed.
+    /// `NoSpace`, `Io`, `OutOfMemory`, `ReadOnly`, `Unsupported`, `Unavailable`: nothing was changed.
+    /// `Timeout`: nobody knows.
     fn prepare(&self, changes: &mut [Change<'_>], sync: bool) -> Result<Prepared>;
 
     /// Makes prepared changes visible, all at one instant.
@@ -255,4 +265,30 @@ pub struct Gauges {
     pub rebuilt_files: u64,
     /// Bytes of torn tails that were cut off.
     pub recovered_bytes: u64,
+    /// What was counted of the engine of a shared tier.
+    pub remote: RemoteStats,
+}
+
+/// What is counted of the engine of a shared tier since it was opened.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemoteStats {
+    /// Requests.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Those of them whose outcome is unknown.
+    pub timeouts: u64,
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// Bytes of records that came.
+    pub bytes_in: u64,
+    /// Bytes of records that were sent.
+    pub bytes_out: u64,
+    /// Changes by others that were told of.
+    pub invalidations: u64,
+    /// Times that hot had to ask before it served an entry.
+    pub revalidations: u64,
+    /// Milliseconds from a first failure to the next success, summed up.
+    pub unavailable_ms: u64,
 }

@@ -1,7 +1,7 @@
 //! Looking after a store: backup, verify, and stats as text.
 
 use crate::ffi::boundary::done;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty, invalid, path, put, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::ffi::value::hotcold_value_t;
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn hotcold_backup(
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
     unsafe {
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             store.backup(path(dest_dir, "dest_dir")?)?;
             done()
         })
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn hotcold_verify(
     unsafe {
         empty(records_out);
         empty(damaged_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let answer = store.verify()?;
             let (records, damaged) = answer.value;
             put(records_out, records);
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn hotcold_stats_text(
     // SAFETY: the header's contract.
     unsafe {
         empty(out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             required(out, "out")?;
             let format = match format {
                 JSON => StatsFormat::Json,

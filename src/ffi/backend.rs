@@ -209,6 +209,24 @@ pub struct hotcold_backend_t {
     pub compact: hotcold_backend_all_fn,
 }
 
+impl hotcold_backend_t {
+    /// No capability and no function.
+    pub(super) const EMPTY: Self = Self {
+        capabilities: 0,
+        get: None,
+        put: None,
+        remove: None,
+        list: None,
+        clear: None,
+        versions: None,
+        write: None,
+        watch: None,
+        sync: None,
+        part: None,
+        compact: None,
+    };
+}
+
 const _: () = assert!(size_of::<hotcold_backend_t>() == 96);
 const _: () = assert!(size_of::<hotcold_change_t>() == 56);
 

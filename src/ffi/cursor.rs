@@ -5,7 +5,7 @@
 
 use crate::ffi::boundary::{Outcome, boundary, done};
 use crate::ffi::fence::fence;
-use crate::ffi::lifecycle::{hotcold_t, on_store, token_of, with_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom, token_of, with_store};
 use crate::ffi::many::hotcold_slice_t;
 use crate::ffi::memory::{empty, key as key_of, object, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn hotcold_cursor_open(
     // SAFETY: the header's contract.
     unsafe {
         empty(out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             required(out, "out")?;
             let cursor = store.cursor(key_of(prefix, prefix_len)?)?;
             let cursor = hotcold_cursor_t { token: token_of(s)?, cursor };

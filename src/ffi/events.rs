@@ -2,10 +2,11 @@
 
 use crate::ffi::boundary::{Outcome, done};
 use crate::ffi::fence::outside;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty, invalid, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
-use crate::store::{CallbackScope, Event, Subscriber};
+use crate::ffi::user_data::{UserData, hotcold_drop_fn};
+use crate::store::{Event, Subscriber};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr::null;
 
@@ -76,9 +77,6 @@ const _: () = assert!(size_of::<hotcold_event_t>() == EVENT_BYTES as usize);
 pub type hotcold_event_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const hotcold_event_t)>;
 
-/// Called once when user_data is not needed any more. The same rules as for hotcold_event_fn.
-pub type hotcold_drop_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
-
 impl hotcold_event_t {
     /// The event as C sees it, valid as long as what it is made of.
     pub(super) fn new(event: &Event<'_>, storage_id: &CStr, message: Option<&CStr>) -> Self {
@@ -106,22 +104,6 @@ pub(super) fn c_text(text: &str) -> CString {
     CString::new(until_nul).unwrap_or_default()
 }
 
-/// The caller's `user_data`, with what ends it.
-struct UserData {
-    pointer: *mut c_void,
-    drop: hotcold_drop_fn,
-}
-
-impl Drop for UserData {
-    fn drop(&mut self) {
-        if let Some(drop) = self.drop {
-            let _scope = CallbackScope::enter();
-            // SAFETY: the header's contract for the destructor; it is called here alone, once.
-            outside(|| unsafe { drop(self.pointer) });
-        }
-    }
-}
-
 /// A subscriber that calls a C function.
 struct Callback {
     call: unsafe extern "C" fn(*mut c_void, *const hotcold_event_t),
@@ -139,7 +121,7 @@ impl Subscriber for Callback {
         let message = event.message.map(c_text);
         let event = hotcold_event_t::new(event, &self.storage_id, message.as_deref());
         // SAFETY: the header's contract for the function; the event outlives the call.
-        outside(|| unsafe { (self.call)(self.user_data.pointer, &raw const event) });
+        outside(|| unsafe { (self.call)(self.user_data.pointer(), &raw const event) });
     }
 }
 
@@ -177,11 +159,11 @@ pub unsafe extern "C" fn hotcold_subscribe(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // Made first: on every way out that does not hand it on it is dropped.
-    let user_data = UserData { pointer: user_data, drop };
+    let user_data = UserData::new(user_data, drop);
     // SAFETY: the header's contract.
     unsafe {
         empty(subscription_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let user_data = user_data;
             required(subscription_out, "subscription_out")?;
             let call = r#fn.ok_or_else(|| invalid("fn: NULL"))?;
@@ -220,5 +202,7 @@ pub unsafe extern "C" fn hotcold_unsubscribe(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| Ok(Outcome::found(store.unsubscribe(subscription)))) }
+    unsafe {
+        on_store_seldom(s, error, |store| Ok(Outcome::found(store.unsubscribe(subscription))))
+    }
 }

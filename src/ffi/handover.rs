@@ -69,7 +69,6 @@ thread_local! {
 }
 
 /// Takes what was said on this thread; in front of a call it makes a clean slate.
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the open of a backend"))]
 pub fn take_said() -> Said {
     SAID.try_with(RefCell::take).unwrap_or_default()
 }

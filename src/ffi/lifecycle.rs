@@ -5,6 +5,7 @@ use crate::ffi::boundary::{Outcome, boundary, done, unconditional};
 use crate::ffi::memory::{empty, path as path_of, required};
 use crate::ffi::options::hotcold_options_t;
 use crate::ffi::registry::Registry;
+use crate::ffi::remote::{is_address, open as open_remote};
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
 use crate::store::{Options, Store, fork_epoch, in_callback};
 use std::ffi::c_char;
@@ -68,7 +69,37 @@ pub(super) unsafe fn on_store(
     unsafe { boundary(error, || with_store(token_of(s)?, call)) }
 }
 
-/// Opens the store in a directory, or makes one; or a store in memory alone.
+/// The same, for calls that are seldom made: they share the code of all that is around them.
+///
+/// # Safety
+/// As [`on_store`].
+pub(super) unsafe fn on_store_seldom(
+    s: *mut hotcold_t,
+    error: *mut hotcold_error_t,
+    call: impl FnOnce(&Store) -> Result<Outcome>,
+) -> hotcold_status_t {
+    let mut call = Some(call);
+    // SAFETY: the caller's promise.
+    unsafe { on_store_by(s, error, &mut |store| call.take().map_or_else(done, |call| call(store))) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn on_store_by(
+    s: *mut hotcold_t,
+    error: *mut hotcold_error_t,
+    call: &mut dyn FnMut(&Store) -> Result<Outcome>,
+) -> hotcold_status_t {
+    // SAFETY: the caller's promise.
+    unsafe { on_store(s, error, call) }
+}
+
+/// Opens the store in a directory, or makes one; or a store in memory alone; or one whose cold tier is
+/// shared by many machines.
+///
+/// A path that begins with redis://, redis+cluster://, rediss://, rediss+cluster:// or s3:// names an
+/// engine. What it stands for is told in the documents of hotcold-remote, whose library is loaded when
+/// the first such path comes. A directory of such a name is written with ./ in front.
 ///
 /// in    path   the directory; missing ones are made. NULL: hot only
 ///       o      options, copied; NULL: all defaults
@@ -93,7 +124,10 @@ pub(super) unsafe fn on_store(
 /// HOTCOLD_NO_SPACE          the disk is full
 /// HOTCOLD_CORRUPT           what cannot be rebuilt is damaged; error says which file
 /// HOTCOLD_UNSUPPORTED       written by a newer version, which is left untouched; or an option
-///                           that this build does not have
+///                           that this build does not have; or the path names an engine, and
+///                           hotcold-remote is not installed, or an option cannot be kept there
+/// HOTCOLD_TIMEOUT           the engine did not answer in time
+/// HOTCOLD_UNAVAILABLE       the engine cannot be reached, or refused
 /// HOTCOLD_OUT_OF_MEMORY     no memory for the keydir, or a million stores are open
 /// HOTCOLD_INTERNAL          a defect of this library
 ///
@@ -114,7 +148,10 @@ pub unsafe extern "C" fn hotcold_open(
             let path = if path.is_null() { None } else { Some(path_of(path, "path")?) };
             let defaults = Options::default();
             let options = o.as_ref().map_or(&defaults, hotcold_options_t::options);
-            let store = Store::open(path, options)?;
+            let store = match path.filter(|path| is_address(path)) {
+                Some(address) => open_remote(address, options)?,
+                None => Store::open(path, options)?,
+            };
             warning = store.warning().map(ToOwned::to_owned);
             out.write(handle(store)?);
             done()
@@ -129,7 +166,7 @@ pub unsafe extern "C" fn hotcold_open(
     }
 }
 
-fn handle(store: Store) -> Result<*mut hotcold_t> {
+pub(super) fn handle(store: Store) -> Result<*mut hotcold_t> {
     match STORES.insert(store, fork_epoch()).map(usize::try_from) {
         Ok(Ok(token)) => Ok(without_provenance_mut(token)),
         Ok(Err(_)) => Err(Error::new(ErrorKind::Internal, "a token does not fit a pointer")),
@@ -213,7 +250,7 @@ pub unsafe extern "C" fn hotcold_sync(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| store.sync().and_then(|()| done())) }
+    unsafe { on_store_seldom(s, error, |store| store.sync().and_then(|()| done())) }
 }
 
 /// Compresses all records and gives back all dead space now, and waits for it.
@@ -242,5 +279,5 @@ pub unsafe extern "C" fn hotcold_compact(
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
     // SAFETY: the header's contract.
-    unsafe { on_store(s, error, |store| store.compact().and_then(|()| done())) }
+    unsafe { on_store_seldom(s, error, |store| store.compact().and_then(|()| done())) }
 }

@@ -2,7 +2,7 @@
 
 use crate::ffi::boundary::{boundary, done};
 use crate::ffi::fence::outside;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty, invalid, key as key_of, object, required, value as value_of};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::ffi::value::{hand_out, hotcold_value_t};
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn hotcold_retrieve_or_load(
     // SAFETY: the header's contract.
     unsafe {
         empty(out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             required(out, "out")?;
             let load = load.ok_or_else(|| invalid("load: NULL"))?;
             let mut call = |loaded: &mut Loaded| {

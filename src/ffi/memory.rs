@@ -5,6 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use std::borrow::Cow;
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -213,7 +214,7 @@ pub fn fits<T>(n: usize) -> bool {
 }
 
 /// An `InvalidArgument` error.
-pub fn invalid(text: impl Into<String>) -> Error {
+pub fn invalid<'m>(text: impl Into<Cow<'m, str>>) -> Error {
     Error::new(ErrorKind::InvalidArgument, text)
 }
 

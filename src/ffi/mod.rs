@@ -29,6 +29,12 @@ mod memory;
 mod registry;
 pub mod version;
 pub mod options;
+mod user_data;
+pub mod handover;
+pub mod watching;
+pub mod backend;
+mod engine;
+mod remote;
 pub mod lifecycle;
 pub mod value;
 pub mod entries;
@@ -42,9 +48,7 @@ pub mod tiers;
 pub mod events;
 pub mod queue;
 pub mod admin;
-pub mod handover;
-pub mod watching;
-pub mod backend;
+pub mod open_backend;
 
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,13 @@
 
 use crate::ffi::boundary::{boundary, done};
 use crate::ffi::fence::fence;
-use crate::ffi::memory::{object, text};
+use crate::ffi::memory::{empty, object, required, text};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::store::Options;
-use std::ffi::c_char;
-use std::ptr::null_mut;
+use std::cell::Cell;
+use std::ffi::{CString, c_char};
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
 
 /// Settings for hotcold_open. For one thread at a time.
 ///
@@ -30,10 +32,62 @@ use std::ptr::null_mut;
 /// create           true             false: the directory must hold a store
 /// read_only        false            opens without writing anything
 /// storage_id       directory name   the name in stats and events
+/// coherence        1s               over a shared cold tier: how old a value may be that hot serves
+/// remote_timeout   2s               how long a request to it may take, all that is sent again
+///                                   included
+/// remote_retries   3                how often a request to it is sent again
+/// remote_concurrency  64            requests to it that may be under way
+///
+/// Names that begin with remote. are for the engine of a shared cold tier: a user, a password. They
+/// are looked at when the store is opened, and no message repeats their values.
 ///
 /// Sizes are plain bytes or KiB, MiB, GiB; times are plain milliseconds or ms, s, m, h, d.
 pub struct hotcold_options_t {
     options: Options,
+    /// What hotcold_options_remote() gave last.
+    pairs: Cell<Option<Box<Pairs>>>,
+}
+
+/// Options of a shared cold tier as names and values in turn, NULL behind the last.
+#[derive(Default)]
+pub struct Pairs {
+    /// What the list points to.
+    texts: Vec<CString>,
+    list: Vec<*const c_char>,
+}
+
+// SAFETY: the pointers are to its own texts, which never change.
+unsafe impl Send for Pairs {}
+// SAFETY: as above.
+unsafe impl Sync for Pairs {}
+
+impl Pairs {
+    /// The options that an engine takes.
+    #[cold]
+    pub fn of(options: &Options) -> Self {
+        let remote = &options.remote;
+        let numbers = [
+            ("coherence", remote.coherence_ms),
+            ("remote_timeout", remote.timeout_ms),
+            ("remote_retries", remote.retries),
+            ("remote_concurrency", remote.concurrency),
+        ];
+        let mut pairs = Self::default();
+        numbers.iter().for_each(|(name, value)| pairs.add(name, &value.to_string()));
+        remote.engine.iter().for_each(|(name, value)| pairs.add(name, value));
+        pairs.list = pairs.texts.iter().map(|text| text.as_ptr()).chain([null()]).collect();
+        pairs
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        // A NUL in one of them was refused when it was set.
+        self.texts.extend([name, value].map(|text| CString::new(text).unwrap_or_default()));
+    }
+
+    /// The list; valid as long as this is.
+    pub fn list(&self) -> *const *const c_char {
+        self.list.as_ptr()
+    }
 }
 
 impl hotcold_options_t {
@@ -52,8 +106,13 @@ impl hotcold_options_t {
 /// since 0.1.0
 #[unsafe(no_mangle)]
 pub extern "C" fn hotcold_options_new() -> *mut hotcold_options_t {
-    fence(|| Box::into_raw(Box::new(hotcold_options_t { options: Options::default() })))
-        .unwrap_or(null_mut())
+    fence(|| {
+        Box::into_raw(Box::new(hotcold_options_t {
+            options: Options::default(),
+            pairs: Cell::new(None),
+        }))
+    })
+    .unwrap_or(null_mut())
 }
 
 /// Frees options; stores that were opened with them are not touched.
@@ -131,6 +190,46 @@ pub unsafe extern "C" fn hotcold_options_set_u64(
         boundary(error, || {
             let options = &mut object(o, "o")?.options;
             options.set_u64(text(name, "name")?, value)?;
+            done()
+        })
+    }
+}
+
+/// Gives the options of a shared cold tier as names and values, for those who make a backend of them:
+/// coherence and remote_timeout in milliseconds, remote_retries, remote_concurrency, and all that were
+/// set whose names begin with remote. The values of those may be secrets.
+///
+/// in    o      options; NULL: the defaults
+/// out   out    names and values in turn, each with a NUL at its end, and NULL behind the last; valid
+///              until the next call with o. NULL after a failure
+///       error  NULL, or where a failure is described
+/// safe  from any thread; one thread at a time for the same o
+///
+/// HOTCOLD_OK                given
+/// HOTCOLD_INVALID_ARGUMENT  out is NULL
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
+/// HOTCOLD_INTERNAL          a defect of this library
+///
+/// since 0.2.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hotcold_options_remote(
+    o: *const hotcold_options_t,
+    out: *mut *const *const c_char,
+    error: *mut hotcold_error_t,
+) -> hotcold_status_t {
+    static DEFAULTS: OnceLock<Pairs> = OnceLock::new();
+    // SAFETY: the header's contract.
+    unsafe {
+        empty(out);
+        boundary(error, || {
+            required(out, "out")?;
+            let Some(o) = o.as_ref() else {
+                out.write(DEFAULTS.get_or_init(|| Pairs::of(&Options::default())).list());
+                return done();
+            };
+            let pairs = Box::new(Pairs::of(&o.options));
+            out.write(pairs.list());
+            o.pairs.set(Some(pairs));
             done()
         })
     }

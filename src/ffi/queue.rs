@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ffi::boundary::{Outcome, boundary, done};
 use crate::ffi::events::{c_text, hotcold_event_t};
 use crate::ffi::fence::fence;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty, required, shared};
 use crate::ffi::status::{hotcold_error_t, hotcold_status, hotcold_status_t};
 use crate::store::{Event, EventQueue, OwnedEvent, fork_epoch};
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn hotcold_event_queue_open(
     // SAFETY: the header's contract.
     unsafe {
         empty(out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             required(out, "out")?;
             let queue = store.event_queue(mask, capacity)?;
             out.write(Box::into_raw(Box::new(hotcold_event_queue_t {

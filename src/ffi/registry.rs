@@ -112,7 +112,7 @@ impl<T: Send + Sync> Registry<T> {
     /// # Errors
     /// `Misuse` if the token is not that of an open value, or was made before this process was
     /// forked.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self, token: u64, epoch: u64) -> Result<Entered<'_, T>> {
         let slot = self.slot(index_of(token)).ok_or_else(not_open)?;
         let leave = slot.count_in();

@@ -5,16 +5,17 @@
 //! 2. All fields are 8 bytes, so that there is no padding.
 
 use crate::ffi::boundary::done;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::memory::{empty_array, fits, invalid, required};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::store::Snapshot;
+use crate::store::figures::RemoteStats;
 
 /// What a store tells of itself, by tier, then combined, then by operation. Counts are since open;
 /// a retrieve that finds nothing in hot but something in cold is a hot miss, a cold hit, and a
 /// combined hit. Fields are only ever added at the end.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct hotcold_stats_t {
     /// Operations that reached hot.
     pub hot_operations: u64,
@@ -150,13 +151,31 @@ pub struct hotcold_stats_t {
     pub clear_mean_ns: f64,
     /// Time that 99 % of them did not exceed, in nanoseconds.
     pub clear_p99_ns: u64,
+    /// Requests to the engine of a shared cold tier; 0 for other stores, as all that follow.
+    pub remote_requests: u64,
+    /// Those of them that failed.
+    pub remote_errors: u64,
+    /// Those of them whose outcome is unknown.
+    pub remote_timeouts: u64,
+    /// Requests that were sent again.
+    pub remote_retries: u64,
+    /// Bytes of records that came from the engine.
+    pub remote_bytes_in: u64,
+    /// Bytes of records that were sent to it.
+    pub remote_bytes_out: u64,
+    /// Changes by others that it told of.
+    pub remote_invalidations: u64,
+    /// Times that hot had to ask before it served an entry.
+    pub remote_revalidations: u64,
+    /// Milliseconds from a first failure to the next success, summed up.
+    pub remote_unavailable_ms: u64,
 }
 
-const _: () = assert!(size_of::<hotcold_stats_t>() == 67 * 8);
+const _: () = assert!(size_of::<hotcold_stats_t>() == 76 * 8);
 
 impl From<&Snapshot> for hotcold_stats_t {
     fn from(snapshot: &Snapshot) -> Self {
-        let Snapshot { hot, cold, memory, store, retrieve, delete, clear, .. } = snapshot;
+        let Snapshot { hot, cold, memory, .. } = snapshot;
         Self {
             hot_operations: hot.traffic.operations,
             hot_errors: hot.traffic.errors,
@@ -209,6 +228,16 @@ impl From<&Snapshot> for hotcold_stats_t {
             p50_ns: snapshot.p50_ns,
             p99_ns: snapshot.p99_ns,
             p999_ns: snapshot.p999_ns,
+            ..Self::of_operations(snapshot)
+        }
+    }
+}
+
+impl hotcold_stats_t {
+    /// What concerns each operation, and the engine; all else is 0.
+    fn of_operations(snapshot: &Snapshot) -> Self {
+        let Snapshot { store, retrieve, delete, clear, .. } = snapshot;
+        Self {
             store_operations: store.operations,
             store_errors: store.errors,
             store_mean_ns: store.mean_ns,
@@ -225,6 +254,23 @@ impl From<&Snapshot> for hotcold_stats_t {
             clear_errors: clear.errors,
             clear_mean_ns: clear.mean_ns,
             clear_p99_ns: clear.p99_ns,
+            ..Self::of_engine(&snapshot.remote)
+        }
+    }
+
+    /// What concerns the engine of a shared cold tier; all else is 0.
+    fn of_engine(remote: &RemoteStats) -> Self {
+        Self {
+            remote_requests: remote.requests,
+            remote_errors: remote.errors,
+            remote_timeouts: remote.timeouts,
+            remote_retries: remote.retries,
+            remote_bytes_in: remote.bytes_in,
+            remote_bytes_out: remote.bytes_out,
+            remote_invalidations: remote.invalidations,
+            remote_revalidations: remote.revalidations,
+            remote_unavailable_ms: remote.unavailable_ms,
+            ..Self::default()
         }
     }
 }
@@ -257,7 +303,7 @@ pub unsafe extern "C" fn hotcold_stats(
     // SAFETY: the header's contract; no more than `out_size` bytes are written.
     unsafe {
         empty_array(out, out_size);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             required(out, "out")?;
             if out_size == 0 || !fits::<u8>(out_size) {
                 return Err(invalid("out_size: give sizeof(hotcold_stats_t)"));

@@ -171,7 +171,42 @@ impl From<ErrorKind> for hotcold_status {
     }
 }
 
+/// The kind of failure of a number that is one.
+pub(super) fn kind_of(code: hotcold_status_t) -> Option<ErrorKind> {
+    KINDS.into_iter().find(|kind| hotcold_status::from(*kind).code() == code)
+}
+
+/// Every kind of failure.
+const KINDS: [ErrorKind; 16] = [
+    ErrorKind::InvalidArgument,
+    ErrorKind::Misuse,
+    ErrorKind::Io,
+    ErrorKind::Corrupt,
+    ErrorKind::NoSpace,
+    ErrorKind::Locked,
+    ErrorKind::TooLarge,
+    ErrorKind::BufferTooSmall,
+    ErrorKind::ReadOnly,
+    ErrorKind::Unsupported,
+    ErrorKind::OutOfMemory,
+    ErrorKind::Internal,
+    ErrorKind::CallbackFailed,
+    ErrorKind::Timeout,
+    ErrorKind::Unavailable,
+    ErrorKind::Fenced,
+];
+
 impl hotcold_error_t {
+    /// No failure.
+    pub(super) const EMPTY: Self = Self { status: 0, os_code: 0, message: [0; MESSAGE_BYTES] };
+
+    /// The message.
+    pub(super) fn words(&self) -> String {
+        let bytes = self.message.map(c_char::cast_unsigned);
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        String::from_utf8_lossy(&bytes[..end]).into_owned()
+    }
+
     /// Writes that there is no failure; NULL is fine. A call that succeeds touches 9 bytes.
     ///
     /// # Safety

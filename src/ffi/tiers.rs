@@ -1,12 +1,13 @@
 //! Moving entries between the tiers on demand.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ffi::boundary::done;
-use crate::ffi::lifecycle::{hotcold_t, on_store};
+use crate::ffi::boundary::{Outcome, done};
+use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};
 use crate::ffi::many::hotcold_slice_t;
 use crate::ffi::memory::{array, empty, key as key_of, put};
 use crate::ffi::status::{hotcold_error_t, hotcold_status_t};
 use crate::memory::grow;
+use std::ffi::c_void;
 
 /// Loads keys from cold into hot; absent ones are skipped.
 ///
@@ -41,7 +42,7 @@ pub unsafe extern "C" fn hotcold_warm_up(
     // SAFETY: the header's contract.
     unsafe {
         empty(loaded_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let slices = array(keys, n, "keys")?;
             let mut keys = Vec::new();
             grow(&mut keys, n, "the keys")?;
@@ -87,11 +88,46 @@ pub unsafe extern "C" fn hotcold_optimize_hot(
     // SAFETY: the header's contract.
     unsafe {
         empty(demoted_out);
-        on_store(s, error, |store| {
+        on_store_seldom(s, error, |store| {
             let answer = store.optimize_hot(target_bytes)?;
             put(demoted_out, count(answer.value)?);
             done().map(|outcome| outcome.despite(answer.survived))
         })
+    }
+}
+
+/// Takes a key out of hot and deletes nothing, for those who learn by other ways that it was changed
+/// at a shared cold tier.
+///
+/// What is unwritten stays, and in a store in memory alone everything does.
+///
+/// in    s        a store
+///       key      key_len bytes, any bytes; borrowed for this call
+///       key_len  0 to HOTCOLD_KEY_LEN_MAX
+/// out   error    NULL, or where a failure is described
+/// cost  no request and no disk read
+/// safe  from any thread, at the same time as any other call
+/// after the next retrieve asks cold
+///
+/// HOTCOLD_OK                it was in hot
+/// HOTCOLD_NOT_FOUND         it was not
+/// HOTCOLD_INVALID_ARGUMENT  s is NULL, or key is NULL and its length is not 0
+/// HOTCOLD_MISUSE            not open
+/// HOTCOLD_TOO_LARGE         the key is longer than HOTCOLD_KEY_LEN_MAX
+/// HOTCOLD_OUT_OF_MEMORY     no memory for the call
+/// HOTCOLD_INTERNAL          a defect of this library
+///
+/// since 0.2.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hotcold_forget(
+    s: *mut hotcold_t,
+    key: *const c_void,
+    key_len: usize,
+    error: *mut hotcold_error_t,
+) -> hotcold_status_t {
+    // SAFETY: the header's contract.
+    unsafe {
+        on_store_seldom(s, error, |store| Ok(Outcome::found(store.forget(key_of(key, key_len)?)?)))
     }
 }
 

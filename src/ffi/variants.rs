@@ -32,10 +32,13 @@ pub enum hotcold_retrieve_flag {
     HOTCOLD_RETRIEVE_NO_PROMOTE = 1,
     /// What is found in hot does not count as used: hot is left as it is.
     HOTCOLD_RETRIEVE_NO_RECENCY = 2,
+    /// A shared cold tier is asked whatever hot has. It changes nothing over a directory.
+    HOTCOLD_RETRIEVE_FRESH = 4,
 }
 
 const NO_PROMOTE: u32 = hotcold_retrieve_flag::HOTCOLD_RETRIEVE_NO_PROMOTE as u32;
 const NO_RECENCY: u32 = hotcold_retrieve_flag::HOTCOLD_RETRIEVE_NO_RECENCY as u32;
+const FRESH: u32 = hotcold_retrieve_flag::HOTCOLD_RETRIEVE_FRESH as u32;
 
 /// How to store. Set all of it to 0 and then what is wanted; later versions may add fields at the
 /// end.
@@ -150,7 +153,8 @@ pub unsafe extern "C" fn hotcold_store_with(
 /// in    s        a store
 ///       key      key_len bytes, any bytes; borrowed for this call
 ///       key_len  0 to HOTCOLD_KEY_LEN_MAX
-///       flags    HOTCOLD_RETRIEVE_NO_PROMOTE, HOTCOLD_RETRIEVE_NO_RECENCY, or 0
+///       flags    HOTCOLD_RETRIEVE_NO_PROMOTE, HOTCOLD_RETRIEVE_NO_RECENCY, HOTCOLD_RETRIEVE_FRESH,
+///                or 0
 /// out   out      on HOTCOLD_OK the value; otherwise empty
 ///       error    NULL, or where a failure is described; under policy=lenient also what was survived
 /// owns  the value is the caller's, to be released with hotcold_value_release()
@@ -182,10 +186,11 @@ pub unsafe extern "C" fn hotcold_retrieve_with(
         empty(out);
         on_store(s, error, |store| {
             required(out, "out")?;
-            check_flags(flags, NO_PROMOTE | NO_RECENCY)?;
+            check_flags(flags, NO_PROMOTE | NO_RECENCY | FRESH)?;
             let options = RetrieveOptions {
                 no_promote: flags & NO_PROMOTE != 0,
                 no_recency: flags & NO_RECENCY != 0,
+                fresh: flags & FRESH != 0,
             };
             hand_out(out, store.retrieve_with(key_of(key, key_len)?, options)?)
         })

@@ -45,7 +45,6 @@ pub struct Watch {
 
 impl Watch {
     /// What is handed to a backend for `watcher`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "made by the open of a backend"))]
     pub fn new(watcher: Box<dyn Watcher>) -> Self {
         Self { watcher }
     }

@@ -40,6 +40,28 @@ impl Writer<'_> {
         cold.sync()
     }
 
+    /// Takes a key out of hot and deletes nothing: an unwritten entry stays, and in a store without a
+    /// cold tier every one. False if hot has none.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    #[cold]
+    pub fn forget(&self, key: &[u8]) -> Result<bool> {
+        let key = self.tiers.key(key)?;
+        if let Some(sharing) = self.tiers.sharing() {
+            // Whoever calls has learnt of a change: what is being read now may be older.
+            sharing.doubt(&key);
+        }
+        let Some(gone) = self.tiers.cold().and_then(|_| self.tiers.take_old(&key, |_| true)) else {
+            let hot = self.tiers.hot();
+            return Ok(
+                hot.is_enabled() && hot.lock(hot.shard_index(key.hash())).peek(&key).is_some()
+            );
+        };
+        self.reporting.overtaken(&gone);
+        Ok(true)
+    }
+
     /// Demotes what is least worth keeping until hot uses at most `target_bytes`; returns how many
     /// entries that were.
     ///

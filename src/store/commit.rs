@@ -69,7 +69,7 @@ impl Writer<'_> {
         sync: bool,
         effects: &mut Effects,
     ) -> Result<Option<u64>> {
-        let stripes = self.locks.stripes(ops.keys().map(Key::hash));
+        let stripes = self.locks.keys(ops.keys().map(Key::hash));
         for (change, op) in ops.iter_mut() {
             let current = self.tiers.look(change, op)?;
             if !op.may_change(current) {
@@ -77,7 +77,12 @@ impl Writer<'_> {
             }
         }
         match self.tiers.cold() {
-            Some(cold) => self.commit_cold(cold, &mut ops, sync, effects)?,
+            Some(cold) => {
+                let conflict = self.commit_cold(cold, &mut ops, sync, effects)?;
+                if conflict.is_some() {
+                    return Ok(conflict);
+                }
+            }
             None => self.commit_hot(&mut ops, effects)?,
         }
         if self.loads.are_running() {
@@ -93,16 +98,23 @@ impl Writer<'_> {
         ops: &mut Ops<'_, '_>,
         sync: bool,
         effects: &mut Effects,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         cold.check_length(ops.changes)?;
         let in_hot = self.tiers.prepare(ops, self.recycles(), effects)?;
         let timer = self.reporting.counters().start_tier(Tier::Cold);
-        let in_cold = cold
+        let prepared = cold
             .prepare(ops.changes, self.is_synced(sync))
-            .inspect_err(|error| self.drop_unknown(ops, error, effects))?;
+            .inspect_err(|error| self.drop_unknown(ops, error, effects));
+        if self.tiers.is_shared() {
+            self.judged(&prepared, ops, effects);
+        }
+        let in_cold = prepared?;
         timer.finish(true);
+        if in_cold.conflict.is_some() {
+            return Ok(in_cold.conflict);
+        }
         self.tiers.publish(ops, in_hot, effects, |changes| cold.publish(&in_cold, changes));
-        Ok(())
+        Ok(None)
     }
 
     /// Whether new entries may take the memory of evicted ones: not if somebody is told of those.

@@ -34,9 +34,10 @@ impl Core {
         cold: Option<Box<dyn ColdTier>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let tiers = Tiers::new(&options, cold, clock);
         Self {
-            tiers: Tiers::new(&options, cold, clock),
-            locks: Locks::new(),
+            locks: Locks::new(tiers.is_shared()),
+            tiers,
             reporting: Reporting::new(options.policy),
             health: Health::new(options.read_only),
             loads: Loads::new(),

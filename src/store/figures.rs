@@ -1,6 +1,8 @@
 //! What a store reports of itself, in the groups in which callers get it. Plain numbers: `stats.rs` counts
 //! them.
 
+pub use crate::cold::RemoteStats;
+
 /// Everything that a store reports of itself: `hotcold_stats_t` of the C interface.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -41,6 +43,8 @@ pub struct Snapshot {
     pub delete: OperationStats,
     /// Clears.
     pub clear: OperationStats,
+    /// The engine of a shared cold tier. Filled in by the store.
+    pub remote: RemoteStats,
 }
 
 /// What both tiers report alike.

@@ -103,7 +103,7 @@ impl StoreHost<'_> {
         if key.hash() != place.hash {
             return false;
         }
-        let stripe = self.locks.stripe(key.hash());
+        let stripe = self.locks.key(key.hash());
         let mut shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         let forgotten = cold.forget(place);
         // An unwritten entry is newer than any record.

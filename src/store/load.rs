@@ -14,6 +14,7 @@ use super::value::{Answer, Value};
 use super::write::{Put, StoreOptions, Stored};
 use super::writer::Writer;
 use crate::buffer::{Buffer, Held};
+use crate::cold::Sharing;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
@@ -108,7 +109,10 @@ impl<'a> Loader<'a> {
         }
         let Some((buffer, ttl_ms)) = loaded.value else { return Ok(Answer::of(None)) };
         let expires_at = self.writer.tiers.expiry_after(ttl_ms);
-        let options = StoreOptions { ttl_ms, ..StoreOptions::default() };
+        // Across machines the first one wins.
+        let compares = self.reader.tiers.sharing().is_some_and(Sharing::compares);
+        let if_version = compares.then_some(0);
+        let options = StoreOptions { ttl_ms, if_version, ..StoreOptions::default() };
         // Whoever changes the key forgets the load while nobody else can change the key, and the
         // question is asked under the same lock: so a change since the load began is not missed.
         let is_wanted = || registered.is_none_or(|load| self.writer.loads.has(key, load));

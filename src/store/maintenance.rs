@@ -93,7 +93,10 @@ impl<'a> Maintenance<'a> {
         if memory::check().is_err() {
             return;
         }
-        self.sweep_hot();
+        if self.writer.tiers.sweeps() {
+            self.sweep_hot();
+        }
+        self.writer.reporting.tell_overheard();
         self.trim();
         self.writer.reader().tell_findings();
         let Some(cold) = self.writable_cold() else { return };

@@ -9,10 +9,12 @@
 //! 1. A failed `set` or `set_u64` changes nothing.
 //! 2. Every field can be set by exactly one row, and holds only what its row lets through.
 
+use super::remote_options::{EngineOptions, RemoteOptions};
 pub use crate::cold::{Compression, Exposed};
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::hot::Eviction;
 use crate::limits::{COLD_CAPACITY_MIN, HOT_CAPACITY_DEFAULT, SYNC_INTERVAL_MS_DEFAULT};
+use std::borrow::Cow;
 
 /// Longest `storage_id`, in bytes: as long as a directory's name can be.
 const STORAGE_ID_BYTES_MAX: usize = 255;
@@ -84,6 +86,8 @@ pub struct Options {
     pub writable_by_others: Exposed,
     /// The name in stats and events, 1 to 255 bytes. `None`: the directory's name.
     pub storage_id: Option<String>,
+    /// What a shared cold tier takes.
+    pub remote: RemoteOptions,
 }
 
 impl Default for Options {
@@ -104,6 +108,7 @@ impl Default for Options {
             read_only: false,
             writable_by_others: Exposed::Tell,
             storage_id: None,
+            remote: RemoteOptions::default(),
         }
     }
 }
@@ -118,6 +123,9 @@ impl Options {
     /// `InvalidArgument` for an unknown name or a value that does not parse; the message says what
     /// would be right, and nothing is changed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        if EngineOptions::has_name(name) {
+            return self.remote.engine.set(name, value);
+        }
         let takes = &find(name)?.1;
         let done = match *takes {
             Takes::Size(least, field) => {
@@ -141,6 +149,9 @@ impl Options {
     /// `InvalidArgument` for an unknown name, a number out of range, or an option that takes text;
     /// nothing is changed.
     pub fn set_u64(&mut self, name: &str, value: u64) -> Result<()> {
+        if EngineOptions::has_name(name) {
+            return self.remote.engine.set(name, &value.to_string());
+        }
         let takes = &find(name)?.1;
         let done = match *takes {
             Takes::Size(least, field) => {
@@ -164,6 +175,20 @@ impl Options {
     /// - `InvalidArgument`: options that contradict each other.
     /// - `Unsupported`: a choice that this version does not have.
     pub fn check(&self, has_directory: bool) -> Result<()> {
+        if let Some((name, _)) = self.remote.engine.iter().next() {
+            let message = format!(
+                "{name} is for a shared cold tier: give its address as the path, or leave it out"
+            );
+            return Err(invalid(message));
+        }
+        self.check_together(has_directory)
+    }
+
+    /// As [`Options::check`], for a store whose cold tier may be an engine.
+    ///
+    /// # Errors
+    /// As [`Options::check`].
+    pub(super) fn check_together(&self, has_directory: bool) -> Result<()> {
         let back = self.write_mode == WriteMode::Back;
         let contradictions = [
             (
@@ -231,7 +256,7 @@ impl Takes {
 }
 
 /// All options, in the order in which they are documented.
-static TABLE: [(&str, Takes); 15] = [
+static TABLE: [(&str, Takes); 19] = [
     ("hot_capacity", Takes::Size(0, |o| &mut o.hot_capacity)),
     ("hot_max_entries", Takes::Count(|o| &mut o.hot_max_entries)),
     ("hot_ttl", Takes::Time(|o| &mut o.hot_ttl_ms)),
@@ -290,6 +315,10 @@ static TABLE: [(&str, Takes); 15] = [
             put(&mut o.storage_id, (fits && is_plain).then(|| Some(text.to_owned())))
         }),
     ),
+    ("coherence", Takes::Time(|o| &mut o.remote.coherence_ms)),
+    ("remote_timeout", Takes::Time(|o| &mut o.remote.timeout_ms)),
+    ("remote_retries", Takes::Count(|o| &mut o.remote.retries)),
+    ("remote_concurrency", Takes::Count(|o| &mut o.remote.concurrency)),
 ];
 
 /// Units of size, in bytes.
@@ -336,7 +365,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn invalid(message: impl Into<String>) -> Error {
+fn invalid<'m>(message: impl Into<Cow<'m, str>>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 

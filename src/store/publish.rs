@@ -9,13 +9,15 @@ use crate::cold::Change;
 use crate::error::Result;
 use crate::hot::{Entry, Reservation, ShardGuards, Usage};
 use crate::key::Key;
-use crate::time::Expiry;
+use crate::time::{Expiry, Instant};
 
 /// What changes need in hot, taken before anything is appended.
 pub(super) struct Reserved<'a> {
     room: Reservation<'a>,
     /// There is room for all new entries.
     fits: bool,
+    /// Since when they are in hot: no later than cold got them.
+    since: Instant,
 }
 
 impl Tiers {
@@ -37,7 +39,7 @@ impl Tiers {
             fits = self.make_room(ops, &mut room, effects);
             self.make_entries(ops, recycles, effects)?;
         }
-        Ok(Reserved { room, fits })
+        Ok(Reserved { room, fits, since: self.now() })
     }
 
     /// Changes both tiers at one instant. What cannot be hot is in cold alone.
@@ -52,6 +54,11 @@ impl Tiers {
             return publish_cold(ops.changes);
         }
         let mut shards = self.lock_shards(ops, &mut reserved, effects);
+        if let Some(cold) = self.cold().filter(|_| self.is_shared()) {
+            // What somebody else has changed meanwhile may be newer.
+            let disturbed = ops.iter_mut().filter(|(c, _)| !self.is_undisturbed(cold, c));
+            disturbed.for_each(|(_, op)| op.entry = None);
+        }
         publish_cold(ops.changes);
         self.enter(ops, &mut shards, reserved, effects);
     }
@@ -112,16 +119,15 @@ impl Tiers {
         &self,
         ops: &mut Ops<'_, '_>,
         shards: &mut ShardGuards<'_>,
-        Reserved { mut room, .. }: Reserved<'_>,
+        Reserved { mut room, since, .. }: Reserved<'_>,
         effects: &mut Effects,
     ) {
-        let now = self.now();
         for (Change { key, version, .. }, op) in ops.iter_mut() {
             let shard = shards.of(key.hash());
             let replaced = match op.entry.take() {
                 Some(mut entry) => {
                     entry.set_version(*version);
-                    shard.insert(key, entry, &mut room, now)
+                    shard.insert(key, entry, &mut room, since)
                 }
                 None => shard.remove(key),
             };
@@ -215,7 +221,7 @@ mod tests {
 
     /// The value of a key, without a use of it.
     fn value(store: &Store, key: &[u8]) -> Option<Value> {
-        let options = RetrieveOptions { no_promote: true, no_recency: true };
+        let options = RetrieveOptions { no_promote: true, no_recency: true, fresh: false };
         store.retrieve_with(key, options).unwrap().value
     }
 

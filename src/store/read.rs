@@ -3,18 +3,19 @@
 //! # Promotion
 //! What was read from cold enters hot only if, with the key's hot shard locked, the place that was
 //! read is still the key's and hot has nothing of the key. Whoever changes a key changes
-//! both under that lock, so a promotion neither overwrites nor revives.
+//! both under that lock, so a promotion neither overwrites nor revives. If others change cold, too,
+//! the place is current as long as nobody has told of a change since the question.
 
 use super::events::{Event, EventKind};
 use super::reporting::{Effects, Reporting};
 use super::stats::{Counter, Operation, Quick, Tier, Timer};
-use super::tiers::{HotSays, Tiers};
+use super::tiers::{Hits, HotSays, Tiers};
 use super::value::{Answer, Value};
 use crate::cold::{ColdTier, Place, Record};
 use crate::error::Result;
 use crate::hot::{Entry, Lookup};
 use crate::key::Key;
-use crate::time::Expiry;
+use crate::time::{Expiry, Instant};
 
 /// How a retrieve treats the hot tier.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -23,6 +24,16 @@ pub struct RetrieveOptions {
     pub no_promote: bool,
     /// Hot is left as it is: nothing enters, and what is found is not counted as used.
     pub no_recency: bool,
+    /// If others change cold, too, it is asked whatever hot has.
+    pub fresh: bool,
+}
+
+/// What was found in cold.
+pub(super) struct Found {
+    pub(super) entry: Entry,
+    pub(super) place: Place,
+    /// When it was asked for.
+    pub(super) asked: Instant,
 }
 
 /// The parts of a store that calls need which change no key.
@@ -55,11 +66,16 @@ impl Reader<'_> {
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
         // Most retrieves are hits in hot that nobody times or is told of: a way of their own.
-        let is_plain = options == RetrieveOptions::default() && self.quick_hits_count();
+        let is_plain = options == RetrieveOptions::default()
+            && self.tiers.hits() != Hits::Others
+            && !self.reporting.events().wants(EventKind::ItemRetrieved);
         let Some(quick) = self.reporting.counters().start_quick().filter(|_| is_plain) else {
             return self.retrieve_timed(key, options);
         };
         let Ok(hashed) = self.tiers.key(key) else { return self.retrieve_timed(key, options) };
+        if self.tiers.hits() == Hits::Trusted && !self.tiers.trusts_hot(&hashed, false) {
+            return self.retrieve_timed(key, options);
+        }
         match self.tiers.hot().hit(&hashed, self.tiers.clock(), self.reporting.ledger()) {
             Ok(hit) => {
                 quick.hit();
@@ -67,14 +83,6 @@ impl Reader<'_> {
             }
             Err(found) => self.retrieve_cold(&hashed, found, quick),
         }
-    }
-
-    /// Whether a hit in hot has nothing to do but to be counted.
-    #[inline]
-    fn quick_hits_count(&self) -> bool {
-        !self.marks_use
-            && self.tiers.hot().is_enabled()
-            && !self.reporting.events().wants(EventKind::ItemRetrieved)
     }
 
     /// Goes on with a retrieve that was no hit in hot.
@@ -88,7 +96,8 @@ impl Reader<'_> {
         let (timer, hot_timer) = quick.goes_on();
         hot_timer.finish(true);
         let mut effects = Effects::default();
-        let says = self.said_by_hot(key, found, &mut effects);
+        let says = self.tiers.judge(found, true);
+        let says = self.said_by_hot(key, says, &mut effects);
         let found = self.find_after(says, key, RetrieveOptions::default(), &mut effects);
         timer.finish(found.is_ok());
         self.reporting.finish(effects);
@@ -105,7 +114,7 @@ impl Reader<'_> {
         let timer = self.reporting.counters().start(Operation::Retrieve);
         let mut effects = Effects::default();
         let found = self.tiers.key(key).and_then(|key| {
-            let says = self.find_hot(&key, options.no_recency, &timer, &mut effects);
+            let says = self.find_hot(&key, options, &timer, &mut effects);
             self.find_after(says, &key, options, &mut effects)
         });
         timer.finish(found.is_ok());
@@ -135,8 +144,14 @@ impl Reader<'_> {
             (HotSays::Has(entry), _) => {
                 return Ok(Some(Value::of(entry, Tier::Hot, self.reporting.ledger())));
             }
+            (HotSays::Doubts(entry), _) => {
+                let Some(sharing) = self.tiers.sharing() else { return Ok(None) };
+                let entry = self.look_again(sharing, &key, entry)?;
+                let ledger = self.reporting.ledger();
+                return Ok(entry.map(|entry| Value::of(entry, Tier::Cold, ledger)));
+            }
             (HotSays::Nothing, Some(cold)) => cold,
-            (HotSays::Nothing | HotSays::Gone, _) => return Ok(None),
+            (_, _) => return Ok(None),
         };
         let found =
             cold.read(&key)?.filter(|(record, _)| !self.tiers.has_expired(record.expires_at));
@@ -157,14 +172,18 @@ impl Reader<'_> {
             (HotSays::Has(entry), _) => {
                 return Ok(Answer::of(Some(Value::of(entry, Tier::Hot, self.reporting.ledger()))));
             }
+            (HotSays::Doubts(entry), _) => match self.tiers.sharing() {
+                Some(sharing) => self.find_again(sharing, key, &entry),
+                None => Ok(None),
+            },
             (HotSays::Nothing, Some(cold)) => self.find_cold(cold, key),
-            (HotSays::Nothing | HotSays::Gone, _) => Ok(None),
+            (_, _) => Ok(None),
         };
         match found {
-            Ok(Some((entry, place))) => {
-                let value = Value::of(entry.clone(), Tier::Cold, self.reporting.ledger());
+            Ok(Some(found)) => {
+                let value = Value::of(found.entry.clone(), Tier::Cold, self.reporting.ledger());
                 if !options.no_promote && !options.no_recency {
-                    self.promote(key, entry, &place, effects);
+                    self.promote(key, found, effects);
                 }
                 Ok(Answer::of(Some(value)))
             }
@@ -185,36 +204,37 @@ impl Reader<'_> {
     fn find_hot(
         &self,
         key: &Key<'_>,
-        only_look: bool,
+        options: RetrieveOptions,
         whole: &Timer<'_>,
         effects: &mut Effects,
     ) -> HotSays {
         if !self.tiers.hot().is_enabled() {
             return HotSays::Nothing;
         }
+        let only_look = options.no_recency;
+        let trusts = self.tiers.trusts_hot(key, options.fresh);
         let timer = whole.start_tier(Tier::Hot);
         let found = match only_look {
             true => self.tiers.hot().peek(key, self.tiers.clock()),
             false => self.tiers.hot().get(key, self.tiers.clock()),
         };
         timer.finish(true);
-        match found {
+        let says = match self.tiers.judge(found, trusts) {
             // It is still there.
-            Lookup::Gone(entry, _) if only_look && !entry.is_unwritten() => {
-                self.said_by_hot(key, Lookup::Miss, effects)
-            }
-            found => self.said_by_hot(key, found, effects),
-        }
+            HotSays::Ended(..) if only_look => HotSays::Nothing,
+            says => says,
+        };
+        self.said_by_hot(key, says, effects)
     }
 
     /// What a get of hot has found: counted, and kept to be told of if it has ended.
-    fn said_by_hot(&self, key: &Key<'_>, found: Lookup, effects: &mut Effects) -> HotSays {
-        let says = match found {
-            Lookup::Gone(entry, departure) if !entry.is_unwritten() => {
+    fn said_by_hot(&self, key: &Key<'_>, says: HotSays, effects: &mut Effects) -> HotSays {
+        let says = match says {
+            HotSays::Ended(entry, departure) => {
                 effects.gone.push((entry, departure));
                 HotSays::Nothing
             }
-            found => found.into(),
+            says => says,
         };
         let is_hit = matches!(says, HotSays::Has(_));
         if let (true, Some(cold)) = (is_hit && self.marks_use, self.tiers.cold()) {
@@ -226,8 +246,9 @@ impl Reader<'_> {
         says
     }
 
-    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<(Entry, Place)>> {
+    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<Found>> {
         let timer = self.reporting.counters().start_tier(Tier::Cold);
+        let asked = self.tiers.now();
         let read = cold.read(key);
         timer.finish(read.is_ok());
         let found = read.inspect_err(|error| self.reporting.count_damage(error))?;
@@ -241,11 +262,12 @@ impl Reader<'_> {
         if self.marks_use {
             cold.mark_used(key, Some(&place));
         }
-        Ok(entry_of(key.hash(), record).map(|entry| (entry, place)))
+        Ok(entry_of(key.hash(), record).map(|entry| Found { entry, place, asked }))
     }
 
     /// Lets what was read from cold enter hot, if it is still what the key has.
-    fn promote(&self, key: &Key<'_>, entry: Entry, place: &Place, effects: &mut Effects) {
+    fn promote(&self, key: &Key<'_>, found: Found, effects: &mut Effects) {
+        let Found { entry, place, asked } = found;
         let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return;
         };
@@ -255,12 +277,12 @@ impl Reader<'_> {
         };
         let mut shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         if shard.peek(key).is_some()
-            || !cold.is_current(place)
+            || !cold.is_current(&place)
             || self.tiers.has_expired(entry.expiry().ms())
         {
             return;
         }
-        effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.tiers.now()));
+        effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, asked));
         drop(shard);
         effects.promoted = Some(entry);
     }
@@ -273,8 +295,8 @@ impl Reader<'_> {
         let key = self.tiers.key(key)?;
         let cold = match (self.tiers.peek_hot(&key), self.tiers.cold()) {
             (HotSays::Has(_), _) => return Ok(Answer::of(true)),
-            (HotSays::Nothing, Some(cold)) => cold,
-            (HotSays::Nothing | HotSays::Gone, _) => return Ok(Answer::of(false)),
+            (HotSays::Doubts(_) | HotSays::Nothing, Some(cold)) => cold,
+            (_, _) => return Ok(Answer::of(false)),
         };
         match cold.read_expiry(&key).inspect_err(|error| self.reporting.count_damage(error)) {
             Ok(expiry) => Ok(Answer::of(expiry.is_some_and(|at| !self.tiers.has_expired(at)))),
@@ -302,8 +324,7 @@ impl Reader<'_> {
         }
         let mut count = 0;
         for bytes in keys {
-            count +=
-                u64::from(matches!(self.tiers.peek_hot(&self.tiers.key(bytes)?), HotSays::Has(_)));
+            count += u64::from(self.tiers.peek_hot(&self.tiers.key(bytes)?).is_here());
         }
         Ok(Answer { value: count, survived })
     }
@@ -312,9 +333,12 @@ impl Reader<'_> {
         let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return Ok(());
         };
-        if !matches!(self.tiers.hot().get(key, self.tiers.clock()).into(), HotSays::Nothing) {
-            return Ok(());
+        match self.tiers.hot().get(key, self.tiers.clock()) {
+            Lookup::Hit(_) => return Ok(()),
+            Lookup::Gone(entry, _) if entry.is_unwritten() => return Ok(()),
+            Lookup::Gone(..) | Lookup::Miss => {}
         }
+        let asked = self.tiers.now();
         let found = cold.read(key).inspect_err(|error| self.reporting.count_damage(error))?;
         let Some((record, place)) = found.filter(|(r, _)| !self.tiers.has_expired(r.expires_at))
         else {
@@ -322,14 +346,14 @@ impl Reader<'_> {
         };
         self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
         if let Some(entry) = entry_of(key.hash(), record) {
-            self.promote(key, entry, &place, effects);
+            self.promote(key, Found { entry, place, asked }, effects);
         }
         Ok(())
     }
 }
 
 /// The entry of a record that was read.
-fn entry_of(hash: u64, record: Record) -> Option<Entry> {
+pub(super) fn entry_of(hash: u64, record: Record) -> Option<Entry> {
     let Record { buffer, key, value, version, expires_at, .. } = record;
     Entry::new(buffer, (key, value), hash, version, Expiry::from_ms(expires_at))
 }

@@ -2,14 +2,14 @@
 //! moment.
 
 use super::core::Core;
-use super::figures::{MemoryStats, OperationStats, Snapshot, TierStats};
+use super::figures::{MemoryStats, OperationStats, RemoteStats, Snapshot, TierStats};
 use std::fmt::Write;
 
 /// A format for stats as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatsFormat {
-    /// One JSON object, grouped `hot`, `cold`, `memory`, `combined`, `operations`.
+    /// One JSON object, grouped `hot`, `cold`, `memory`, `combined`, `remote`, `operations`.
     Json,
     /// The Prometheus exposition format, version 0.0.4.
     Prometheus,
@@ -43,6 +43,7 @@ impl Core {
             stats.cold.corrupt_records += gauges.corrupt_records;
             stats.cold.rebuilt_files += gauges.rebuilt_files;
             stats.cold.recovered_bytes += gauges.recovered_bytes;
+            stats.remote = gauges.remote;
             memory.keydir = gauges.keydir_bytes;
             memory.buffers += gauges.buffer_bytes;
         }
@@ -70,7 +71,7 @@ type Group = (&'static str, Vec<(&'static str, Figure)>);
 
 fn groups(stats: &Snapshot) -> Vec<Group> {
     use Figure::{Count, Ratio};
-    let Snapshot { hot, cold, memory, .. } = stats;
+    let Snapshot { hot, cold, memory, remote, .. } = stats;
     let mut hot_group = tier(&hot.traffic);
     hot_group.extend([
         ("entries", Count(hot.entries)),
@@ -123,10 +124,25 @@ fn groups(stats: &Snapshot) -> Vec<Group> {
         ("cold", cold_group),
         ("memory", memory_group),
         ("combined", combined),
+        ("remote", engine(remote)),
         ("store", operation(&stats.store)),
         ("retrieve", operation(&stats.retrieve)),
         ("delete", operation(&stats.delete)),
         ("clear", operation(&stats.clear)),
+    ]
+}
+
+fn engine(remote: &RemoteStats) -> Vec<(&'static str, Figure)> {
+    vec![
+        ("requests", Figure::Count(remote.requests)),
+        ("errors", Figure::Count(remote.errors)),
+        ("timeouts", Figure::Count(remote.timeouts)),
+        ("retries", Figure::Count(remote.retries)),
+        ("bytes_in", Figure::Count(remote.bytes_in)),
+        ("bytes_out", Figure::Count(remote.bytes_out)),
+        ("invalidations", Figure::Count(remote.invalidations)),
+        ("revalidations", Figure::Count(remote.revalidations)),
+        ("unavailable_ms", Figure::Count(remote.unavailable_ms)),
     ]
 }
 
@@ -157,8 +173,8 @@ fn json(storage_id: &str, groups: &[Group]) -> String {
             figures.iter().map(|(name, figure)| format!("\"{name}\":{figure}")).collect();
         format!("\"{name}\":{{{}}}", figures.join(","))
     };
-    let tiers: Vec<_> = groups.iter().take(4).map(object).collect();
-    let operations: Vec<_> = groups.iter().skip(4).map(object).collect();
+    let tiers: Vec<_> = groups.iter().take(5).map(object).collect();
+    let operations: Vec<_> = groups.iter().skip(5).map(object).collect();
     format!(
         "{{\"storage_id\":{},{},\"operations\":{{{}}}}}\n",
         quoted(storage_id),

@@ -6,6 +6,8 @@ use super::stats::{Counter, Counters, Tier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Ended, Entry, Victims};
 use crate::ledger::Ledger;
+use crate::memory;
+use crate::sync::Mutex;
 use std::sync::Arc;
 
 /// Counters, subscribers, and the account of what callers hold.
@@ -14,7 +16,12 @@ pub(super) struct Reporting {
     events: Arc<Events>,
     ledger: Arc<Ledger>,
     policy: Policy,
+    /// Entries that others have changed, of which nobody is told yet.
+    overheard: Mutex<Vec<Entry>>,
 }
+
+/// So many of them wait at most; of more nobody is told.
+const OVERHEARD_MAX: usize = 4096;
 
 /// What is to be told and freed once no lock is held any more.
 #[derive(Default)]
@@ -34,7 +41,7 @@ pub(super) struct Effects {
 impl Reporting {
     pub(super) fn new(policy: Policy) -> Self {
         let (events, ledger) = (Arc::new(Events::new()), Arc::new(Ledger::default()));
-        Self { counters: Counters::new(), events, ledger, policy }
+        Self { counters: Counters::new(), events, ledger, policy, overheard: Mutex::default() }
     }
 
     /// What is counted.
@@ -106,6 +113,33 @@ impl Reporting {
             };
             self.tell_entry(kind, Tier::Hot, entry);
         }
+    }
+
+    /// Counts and tells that an entry left hot because somebody else has changed it. No lock may be
+    /// held.
+    #[cold]
+    pub(super) fn overtaken(&self, entry: &Entry) {
+        self.counters.add(Counter::HotDemotions, 1);
+        self.tell_entry(EventKind::Demoted, Tier::Hot, entry);
+    }
+
+    /// Counts that an entry left hot because somebody else has changed it; true if there is somebody to
+    /// tell of it, by [`Reporting::tell_overheard`].
+    #[cold]
+    pub(super) fn overhear(&self, entry: Entry) -> bool {
+        self.counters.add(Counter::HotDemotions, 1);
+        if !self.events.wants(EventKind::Demoted) {
+            return false;
+        }
+        let mut overheard = self.overheard.lock();
+        overheard.len() < OVERHEARD_MAX && memory::push(&mut overheard, entry, "events").is_ok()
+    }
+
+    /// Tells subscribers of what was overheard. No lock may be held.
+    #[cold]
+    pub(super) fn tell_overheard(&self) {
+        let overheard = std::mem::take(&mut *self.overheard.lock());
+        overheard.iter().for_each(|entry| self.tell_entry(EventKind::Demoted, Tier::Hot, entry));
     }
 
     /// Tells subscribers of something that happened to an entry.

@@ -8,7 +8,7 @@
 
 use super::read::{Reader, RetrieveOptions};
 use super::value::{Answer, Value};
-use crate::cold::{ColdTier, Page, Place, Position};
+use crate::cold::{ColdTier, Page, Place, Position, Sharing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Lookup};
 use crate::memory;
@@ -24,7 +24,7 @@ pub struct Cursor {
     prefix: Vec<u8>,
     /// Where to go on; `None` at the end.
     next: Option<Position>,
-    /// Unwritten keys that were met, if the tier may meet them again.
+    /// Keys that were met, if the tier may meet them again.
     met: HashSet<Vec<u8>>,
     waiting: VecDeque<Result<Vec<u8>>>,
     key: Vec<u8>,
@@ -110,7 +110,7 @@ impl Reader<'_> {
             let sentence = "the cursor stands on no key; call next first";
             return Err(Error::new(ErrorKind::Misuse, sentence));
         }
-        let options = RetrieveOptions { no_promote: true, no_recency: true };
+        let options = RetrieveOptions { no_promote: true, no_recency: true, fresh: false };
         self.retrieve_with(cursor.key(), options)
     }
 
@@ -136,11 +136,17 @@ impl Reader<'_> {
                 cursor.add(entry.key())?;
             }
         }
+        let repeats = self.tiers.sharing().is_some_and(Sharing::repeats);
         let room = cursor.waiting.try_reserve(places.len());
         room.map_err(|_| memory::exhausted(places.len() * size_of::<Vec<u8>>(), WHAT))?;
         for place in places {
             match self.read_key_of(cold, &place, cursor, &met) {
-                Ok(Some(key)) => cursor.waiting.push_back(Ok(key)),
+                Ok(Some(key)) => {
+                    if repeats {
+                        cursor.remember(&key)?;
+                    }
+                    cursor.waiting.push_back(Ok(key));
+                }
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => return Err(error),
                 // One that was deleted or written anew meanwhile is not damaged but gone.
@@ -168,7 +174,9 @@ impl Reader<'_> {
         cold.read_key(place, &mut |key, expires_at| {
             let was_met = met.contains(key) || cursor.met.contains(key);
             if key.starts_with(&cursor.prefix) && !was_met {
-                found = Some((memory::copy(key, WHAT)?, self.tiers.has_expired(expires_at()?)));
+                // An engine lists no values: what has expired there is met as long as it is listed.
+                let is_over = !self.tiers.is_shared() && self.tiers.has_expired(expires_at()?);
+                found = Some((memory::copy(key, WHAT)?, is_over));
             }
             Ok(())
         })?;

@@ -12,7 +12,7 @@
 //!    not in others. Once they have finished it is exact.
 
 pub use super::figures::Snapshot;
-use super::figures::{ColdStats, HotStats, MemoryStats, OperationStats, TierStats};
+use super::figures::{ColdStats, HotStats, MemoryStats, OperationStats, RemoteStats, TierStats};
 use super::histogram::{Distribution, Histogram};
 use crate::io::stopwatch::Stopwatch;
 use crate::sync::{STRIPES, stripe};
@@ -196,6 +196,7 @@ impl Counters {
             retrieve: retrieve.stats(),
             delete: delete.stats(),
             clear: clear.stats(),
+            remote: RemoteStats::default(),
         }
     }
 

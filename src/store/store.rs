@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// `Io`, `OutOfMemory`: there is no thread to be had.
     #[inline(never)]
-    fn open_with(
+    pub(super) fn open_with(
         options: &Options,
         storage_id: String,
         cold: Option<Box<dyn ColdTier>>,
@@ -68,7 +68,11 @@ impl Store {
     ) -> Result<Self> {
         let core = Arc::new(Core::new(options.clone(), storage_id, cold, clock));
         let background = Mutex::new(Some(start(core.clone())?));
-        Ok(Self { core, background, warning: None })
+        let store = Self { core, background, warning: None };
+        if let Some(sharing) = store.core.tiers().sharing() {
+            sharing.listen(store.core.clone())?;
+        }
+        Ok(store)
     }
 
     /// A store whose background work is done by hand.
@@ -228,6 +232,15 @@ impl Store {
     /// As [`Store::retrieve`], for the first key that fails; those before it are loaded.
     pub fn warm_up(&self, keys: &[&[u8]]) -> Result<Answer<u64>> {
         self.core.reader().warm_up(keys)
+    }
+
+    /// Takes a key out of hot and deletes nothing: an unwritten entry stays, and in a store without a
+    /// cold tier every one. False if hot has none.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn forget(&self, key: &[u8]) -> Result<bool> {
+        self.core.writer().forget(key)
     }
 
     /// Demotes what is least worth keeping until hot uses at most `target_bytes`; returns how many entries

@@ -10,5 +10,6 @@ mod faults;
 mod oracle;
 mod others;
 mod script;
+mod shared;
 mod sim;
 mod threads;

@@ -1,10 +1,11 @@
 //! Both tiers, and what keys, times and versions mean in them.
 
+use super::bases::Bases;
 use super::op::Op;
 use super::options::Options;
-use crate::cold::{Change, ColdTier, Current};
+use crate::cold::{Change, ColdTier, Current, Sharing};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hot::{Entry, Hot, HotOptions, Lookup, Usage};
+use crate::hot::{Ended, Entry, Hot, HotOptions, Lookup, Usage};
 use crate::key::{Key, KeyHasher};
 use crate::time::{Clock, Expiry, Instant};
 use std::sync::Arc;
@@ -18,8 +19,27 @@ pub(super) struct Tiers {
     hasher: KeyHasher,
     /// Whether entries may stay in hot for a while only.
     has_residency: bool,
+    /// Whether others change cold, too: asked here, so that a hit in hot makes no call for it.
+    is_shared: bool,
+    /// What a hit in hot has to do.
+    hits: Hits,
+    /// Whether what has stayed in hot for its time is to be taken out.
+    sweeps: bool,
+    /// What cold has of unwritten keys, if others change it, too.
+    bases: Bases,
     /// The next version in a store without a cold tier.
     versions: AtomicU64,
+}
+
+/// What a hit in hot has to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hits {
+    /// It is counted.
+    Plain,
+    /// It is counted, if hot may be trusted.
+    Trusted,
+    /// There are none, or cold is told of them.
+    Others,
 }
 
 /// What hot knows of a key.
@@ -28,17 +48,19 @@ pub(super) enum HotSays {
     Has(Entry),
     /// It had a value that cold has not got, and which has expired: cold's is older still.
     Gone,
+    /// It had a value, and somebody else may have changed that: cold is to be asked whether it has it
+    /// still.
+    Doubts(Entry),
+    /// It had a value whose time in hot was over: cold is to be asked.
+    Ended(Entry, Ended),
     /// Nothing: cold is to be asked.
     Nothing,
 }
 
-impl From<Lookup> for HotSays {
-    fn from(found: Lookup) -> Self {
-        match found {
-            Lookup::Hit(entry) => Self::Has(entry),
-            Lookup::Gone(entry, _) if entry.is_unwritten() => Self::Gone,
-            Lookup::Gone(..) | Lookup::Miss => Self::Nothing,
-        }
+impl HotSays {
+    /// Whether hot has a value of the key.
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self, Self::Has(_) | Self::Doubts(_))
     }
 }
 
@@ -48,15 +70,81 @@ impl Tiers {
         cold: Option<Box<dyn ColdTier>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let sharing = cold.as_ref().and_then(|cold| cold.sharing());
+        let (is_shared, lease_ms) = (sharing.is_some(), sharing.and_then(Sharing::lease_ms));
+        let ttl_ms = Some(options.hot_ttl_ms).filter(|ttl_ms| *ttl_ms != 0);
+        let residency_ms = lease_ms.into_iter().chain(ttl_ms).min().unwrap_or(0);
         let hot = Hot::new(&HotOptions {
             capacity: options.hot_capacity,
             max_entries: options.hot_max_entries,
-            residency_ms: options.hot_ttl_ms,
+            residency_ms,
             eviction: options.eviction,
         });
-        let hasher = cold.as_ref().map_or_else(KeyHasher::random, |cold| cold.hasher());
-        let has_residency = options.hot_ttl_ms != 0;
-        Self { hot, cold, clock, hasher, has_residency, versions: AtomicU64::new(1) }
+        Self {
+            hot,
+            hasher: cold.as_ref().map_or_else(KeyHasher::random, |cold| cold.hasher()),
+            cold,
+            clock,
+            has_residency: residency_ms != 0,
+            is_shared,
+            hits: match (options.hot_capacity == 0 || options.cold_capacity != 0, is_shared) {
+                (true, _) => Hits::Others,
+                (false, true) => Hits::Trusted,
+                (false, false) => Hits::Plain,
+            },
+            // Whose lease is over is not of no use: cold may say that it is the same still.
+            sweeps: lease_ms.is_none() || ttl_ms.is_some(),
+            bases: Bases::default(),
+            versions: AtomicU64::new(1),
+        }
+    }
+
+    /// What there is to know of cold if others change it, too.
+    #[inline]
+    pub(super) fn sharing(&self) -> Option<&dyn Sharing> {
+        if self.is_shared { self.cold()?.sharing() } else { None }
+    }
+
+    /// Whether others change cold, too.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// What a hit in hot has to do.
+    #[inline]
+    pub(super) fn hits(&self) -> Hits {
+        self.hits
+    }
+
+    /// Whether what has stayed in hot for its time is to be taken out.
+    pub(super) fn sweeps(&self) -> bool {
+        self.sweeps
+    }
+
+    /// What cold has of unwritten keys.
+    pub(super) fn bases(&self) -> &Bases {
+        &self.bases
+    }
+
+    /// Whether hot may serve a key without asking. To be asked before hot is: what hot has then was
+    /// told of in time.
+    #[inline]
+    pub(super) fn trusts_hot(&self, key: &Key<'_>, fresh: bool) -> bool {
+        !self.is_shared || (!fresh && self.sharing().is_none_or(|sharing| sharing.trusts(key)))
+    }
+
+    /// What a lookup in hot means.
+    #[inline]
+    pub(super) fn judge(&self, found: Lookup, trusts: bool) -> HotSays {
+        match found {
+            Lookup::Hit(entry) if trusts || entry.is_unwritten() => HotSays::Has(entry),
+            Lookup::Hit(entry) => HotSays::Doubts(entry),
+            Lookup::Gone(entry, _) if entry.is_unwritten() => HotSays::Gone,
+            Lookup::Gone(entry, Ended::Residency) if self.is_shared => HotSays::Doubts(entry),
+            Lookup::Gone(entry, ended) => HotSays::Ended(entry, ended),
+            Lookup::Miss => HotSays::Nothing,
+        }
     }
 
     /// The tier in memory.
@@ -93,12 +181,16 @@ impl Tiers {
         }
     }
 
-    /// What hot says of a key; changes nothing.
+    /// What hot says of a key; changes nothing. It says of none that it has ended.
     pub(super) fn peek_hot(&self, key: &Key<'_>) -> HotSays {
-        match self.hot.is_enabled() {
-            true => self.hot.peek(key, &*self.clock).into(),
+        let says = match self.hot.is_enabled() {
+            true => {
+                let trusts = self.trusts_hot(key, false);
+                self.judge(self.hot.peek(key, &*self.clock), trusts)
+            }
             false => HotSays::Nothing,
-        }
+        };
+        if matches!(says, HotSays::Ended(..)) { HotSays::Nothing } else { says }
     }
 
     /// The current time, only if it matters for an expiry.
@@ -126,6 +218,9 @@ impl Tiers {
                 op.replaced = Usage::of_entry(entry.charge());
                 (entry.version(), entry.expiry().ms(), entry.is_unwritten())
             });
+        }
+        if self.is_shared {
+            return self.look_shared(change, op, in_hot);
         }
         if let Some(cold) = &self.cold {
             // What hot has written is in cold, so cold's only entry is this key's.

@@ -7,8 +7,8 @@
 
 use super::reporting::Effects;
 use super::writer::Writer;
-use crate::cold::{Change, ColdTier, Want};
-use crate::error::Result;
+use crate::cold::{Change, ColdTier, Current, Sharing, Want};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hot::Entry;
 use std::slice;
 
@@ -60,7 +60,7 @@ impl Writer<'_> {
     fn flush_one(&self, cold: &dyn ColdTier, entry: &Entry) -> Result<()> {
         let mut effects = Effects::default();
         let key = self.tiers.key(entry.key())?;
-        let stripe = self.locks.stripe(key.hash());
+        let stripe = self.locks.key(key.hash());
         let shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
         let is_current = shard
             .peek(&key)
@@ -72,17 +72,67 @@ impl Writer<'_> {
         }
         let mut change = Change::new(key, Some(entry.value()), entry.expiry().ms());
         (change.version, change.has_unwritten_twin) = (entry.version(), has_unwritten_twin);
-        cold.look(&mut change, false)?;
+        if let Some(sharing) = self.tiers.sharing() {
+            self.find_base(cold, sharing, &mut change)?;
+        } else {
+            cold.look(&mut change, false)?;
+        }
         let changes = slice::from_mut(&mut change);
         let prepared = cold.prepare(changes, self.is_synced(false))?;
+        let is_overtaken = prepared.conflict.is_some();
         let mut shard = self.tiers.hot().lock(self.tiers.hot().shard_index(key.hash()));
-        cold.publish(&prepared, changes);
-        if !shard.mark_written(&key, entry.version()) {
+        let is_disturbed = self.tiers.is_shared()
+            && !changes.iter().all(|change| self.tiers.is_undisturbed(cold, change));
+        if !is_overtaken {
+            cold.publish(&prepared, changes);
+        }
+        if is_overtaken || is_disturbed || !shard.mark_written(&key, entry.version()) {
             effects.replaced.extend(shard.remove(&key));
         }
         drop(shard);
+        if self.tiers.is_shared() {
+            self.tiers.bases().remove(key.bytes());
+        }
         drop(stripe);
         self.reporting.finish(effects);
+        if is_overtaken {
+            self.reporting.tell_error(&overtaken(), entry.key());
+        }
         Ok(())
     }
+
+    /// Finds out what the engine must have for an unwritten entry to be written over it.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    #[cold]
+    fn find_base(
+        &self,
+        cold: &dyn ColdTier,
+        sharing: &dyn Sharing,
+        change: &mut Change<'_>,
+    ) -> Result<()> {
+        if !sharing.compares() {
+            return Ok(());
+        }
+        if let Some(base) = self.tiers.bases().get(change.key.bytes()) {
+            change.if_version = Some(base);
+            return Ok(());
+        }
+        // What the engine had is not known, because it could not be asked. What has a higher version
+        // is taken for newer.
+        cold.look(change, false)?;
+        change.if_version = match change.current {
+            Current::Value { version, .. } => Some(version.min(change.version - 1)),
+            Current::Absent => Some(0),
+            Current::Unread | Current::Damaged => None,
+        };
+        Ok(())
+    }
+}
+
+/// Why an unwritten entry was dropped.
+fn overtaken() -> Error {
+    let sentence = "an unwritten store was dropped: somebody else has changed the key since";
+    Error::new(ErrorKind::Unavailable, sentence)
 }

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hot::{Entry, Victims};
 use crate::time::Expiry;
 use std::slice;
+use std::time::Duration;
 
 /// What a store asks for beside key and value.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Writer<'_> {
             || options.cold_only
             || options.sync
             || self.tiers.cold().is_none();
-        if !through && let Some(answer) = self.put_back(&mut change, &mut op, effects)? {
+        if !through && let Some(answer) = self.put_back(&mut change, &mut op, true, effects)? {
             return Ok(answer);
         }
         let ops = Ops { changes: slice::from_mut(&mut change), ops: slice::from_mut(&mut op) };
@@ -122,7 +123,7 @@ impl Writer<'_> {
             Ok(None) => Ok(Answer::of(Stored::Version(change.version))),
             Err(error) if self.can_keep(&op, &error) => {
                 let survived = self.reporting.survive(error.clone(), key)?;
-                match self.put_back(&mut change, &mut op, effects)? {
+                match self.put_back(&mut change, &mut op, false, effects)? {
                     Some(answer) => Ok(Answer { survived: Some(survived), ..answer }),
                     None => Err(error),
                 }
@@ -192,7 +193,7 @@ impl Writer<'_> {
     }
 
     fn clear_both(&self) -> Result<()> {
-        let stripes = self.locks.all_stripes();
+        let stripes = self.locks.all();
         let prepared = match self.tiers.cold() {
             Some(cold) => {
                 let prepared = cold.prepare_clear(self.is_synced(false));
@@ -208,6 +209,11 @@ impl Writer<'_> {
         drop(stripes);
         // What was taken out is freed here, with no lock held.
         drop((discarded, drained));
+        self.tiers.bases().clear();
+        if let Some(sharing) = self.tiers.sharing() {
+            // Until then other machines may serve what they have in hot.
+            std::thread::sleep(Duration::from_millis(sharing.coherence_ms()));
+        }
         Ok(())
     }
 
@@ -220,23 +226,31 @@ impl Writer<'_> {
         }
     }
 
-    /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it.
+    /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it. Without `asks` no
+    /// engine is asked, because it has just failed.
     fn put_back<'a>(
         &self,
         change: &mut Change<'a>,
         op: &mut Op<'a>,
+        asks: bool,
         effects: &mut Effects,
     ) -> Result<Option<Answer<Stored>>> {
         let bytes = change.key.bytes().len() + change.value.map_or(0, <[u8]>::len);
         if !self.make_unwritten_room(Entry::charge_of(bytes, Expiry::from_ms(change.expires_at))) {
             return Ok(None);
         }
-        let stripe = self.locks.stripe(change.key.hash());
-        let current = self.tiers.look(change, op)?;
+        let stripe = self.locks.key(change.key.hash());
+        let (current, base) = match self.tiers.is_shared() {
+            true => self.tiers.look_back(change, op, asks)?,
+            false => (self.tiers.look(change, op)?, None),
+        };
         if !op.may_change(current) {
             return Ok(Some(Answer::of(Stored::Conflict(current))));
         }
         change.version = self.tiers.take_version()?;
+        if let Some(base) = base {
+            self.tiers.bases().note(change.key.bytes(), base)?;
+        }
         op.unwritten = true;
         let mut ops = Ops { changes: slice::from_mut(change), ops: slice::from_mut(op) };
         let prepared = self.tiers.prepare(&mut ops, self.recycles(), effects);
@@ -244,6 +258,9 @@ impl Writer<'_> {
         op.unwritten = false;
         if !is_kept? {
             change.version = 0;
+            if base.is_some() {
+                self.tiers.bases().remove(change.key.bytes());
+            }
             return Ok(None);
         }
         if self.loads.are_running() {

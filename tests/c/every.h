@@ -197,6 +197,11 @@ static int32_t every_stats_text(struct every *e) {
     return every_take(hotcold_stats_text(e->s, HOTCOLD_STATS_JSON, &text, &e->error), &text);
 }
 
+static int32_t every_forget(struct every *e) {
+    int32_t status = hotcold_forget(e->s, "cold", 4, &e->error);
+    return status == HOTCOLD_NOT_FOUND ? HOTCOLD_OK : status;
+}
+
 static int32_t every_sync(struct every *e) { return hotcold_sync(e->s, &e->error); }
 
 static int32_t every_verify(struct every *e) {
@@ -224,6 +229,7 @@ static const struct every_call {
     {"optimize_hot", every_demote},
     {"retrieve (cold)", every_retrieve},
     {"retrieve (hot)", every_retrieve},
+    {"forget", every_forget},
     {"retrieve (long)", every_retrieve_long},
     {"retrieve_with", every_retrieve_with},
     {"retrieve_into", every_retrieve_into},

@@ -109,7 +109,7 @@ AT(event, expires_at, 56);
 AT(event, storage_id, 64);
 AT(event, message, 72);
 
-SIZE(stats, 536);
+SIZE(stats, 608);
 AT(stats, hot_operations, 0);
 AT(stats, hot_errors, 8);
 AT(stats, hot_hits, 16);
@@ -177,6 +177,15 @@ AT(stats, clear_operations, 504);
 AT(stats, clear_errors, 512);
 AT(stats, clear_mean_ns, 520);
 AT(stats, clear_p99_ns, 528);
+AT(stats, remote_requests, 536);
+AT(stats, remote_errors, 544);
+AT(stats, remote_timeouts, 552);
+AT(stats, remote_retries, 560);
+AT(stats, remote_bytes_in, 568);
+AT(stats, remote_bytes_out, 576);
+AT(stats, remote_invalidations, 584);
+AT(stats, remote_revalidations, 592);
+AT(stats, remote_unavailable_ms, 600);
 
 SIZE(backend, 96);
 AT(backend, capabilities, 0);

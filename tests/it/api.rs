@@ -79,6 +79,10 @@ const SETTERS: &[Setter] = &[
     ("read_only", "true", |o| o.read_only(true)),
     ("writable_by_others", "refuse", |o| o.writable_by_others(Exposed::Refuse)),
     ("storage_id", "sessions", |o| o.storage_id("sessions")),
+    ("coherence", "250ms", |o| o.coherence(Duration::from_millis(250))),
+    ("remote_timeout", "5s", |o| o.remote_timeout(Duration::from_secs(5))),
+    ("remote_retries", "7", |o| o.remote_retries(7)),
+    ("remote_concurrency", "8", |o| o.remote_concurrency(8)),
 ];
 
 #[test]
@@ -149,11 +153,18 @@ fn every_call_reaches_both_tiers() {
     assert!(store.write(&batch).unwrap());
     store.store_with("d", "value", &StoreOptions::new().cold_only().sync()).unwrap();
     assert_eq!(store.optimize_hot(0).unwrap(), 3);
-    for options in [RetrieveOptions::new().no_promote(), RetrieveOptions::new().no_recency()] {
+    let ways = [
+        RetrieveOptions::new().no_promote(),
+        RetrieveOptions::new().no_recency(),
+        RetrieveOptions::new().fresh().no_promote(),
+    ];
+    for options in ways {
         assert_eq!(store.retrieve_with("a", &options).unwrap().unwrap().tier(), Tier::Cold);
     }
     assert_eq!(store.retrieve("a").unwrap().unwrap().tier(), Tier::Cold);
     assert_eq!(store.retrieve("a").unwrap().unwrap().tier(), Tier::Hot);
+    assert!(store.forget("a").unwrap() && !store.forget("a").unwrap());
+    assert_eq!(store.retrieve("a").unwrap().unwrap().tier(), Tier::Cold);
     assert_eq!(store.warm_up(&["b", "absent"]).unwrap(), 1);
     assert_eq!(store.retrieve("b").unwrap().unwrap().tier(), Tier::Hot);
     store.sync().unwrap();

@@ -25,6 +25,8 @@ def use(directory: str) -> None:
             batch[b"a"] = b"1"
         pairs: dict[bytes, bytes] = dict(store.items())
         assert len(pairs) == 3
+        with hotcold.open(remote={}, coherence=0.5) as other:
+            assert len(other) == 0
         records, damaged = store.verify()
         assert records > damaged
 

@@ -242,7 +242,7 @@ impl Local {
         let mut record = PendingRecord::marker(Kind::Clear, 0);
         let segment = self.append(slice::from_mut(&mut record), sync)?.segment;
         let (version, place) = (record.header.sequence, record.location.word());
-        Ok(Prepared { keep: Some(segment), version, place })
+        Ok(Prepared { keep: Some(segment), version, place, conflict: None })
     }
 
     /// Makes a clear visible: no key has a location any more.

@@ -118,7 +118,8 @@ fn an_unknown_name_is_answered_with_all_names() {
         let message = set(name, "1").unwrap_err();
         let all = "hot_capacity, hot_max_entries, hot_ttl, eviction, compression, policy, \
                    write_mode, durability, sync_interval, cold_capacity, warm_start, create, \
-                   read_only, writable_by_others, storage_id";
+                   read_only, writable_by_others, storage_id, coherence, remote_timeout, \
+                   remote_retries, remote_concurrency";
         assert_eq!(message, format!("there is no option {name:?}; there are {all}"));
         let number = Options::default().set_u64(name, 1).unwrap_err();
         assert_eq!(number.message(), message);

@@ -64,7 +64,7 @@ impl Sim {
 
     /// The same, without a trace of it.
     pub fn peek(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let options = RetrieveOptions { no_promote: true, no_recency: true };
+        let options = RetrieveOptions { no_promote: true, no_recency: true, fresh: false };
         let found = self.core.reader().retrieve_with(key, options)?;
         Ok(found.value.map(|value| value.data().to_vec()))
     }

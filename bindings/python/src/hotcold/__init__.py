@@ -13,6 +13,7 @@ from ._errors import (
     ConflictError,
     CorruptError,
     Error,
+    FencedError,
     InternalError,
     InvalidArgumentError,
     IoError,
@@ -21,7 +22,9 @@ from ._errors import (
     NoSpaceError,
     OutOfMemoryError,
     ReadOnlyError,
+    TimeoutError,
     TooLargeError,
+    UnavailableError,
     UnsupportedError,
 )
 from ._mixed import (
@@ -33,7 +36,7 @@ from ._mixed import (
     StoragePolicy,
 )
 from ._native import Cursor, Event, EventQueue, Value, library_version
-from ._store import Batch, EventKind, Store
+from ._store import Batch, EventKind, Store, open
 
 __version__ = library_version
 
@@ -48,6 +51,7 @@ __all__ = [
     "Event",
     "EventKind",
     "EventQueue",
+    "FencedError",
     "InternalError",
     "InvalidArgumentError",
     "IoError",
@@ -63,8 +67,11 @@ __all__ = [
     "StorageMetrics",
     "StoragePolicy",
     "Store",
+    "TimeoutError",
     "TooLargeError",
+    "UnavailableError",
     "UnsupportedError",
     "Value",
     "library_version",
+    "open",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Dict, Optional, Type
+
+_TimeoutError = builtins.TimeoutError
 
 
 class Error(Exception):
@@ -72,6 +75,18 @@ class CallbackFailedError(Error):
     """The load that another thread ran for this key raised."""
 
 
+class TimeoutError(Error, _TimeoutError):
+    """A shared cold tier did not answer in time: whether the change was made is unknown."""
+
+
+class UnavailableError(Error, ConnectionError):
+    """A shared cold tier cannot be reached, or refused: certainly not done."""
+
+
+class FencedError(Error):
+    """Another writer has taken over."""
+
+
 _BY_STATUS: Dict[int, Type[Error]] = {
     2: ConflictError,
     -1: InvalidArgumentError,
@@ -87,6 +102,9 @@ _BY_STATUS: Dict[int, Type[Error]] = {
     -11: OutOfMemoryError,
     -12: InternalError,
     -13: CallbackFailedError,
+    -14: TimeoutError,
+    -15: UnavailableError,
+    -16: FencedError,
 }
 
 

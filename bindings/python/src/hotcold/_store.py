@@ -35,7 +35,7 @@ class EventKind(enum.IntFlag):
 
 
 # Options whose numbers are seconds here and milliseconds there.
-_TIMES = ("hot_ttl", "sync_interval")
+_TIMES = ("hot_ttl", "sync_interval", "coherence", "remote_timeout")
 
 # Closed when the interpreter ends: after that no thread of a store may call Python.
 _open_stores = weakref.WeakSet()
@@ -102,6 +102,10 @@ class Store(_native.Store, MutableMapping):
     Options are keyword arguments under their names in hotcold.h; None is the library's default.
     Sizes are bytes or texts like "64MiB"; times are seconds or texts like "5m". Without a path the
     store is in memory alone.
+
+    A path such as "redis+cluster://HOST:PORT/NAME" or "s3://BUCKET/PREFIX" names an engine that other
+    machines use, too; `remote` are its own options, for instance {"password": ...}. It needs
+    `libhotcold-remote`, beside this package's extension or where the system looks.
     """
 
     def __init__(
@@ -123,6 +127,11 @@ class Store(_native.Store, MutableMapping):
         read_only=None,
         writable_by_others=None,
         storage_id=None,
+        coherence=None,
+        remote_timeout=None,
+        remote_retries=None,
+        remote_concurrency=None,
+        remote=None,
     ):
         options = {
             "hot_capacity": hot_capacity,
@@ -140,7 +149,12 @@ class Store(_native.Store, MutableMapping):
             "read_only": read_only,
             "writable_by_others": writable_by_others,
             "storage_id": storage_id,
+            "coherence": coherence,
+            "remote_timeout": remote_timeout,
+            "remote_retries": remote_retries,
+            "remote_concurrency": remote_concurrency,
         }
+        options.update(("remote." + name, value) for name, value in (remote or {}).items())
         pairs = tuple(_option(name, value) for name, value in options.items() if value is not None)
         super().__init__(path, pairs)
         self.path = path
@@ -213,6 +227,11 @@ class Batch(_native.Batch):
     def __exit__(self, kind, *_):
         if kind is None and self._store is not None:
             self._store.write(self, sync=self._sync)
+
+
+def open(path=None, **options):
+    """Opens a store: `Store(path, **options)`."""
+    return Store(path, **options)
 
 
 class _View:

@@ -2,7 +2,7 @@
 
 import enum
 import os
-from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from typing import Any, Dict, Optional, Union
 
 from typing_extensions import Buffer, Self
@@ -47,6 +47,11 @@ class Store(_native.Store, MutableMapping[bytes, bytes]):
         read_only: Optional[bool] = None,
         writable_by_others: Optional[str] = None,
         storage_id: Optional[str] = None,
+        coherence: Optional[_Time] = None,
+        remote_timeout: Optional[_Time] = None,
+        remote_retries: Optional[int] = None,
+        remote_concurrency: Optional[int] = None,
+        remote: Optional[Mapping[str, Union[str, int]]] = None,
     ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: Optional[type[BaseException]] = None, *_: object) -> None: ...
@@ -64,3 +69,5 @@ class Batch(_native.Batch):
     def __delitem__(self, key: Buffer) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None: ...
+
+def open(path: Optional[_Path] = None, **options: Any) -> Store: ...
