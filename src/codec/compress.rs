@@ -50,6 +50,13 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// What [`Compression::parse`] takes.
+    pub const EXPECTED: &str = "one of none, deflate:0..9, lz4, zstd:1..19";
+
+    /// What to do about one that is not supported.
+    pub const UNSUPPORTED: &str =
+        "this compression is not built in this version: use none or deflate:0..9";
+
     /// Reads the option's text: `none`, `deflate:0` to `deflate:9`, `lz4`, `zstd:1` to `zstd:19`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, level) = text.split_once(':').unwrap_or((text, ""));

@@ -19,7 +19,7 @@
 //!    that a use does not have to.
 //! 4. Uses only read `inserts`, so they write to no cache line that all shards share.
 
-use super::budget::CacheLine;
+use super::budget::{CacheLine, Usage};
 use super::entry::{Described, Entry, Probe, Slot};
 use super::policy::{Order, Policy, SHARD_COUNT, Turn, Uses};
 use super::slots::Slots;
@@ -57,7 +57,8 @@ pub(super) struct Lru {
 }
 
 impl Lru {
-    pub(super) fn new() -> Self {
+    /// The policy of a tier, whatever its limits.
+    pub(super) fn new(_: Usage) -> Self {
         Self {
             inserts: CacheLine(AtomicU64::new(0)),
             turns: CacheLine(AtomicU64::new(0)),
@@ -206,6 +207,6 @@ impl Order for Recency {
     fn take(&mut self) -> Box<dyn Order> {
         self.shared.publish(self.index, EMPTY);
         let slots = std::mem::replace(&mut self.slots, Slots::new());
-        Box::new(Self { slots, shared: Arc::new(Lru::new()), index: self.index })
+        Box::new(Self { slots, shared: Arc::new(Lru::new(Usage::default())), index: self.index })
     }
 }

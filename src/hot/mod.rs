@@ -20,21 +20,22 @@ mod policy;
 mod lifetime;
 mod deadlines;
 mod slots;
-mod lru;
 mod history;
 mod mode;
 mod mini;
 mod sampler;
 mod mark;
 mod contest;
-mod tinylfu;
 mod eviction;
+eviction::policies! {
+    lru: Lru, "The least recently used.";
+    tinylfu: TinyLfu, "The least frequently used of late; the policy adapts itself to the workload.";
+}
 mod shard_state;
 mod shard;
 
 pub use budget::Usage;
 pub use entry::{Entry, Hit, Victims};
-pub use eviction::Eviction;
 pub use lifetime::{Ended, Lookup};
 pub use shard::{Reservation, ShardGuard};
 

@@ -5,7 +5,7 @@
 //! the whole tier and has no lock: it chooses the shard that evicts next. The halves share what
 //! they must know of each other as atomic numbers. Neither half knows the budget or a clock.
 //!
-//! A new policy is a file with both halves, and one more name in [`super::eviction`].
+//! A new policy is a file with both halves, and a row of the table in `mod.rs` ([`super::eviction`]).
 
 use super::entry::{Entry, Probe, Slot};
 use crate::error::Result;
