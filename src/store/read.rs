@@ -230,8 +230,8 @@ impl Reader<'_> {
     /// What a get of hot has found: counted, and kept to be told of if it has ended.
     fn said_by_hot(&self, key: &Key<'_>, says: HotSays, effects: &mut Effects) -> HotSays {
         let says = match says {
-            HotSays::Ended(entry, departure) => {
-                effects.gone.push((entry, departure));
+            HotSays::Ended(entry, ended) => {
+                effects.gone.push((entry, ended));
                 HotSays::Nothing
             }
             says => says,

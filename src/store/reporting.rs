@@ -105,9 +105,9 @@ impl Reporting {
             self.counters.add(Counter::HotEvictions, recycled + evicted.len() as u64);
             evicted.iter().for_each(|e| self.tell_entry(EventKind::Evicted, Tier::Hot, e));
         }
-        for (entry, departure) in &gone {
+        for (entry, ended) in &gone {
             self.counters.add(Counter::HotExpirations, 1);
-            let kind = match departure {
+            let kind = match ended {
                 Ended::Residency => EventKind::Demoted,
                 Ended::Expiry => EventKind::Expired,
             };

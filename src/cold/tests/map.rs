@@ -9,7 +9,7 @@ use crate::codec::warm;
 use crate::cold::change::{Discarded, Prepared};
 use crate::cold::tier::{Gauges, HotKeys, UseKey, Verified};
 use crate::cold::{
-    Change, ColdTier, Current, Departed, Departure, Host, Page, Place, Position, Record, Want,
+    Change, ColdTier, Current, Host, Page, Place, Position, Record, Removal, RemovalCause, Want,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyHasher};
@@ -180,12 +180,12 @@ impl MapTier {
         let over: Vec<_> = over
             .map(|(key, stored)| {
                 let (version, expires_at) = (stored.version, stored.expires_at);
-                let departed = Departed { why: Departure::Expired, version, expires_at };
-                (key.clone(), self.place(key, stored), departed)
+                let removal = Removal { cause: RemovalCause::Expired, version, expires_at };
+                (key.clone(), self.place(key, stored), removal)
             })
             .collect();
         drop(state);
-        over.iter().for_each(|(key, place, departed)| host.departed(key, place, *departed));
+        over.iter().for_each(|(key, place, removal)| host.removed(key, place, *removal));
         host.at_rest();
     }
 }

@@ -25,7 +25,7 @@ use super::choice::{Candidates, can_drop, keeps_nothing};
 use super::output::{Context, Move, Output};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
-use crate::cold::host::{Departed, Departure, Rewritten};
+use crate::cold::host::{Removal, RemovalCause, Rewritten};
 use crate::cold::local::index::keydir::SHARDS;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::gone;
@@ -255,12 +255,12 @@ impl Compactor {
         let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
         if has_expired || evicts {
             let key = scanner.key(&header);
-            let why = if has_expired { Departure::Expired } else { Departure::Evicted };
+            let cause = if has_expired { RemovalCause::Expired } else { RemovalCause::Evicted };
             let place = Place { hash: header.hash, word: from.word(), keep: None };
-            context.host.departed(
+            context.host.removed(
                 key,
                 &place,
-                Departed { why, version: header.sequence, expires_at },
+                Removal { cause, version: header.sequence, expires_at },
             );
             return match can_drop(input, all, header.sequence) {
                 true => Ok(0),

@@ -5,7 +5,7 @@ use crate::codec::manifest::Manifest;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::segment::read::Found;
 use crate::cold::local::{Compression, Local, LocalOptions};
-use crate::cold::{Change, Departed, Host, Place, Rewritten, Want};
+use crate::cold::{Change, Host, Place, Removal, Rewritten, Want};
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -274,7 +274,7 @@ impl Host for Harness {
         self.stripes.iter().for_each(|stripe| drop(stripe.lock()));
     }
 
-    fn departed(&self, key: &[u8], place: &Place, _: Departed) {
+    fn removed(&self, key: &[u8], place: &Place, _: Removal) {
         let hash = self.cold.hasher().hash(key);
         let _stripe = self.lock([hash].into_iter());
         self.cold.forget(hash, Location::from_word(place.word));
