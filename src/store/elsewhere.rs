@@ -3,7 +3,7 @@
 
 use super::core::Core;
 use super::op::{Op, Ops};
-use super::read::{Found, Reader, entry_of};
+use super::read::{ColdHit, Reader, entry_of};
 use super::reporting::Effects;
 use super::stats::{Counter, Tier};
 use super::tiers::Tiers;
@@ -144,18 +144,18 @@ impl Reader<'_> {
         sharing: &dyn Sharing,
         key: &Key<'_>,
         doubted: &Entry,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Option<ColdHit>> {
         let timer = self.reporting.counters().start_tier(Tier::Cold);
         let asked = self.tiers.now();
         let read = sharing.read_unless(key, doubted.version());
         timer.finish(read.is_ok());
         let found = match read.inspect_err(|error| self.reporting.count_damage(error))? {
-            Reread::Same(place) => Some(Found { entry: doubted.clone(), place, asked }),
+            Reread::Same(place) => Some(ColdHit { entry: doubted.clone(), place, asked }),
             Reread::Absent => None,
             Reread::Found(record, place) => {
                 self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
                 let entry = entry_of(key.hash(), record);
-                entry.map(|entry| Found { entry, place, asked })
+                entry.map(|entry| ColdHit { entry, place, asked })
             }
         };
         let is_same = found.as_ref().is_some_and(|f| f.entry.version() == doubted.version());

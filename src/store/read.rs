@@ -28,8 +28,8 @@ pub struct RetrieveOptions {
     pub fresh: bool,
 }
 
-/// What was found in cold.
-pub(super) struct Found {
+/// A value that was read from cold.
+pub(super) struct ColdHit {
     pub(super) entry: Entry,
     pub(super) place: Place,
     /// When it was asked for.
@@ -246,7 +246,7 @@ impl Reader<'_> {
         says
     }
 
-    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<Found>> {
+    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<ColdHit>> {
         let timer = self.reporting.counters().start_tier(Tier::Cold);
         let asked = self.tiers.now();
         let read = cold.read(key);
@@ -262,12 +262,12 @@ impl Reader<'_> {
         if self.marks_use {
             cold.mark_used(key, Some(&place));
         }
-        Ok(entry_of(key.hash(), record).map(|entry| Found { entry, place, asked }))
+        Ok(entry_of(key.hash(), record).map(|entry| ColdHit { entry, place, asked }))
     }
 
     /// Lets what was read from cold enter hot, if it is still what the key has.
-    fn promote(&self, key: &Key<'_>, found: Found, effects: &mut Effects) {
-        let Found { entry, place, asked } = found;
+    fn promote(&self, key: &Key<'_>, found: ColdHit, effects: &mut Effects) {
+        let ColdHit { entry, place, asked } = found;
         let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return;
         };
@@ -346,7 +346,7 @@ impl Reader<'_> {
         };
         self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
         if let Some(entry) = entry_of(key.hash(), record) {
-            self.promote(key, Found { entry, place, asked }, effects);
+            self.promote(key, ColdHit { entry, place, asked }, effects);
         }
         Ok(())
     }

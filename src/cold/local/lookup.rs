@@ -5,7 +5,7 @@
 
 use super::index::keydir::{Keydir, SHARDS};
 use super::index::location::Location;
-use super::segment::read::{self, Found, Known};
+use super::segment::read::{self, Known, StoredValue};
 use super::segment::segment::Segment;
 use super::tier::Local;
 use crate::cold::record::Place;
@@ -53,7 +53,7 @@ impl Local {
     ///
     /// # Errors
     /// `Corrupt` if its record is damaged, `Io`, `OutOfMemory`.
-    pub fn read(&self, key: &Key<'_>) -> Result<Option<(Found, Held)>> {
+    pub fn read(&self, key: &Key<'_>) -> Result<Option<(StoredValue, Held)>> {
         let mut failure = None;
         for held in self.candidates(key.hash()) {
             let found = held.segment().and_then(|s| read::read_value(s, held.location, key));

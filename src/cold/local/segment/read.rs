@@ -20,7 +20,7 @@ const ONE_READ_BYTES: u64 = 64 << 10;
 const KEY_GUESS_BYTES: usize = 128;
 
 /// A value as it was found, in a buffer that has its key too.
-pub struct Found {
+pub struct StoredValue {
     /// The shared bytes.
     pub buffer: Buffer,
     /// Where the key is.
@@ -101,7 +101,11 @@ impl Known<'_> {
 ///
 /// # Errors
 /// `Corrupt` if the record is damaged: it is then taken for the key's own. `Io`, `OutOfMemory`.
-pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Result<Option<Found>> {
+pub fn read_value(
+    segment: &Segment,
+    location: Location,
+    key: &Key<'_>,
+) -> Result<Option<StoredValue>> {
     let offset = location.offset();
     if location.bytes_max() > ONE_READ_BYTES {
         return read_long(segment, offset, key);
@@ -120,7 +124,7 @@ pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Resul
         // A copy of just the length costs less than memory that is zeroed before and cut after.
         let buffer = Buffer::from_parts(&[&record[header.key_start()..]])?;
         let split = usize::from(header.key_len);
-        Ok(Some(Found {
+        Ok(Some(StoredValue {
             key: 0..split,
             value: split..buffer.bytes().len(),
             expires_at: header.expires_at(record),
@@ -131,7 +135,7 @@ pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Resul
 }
 
 /// Reads a record that is too long to be copied.
-fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Found>> {
+fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<StoredValue>> {
     let mut head = [0; HEADER_BYTES];
     let count = segment.file().read_at(&mut head, offset)?;
     let header = header(segment, offset, &head[..count])?;
@@ -151,7 +155,7 @@ fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Fou
     if header.codec != 0 {
         return unpack(segment, offset, header, record).map(Some);
     }
-    Ok(Some(Found {
+    Ok(Some(StoredValue {
         key: header.key_start()..header.value_start(),
         value: header.value_start()..record.len(),
         expires_at: header.expires_at(record),
@@ -291,7 +295,7 @@ fn other_key<T>(segment: &Segment, offset: u64, header: &Header, hash: u64) -> R
 }
 
 /// Decompresses a verified record.
-fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Result<Found> {
+fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Result<StoredValue> {
     let (key, stored) = record[header.key_start()..].split_at(usize::from(header.key_len));
     let Some((raw_len, compressed)) = split_compressed(stored) else {
         return Err(damaged(segment, offset, "has an impossible length"));
@@ -304,7 +308,7 @@ fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Resu
             error.context(format_args!("record at {offset} of {}", path(segment)))
         })?;
     }
-    Ok(Found {
+    Ok(StoredValue {
         expires_at: header.expires_at(record),
         key: 0..key.len(),
         value: key.len()..key.len() + raw_len,

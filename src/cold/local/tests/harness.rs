@@ -3,7 +3,7 @@
 
 use crate::codec::manifest::Manifest;
 use crate::cold::local::index::location::Location;
-use crate::cold::local::segment::read::Found;
+use crate::cold::local::segment::read::StoredValue;
 use crate::cold::local::{Compression, Local, LocalOptions};
 use crate::cold::{Change, Host, Place, Removal, Rewritten, Want};
 use crate::error::{ErrorKind, Result};
@@ -231,7 +231,7 @@ impl Harness {
     pub fn get(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u64)>> {
         let found = self.cold.read(&self.cold.hasher().key(key)?)?;
         Ok(found.and_then(|(found, _)| {
-            let Found { buffer, value, expires_at, .. } = found;
+            let StoredValue { buffer, value, expires_at, .. } = found;
             let is_over = Expiry::from_ms(expires_at).has_passed(self.clock.wall());
             (!is_over).then(|| (buffer.bytes()[value].to_vec(), expires_at))
         }))
