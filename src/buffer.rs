@@ -382,10 +382,10 @@ impl Drop for Buffer {
     }
 }
 
-/// A buffer that a caller holds.
-pub struct Held(ManuallyDrop<Buffer>);
+/// A buffer that the store has lent to a caller.
+pub struct LentBuffer(ManuallyDrop<Buffer>);
 
-impl Held {
+impl LentBuffer {
     /// Hands a buffer to a caller of the store that keeps `ledger`.
     #[inline]
     pub fn new(buffer: Buffer, ledger: &Arc<Ledger>) -> Self {
@@ -395,7 +395,7 @@ impl Held {
         Self::detached(buffer)
     }
 
-    /// Hands out another reference to a block, as [`Held::new`].
+    /// Hands out another reference to a block, as [`LentBuffer::new`].
     #[inline]
     pub fn share(block: &Block, ledger: &Arc<Ledger>) -> Self {
         if block.ledger.load(Ordering::Acquire).is_null() {
@@ -423,7 +423,7 @@ impl Held {
         self.0.bytes()
     }
 
-    /// Turns it into a pointer for a C struct, to be given to [`Held::from_raw`].
+    /// Turns it into a pointer for a C struct, to be given to [`LentBuffer::from_raw`].
     #[inline]
     pub fn into_raw(self) -> *mut std::ffi::c_void {
         let raw = self.0.block.as_ptr().cast();
@@ -431,7 +431,7 @@ impl Held {
         raw
     }
 
-    /// Takes back what [`Held::into_raw`] gave away.
+    /// Takes back what [`LentBuffer::into_raw`] gave away.
     ///
     /// # Safety
     /// `raw` came from `into_raw` and is given back once.
@@ -441,13 +441,13 @@ impl Held {
     }
 }
 
-impl Clone for Held {
+impl Clone for LentBuffer {
     fn clone(&self) -> Self {
         Self::detached(self.0.share())
     }
 }
 
-impl Drop for Held {
+impl Drop for LentBuffer {
     #[inline]
     fn drop(&mut self) {
         let state = &self.0.state;
@@ -462,7 +462,7 @@ impl Drop for Held {
     }
 }
 
-impl Held {
+impl LentBuffer {
     #[inline(never)]
     fn give_back(&mut self) {
         // The caller first: the reference keeps the memory until the account is right.
@@ -536,10 +536,10 @@ mod tests {
     #[test]
     fn a_raw_pointer_keeps_the_bytes() {
         let buffer = Buffer::from_parts(&[b"kept"]).unwrap();
-        let held = Held::new(buffer, &Arc::new(Ledger::default()));
+        let held = LentBuffer::new(buffer, &Arc::new(Ledger::default()));
         let raw = NonNull::new(held.into_raw()).unwrap();
         // SAFETY: the pointer was just made and is given back once.
-        let back = unsafe { Held::from_raw(raw) };
+        let back = unsafe { LentBuffer::from_raw(raw) };
         assert_eq!(back.bytes(), b"kept");
     }
 
@@ -549,7 +549,7 @@ mod tests {
         let buffer = Buffer::from_parts(&[&[7; 100]]).unwrap();
         let bytes = buffer.memory_bytes() as u64;
         assert!(buffer.enter_hot() && !buffer.enter_hot());
-        let first = Held::share(&buffer, &ledger);
+        let first = LentBuffer::share(&buffer, &ledger);
         let second = first.clone();
         assert_eq!(ledger.bytes(), 0);
         buffer.leave_hot();

@@ -73,14 +73,14 @@ impl Local {
                 change.current = Current::Unread;
                 return;
             }
-            group => group.iter().map(|location| self.hold(hash, location)).collect(),
+            group => group.iter().map(|location| self.pin(hash, location)).collect(),
         };
-        for (index, held) in (0..).zip(&candidates) {
+        for (index, pinned) in (0..).zip(&candidates) {
             let known = |known: Known<'_>| match known.key == change.key.bytes() {
                 true => known.expires_at().map(|at| Some((known.header.sequence, at))),
                 false => Ok(None),
             };
-            match self.read_key(held, known) {
+            match self.read_key(pinned, known) {
                 Ok(Some((version, expires_at))) => {
                     change.current = Current::Value { version, expires_at };
                     change.notes.index = index;

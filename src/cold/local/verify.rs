@@ -80,8 +80,8 @@ impl Local {
             }
             met.damaged += 1;
             if lives {
-                let held = self.hold(header.hash, location);
-                let key = self.read_key(&held, |known| Ok(known.key.to_vec()));
+                let pinned = self.pin(header.hash, location);
+                let key = self.read_key(&pinned, |known| Ok(known.key.to_vec()));
                 let error = damaged(segment, offset, "is damaged");
                 // Of some the hash is all that is left.
                 key.iter().for_each(|key| tell(key, &error));

@@ -80,8 +80,8 @@ struct Moved {
     expires_at: u64,
 }
 
-/// Where a record that is needed stands, with its mark; `None` if it is not.
-pub(super) fn held(
+/// The location of a record that is needed, with its mark; `None` if the record is not needed.
+pub(super) fn needed_at(
     context: &Context<'_>,
     (input, all): (&Segment, &[Arc<Segment>]),
     header: &Header,
@@ -239,7 +239,7 @@ impl Compactor {
         Met { offset, header, intact, expires_at }: Met,
     ) -> Result<u64> {
         let from = Location::new(input.slot(), offset, header.record_bytes());
-        let Some(held) = held(context, (input, all), &header, from) else {
+        let Some(needed) = needed_at(context, (input, all), &header, from) else {
             let key = intact.then(|| scanner.key(&header));
             return self.bury_swept(context, (header, key, expires_at), (input, all));
         };
@@ -252,7 +252,7 @@ impl Compactor {
         }
         let expiry = Expiry::from_ms(expires_at);
         let has_expired = expiry.is_some() && expiry.has_passed(context.clock.wall());
-        let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
+        let evicts = mode == Mode::Evict && header.kind == Kind::Value && !needed.is_read();
         if has_expired || evicts {
             let key = scanner.key(&header);
             let cause = if has_expired { RemovalCause::Expired } else { RemovalCause::Evicted };
@@ -268,8 +268,8 @@ impl Compactor {
             };
         }
         // One that is spared is not spared again unless it is read again.
-        let held = held.with_read(held.is_read() && mode == Mode::Keep);
-        let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
+        let needed = needed.with_read(needed.is_read() && mode == Mode::Keep);
+        let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(needed);
         let moved = Moved { from: keeps, header, expires_at };
         match scanner.record(&header) {
             Some(record) => self.copy(context, moved, record),

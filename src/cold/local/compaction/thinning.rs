@@ -22,7 +22,7 @@
 //! somebody goes on reading it for a tenth of a second, if records are missing, or if the file
 //! system has no holes.
 
-use super::compaction::{Compactor, Met, Mode, held};
+use super::compaction::{Compactor, Met, Mode, needed_at};
 use super::output::Context;
 use crate::codec::record::{ALIGNMENT, FILLER_BYTES_MAX, HEADER_BYTES, Header, Kind};
 use crate::cold::local::index::location::Location;
@@ -147,7 +147,7 @@ impl Compactor {
             };
             let bytes = met.header.record_bytes();
             let place = Location::new(input.slot(), met.offset, bytes);
-            let lives = held(context, (input, all), &met.header, place).is_some();
+            let lives = needed_at(context, (input, all), &met.header, place).is_some();
             if lives && moved + bytes > room {
                 part.add(std::mem::take(&mut run))?;
                 if moved > 0 {

@@ -244,8 +244,8 @@ impl Harness {
         let mut from = Some(0);
         while let Some(hash) = from {
             let (places, next) = self.cold.keys_from(hash, 3);
-            for held in places {
-                let key = self.cold.read_key(&held, |known| Ok(known.key.to_vec()))?;
+            for pinned in places {
+                let key = self.cold.read_key(&pinned, |known| Ok(known.key.to_vec()))?;
                 if let Some(value) = self.get(&key)? {
                     model.insert(key.clone(), value);
                 }
