@@ -30,7 +30,7 @@ pub const PROMISES: [Promise; 19] = [
     ("keys with one hash do not disturb each other", collisions),
     ("a batch happens whole or not at all", batches),
     ("a clear takes every key at once, also after the next open", clears),
-    ("maintenance and compaction keep every value", upkeep_keeps_everything),
+    ("maintenance and compaction keep every value", maintenance_keeps_everything),
     ("only what has expired is removed", removals),
     ("whatever was published is there after a kill and after a close", reopening),
     ("what is beside the values does not touch them", beside_the_values),
@@ -419,7 +419,7 @@ fn clears(bench: &dyn Bench) {
     assert_eq!(left.into_keys().collect::<Vec<_>>(), [b"after"], "a clear was undone");
 }
 
-fn upkeep_keeps_everything(bench: &dyn Bench) {
+fn maintenance_keeps_everything(bench: &dyn Bench) {
     let mut tier = bench.open();
     for round in 0..3 {
         let caller = Caller::new(&*tier);

@@ -58,8 +58,8 @@ pub enum Mode {
     Evict,
 }
 
-/// A record that was met in a segment.
-pub(super) struct Met {
+/// A record as the scanner gave it.
+pub(super) struct ScannedRecord {
     /// Its first byte.
     pub offset: u64,
     /// Its header.
@@ -218,8 +218,8 @@ impl Compactor {
                     return Ok(None);
                 }
             }
-            let met = Met { offset, header, intact, expires_at };
-            bytes += self.take_over(context, (input, mode, all), &scanner, met)?;
+            let record = ScannedRecord { offset, header, intact, expires_at };
+            bytes += self.take_over(context, (input, mode, all), &scanner, record)?;
         }
         self.flush(context)?;
         bytes += self.lose_unreadable(context, input)?;
@@ -236,7 +236,7 @@ impl Compactor {
         context: &Context<'_>,
         (input, mode, all): (&Segment, Mode, &[Arc<Segment>]),
         scanner: &Scanner<'_>,
-        Met { offset, header, intact, expires_at }: Met,
+        ScannedRecord { offset, header, intact, expires_at }: ScannedRecord,
     ) -> Result<u64> {
         let from = Location::new(input.slot(), offset, header.record_bytes());
         let Some(needed) = needed_at(context, (input, all), &header, from) else {

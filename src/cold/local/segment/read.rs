@@ -36,7 +36,8 @@ pub struct StoredValue {
 /// Bytes of a long record that are verified at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// What is known of a record without its value: its header and key, which checksum and hash vouch for.
+/// What is known of a record without its value: its header, which has a checksum, and its key, whose
+/// hash is in the header.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     /// The record's header.

@@ -31,8 +31,8 @@ pub enum Step {
         header: Header,
         /// Whether the header and the body are what was written.
         intact: bool,
-        /// Milliseconds since the epoch; 0 for never, and where the record is not intact: an expiry
-        /// that its checksum does not vouch for is none.
+        /// Milliseconds since the epoch; 0 for never, and where the record is not intact: its checksum
+        /// does not confirm the expiry.
         expires_at: u64,
     },
     /// Bytes that belong to no record that could be told.

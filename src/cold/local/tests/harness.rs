@@ -192,10 +192,10 @@ impl Harness {
         result
     }
 
-    pub fn sync(&self, vouch: bool) -> Result<()> {
+    pub fn sync(&self, mark: bool) -> Result<()> {
         let position = self.cold.position()?;
         self.cold.sync()?;
-        if vouch { self.cold.mark_synced(position) } else { Ok(()) }
+        if mark { self.cold.mark_synced(position) } else { Ok(()) }
     }
 
     pub fn compact_all(&self) -> Result<()> {
