@@ -223,18 +223,18 @@ impl Options {
 }
 
 /// A reference to the field of an option.
-type Field<T> = fn(&mut Options) -> &mut T;
+type Accessor<T> = fn(&mut Options) -> &mut T;
 
 /// What an option takes, and where it goes.
 enum Takes {
     /// Bytes: 0, or at least the first number.
-    Size(u64, Field<u64>),
+    Size(u64, Accessor<u64>),
     /// Milliseconds.
-    Time(Field<u64>),
+    Time(Accessor<u64>),
     /// A plain number.
-    Count(Field<u64>),
+    Count(Accessor<u64>),
     /// True or false.
-    Flag(Field<bool>),
+    Flag(Accessor<bool>),
     /// A word of a list that stands elsewhere: what is allowed, and as for a text.
     Word(fn() -> String, fn(&mut Options, &str) -> Option<()>),
     /// Text: what is allowed, and a function that answers `None` for all else.

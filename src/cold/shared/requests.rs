@@ -42,7 +42,7 @@ pub struct Requests {
 pub struct Deadline(u64);
 
 /// A request that is under way; dropped it has ended.
-pub struct Turn<'r> {
+pub struct Permit<'r> {
     requests: &'r Requests,
     link: u32,
 }
@@ -89,7 +89,7 @@ impl Requests {
     /// # Errors
     /// `Unavailable` at the deadline, `OutOfMemory`.
     #[cold]
-    pub fn begin(&self, link: Option<u32>, deadline: Deadline) -> Result<Turn<'_>> {
+    pub fn begin(&self, link: Option<u32>, deadline: Deadline) -> Result<Permit<'_>> {
         let (name, most) = match link {
             Some(link) => (link, (self.limit * 3 / 4).max(1)),
             None => (0, self.limit),
@@ -104,7 +104,7 @@ impl Requests {
                     None => crate::memory::push(&mut under_way, (name, 1), "requests")?,
                 }
                 self.requests.fetch_add(1, Ordering::Relaxed);
-                return Ok(Turn { requests: self, link: name });
+                return Ok(Permit { requests: self, link: name });
             }
             let left = self.left(deadline);
             if left.is_zero() {
@@ -158,7 +158,7 @@ impl Requests {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     #[inline(never)]
     fn drop(&mut self) {
         let mut under_way = self.requests.under_way.lock();

@@ -60,11 +60,11 @@ pub enum Need {
 /// The reserve of one open store.
 pub struct Reserve {
     disk: Arc<dyn Disk>,
-    state: Mutex<State>,
+    state: Mutex<ReserveState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ReserveState {
     /// There is a file of that name.
     exists: bool,
     /// And it is somebody else's.
@@ -91,7 +91,7 @@ impl Reserve {
     /// # Errors
     /// `Io`: the directory cannot be read.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self> {
-        let mut state = State::default();
+        let mut state = ReserveState::default();
         if disk.list()?.iter().any(|name| name == RESERVE) {
             let found = length_if_ours(&*disk).ok().flatten();
             state.exists = true;
@@ -188,7 +188,7 @@ impl Reserve {
         self.settle_locked(&mut state, longest)
     }
 
-    fn settle_locked(&self, state: &mut State, longest: u64) -> bool {
+    fn settle_locked(&self, state: &mut ReserveState, longest: u64) -> bool {
         state.longest = longest;
         if state.is_lent {
             return false;
@@ -252,7 +252,7 @@ impl Reserve {
     }
 
     /// Takes what can be had. How much that is the file system tells best by giving it.
-    fn grow_some(&self, state: &mut State) {
+    fn grow_some(&self, state: &mut ReserveState) {
         let mut missing = state.wanted.saturating_sub(state.bytes);
         while missing >= 4096 {
             let bytes = state.bytes + missing;
@@ -264,7 +264,7 @@ impl Reserve {
         }
     }
 
-    fn grow(&self, state: &mut State, bytes: u64) -> Result<()> {
+    fn grow(&self, state: &mut ReserveState, bytes: u64) -> Result<()> {
         if bytes <= state.bytes {
             return Ok(());
         }
@@ -279,7 +279,7 @@ impl Reserve {
         Ok(())
     }
 
-    fn cut(&self, state: &mut State, bytes: u64) -> bool {
+    fn cut(&self, state: &mut ReserveState, bytes: u64) -> bool {
         state.credit = 0;
         let cut = self.disk.open(RESERVE, true).and_then(|file| file.set_len(bytes)).is_ok();
         if cut {
@@ -298,7 +298,7 @@ impl Reserve {
     }
 }
 
-impl State {
+impl ReserveState {
     /// Takes note of the disk's room; true if that is scarce.
     fn look(&mut self, space: Space) -> bool {
         let whole = self.longest.saturating_mul(2).saturating_add(STEP_BYTES);
