@@ -21,7 +21,7 @@
 
 use super::budget::{CacheLine, Usage};
 use super::entry::{Described, Entry, Probe, Slot};
-use super::policy::{Order, Policy, SHARD_COUNT, Turn, Uses};
+use super::policy::{EvictionStep, Order, Policy, SHARD_COUNT, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Policy for Lru {
         Box::new(Recency { slots: Slots::new(), shared: self, index })
     }
 
-    fn next(&self) -> Option<Turn> {
+    fn next(&self) -> Option<EvictionStep> {
         let start = self.turns.0.fetch_add(1, Ordering::Relaxed);
         let start = usize::try_from(start).unwrap_or(0);
         let (mut oldest, mut second, mut shard) = (EMPTY, EMPTY, 0);
@@ -93,7 +93,7 @@ impl Policy for Lru {
                 second = second.min(stamp);
             }
         }
-        (oldest != EMPTY).then_some(Turn { shard, until: second, task: 0 })
+        (oldest != EMPTY).then_some(EvictionStep { shard, until: second, task: 0 })
     }
 }
 
@@ -184,10 +184,10 @@ impl Order for Recency {
         true
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
+    fn evict(&mut self, step: &EvictionStep) -> Option<Entry> {
         self.sink();
         // Where all that sank were used, one of them leaves: the search has an end.
-        let is_next = self.oldest() <= turn.until || self.last_was_used();
+        let is_next = self.oldest() <= step.until || self.last_was_used();
         let entry = if is_next { self.slots.pop_last(RING) } else { None };
         if entry.is_some() {
             self.sink();
