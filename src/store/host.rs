@@ -52,7 +52,7 @@ impl Host for StoreHost<'_> {
         };
         self.reporting.counters().add(counter, 1);
         if self.reporting.events().wants(event_of(removal.cause)) {
-            // Without memory for it nobody is told.
+            // If there is no memory for the key, no event is sent.
             let _untold = memory::copy(key, "a key that has left").and_then(|key| {
                 memory::push(&mut self.gone.lock(), Gone { key, removal }, "keys that have left")
             });
@@ -96,7 +96,8 @@ fn event_of(cause: RemovalCause) -> EventKind {
 }
 
 impl StoreHost<'_> {
-    /// Takes a key out of both tiers whose record has ended, unless it has another by now.
+    /// Removes a key whose record has ended from both tiers, unless the key has another record by
+    /// now.
     fn forget(&self, key: &[u8], place: &Place) -> bool {
         let (Some(cold), Ok(key)) = (self.tiers.cold(), self.tiers.key(key)) else { return false };
         // The locks are those of the key's hash.

@@ -1,10 +1,11 @@
 //! Retrieve, contains and warm_up: hot first, then cold, then perhaps a promotion.
 //!
 //! # Promotion
-//! What was read from cold enters hot only if, with the key's hot shard locked, the place that was
-//! read is still the key's and hot has nothing of the key. Whoever changes a key changes
-//! both under that lock, so a promotion neither overwrites nor revives. If others change cold, too,
-//! the place is current as long as nobody has told of a change since the question.
+//! A value that was read from cold enters hot only if two things hold while the key's hot shard is
+//! locked: the place that was read is still current, and hot has no entry of the key. A change
+//! publishes in both tiers under that lock, so a promotion neither overwrites a newer value nor
+//! revives a deleted one. If others change cold, too, the place is current as long as nobody has
+//! told of a change since the question.
 
 use super::events::{Event, EventKind};
 use super::reporting::{Effects, Reporting};
@@ -36,7 +37,7 @@ pub(super) struct ColdHit {
     pub(super) asked: Instant,
 }
 
-/// The parts of a store that calls need which change no key.
+/// The parts of a store that a call needs if it changes no key.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) tiers: &'a Tiers,
@@ -55,7 +56,7 @@ impl Reader<'_> {
         self.retrieve_with(key, RetrieveOptions::default())
     }
 
-    /// As [`Reader::retrieve`], with a say in what becomes of hot.
+    /// As [`Reader::retrieve`], with options for what happens in hot.
     ///
     /// # Errors
     /// As [`Reader::retrieve`].
@@ -65,7 +66,8 @@ impl Reader<'_> {
         key: &[u8],
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
-        // Most retrieves are hits in hot that nobody times or is told of: a way of their own.
+        // Most retrieves are hits in hot that are neither timed nor sent as events. This path is
+        // theirs.
         let is_plain = options == RetrieveOptions::default()
             && self.tiers.hits() != Hits::Others
             && !self.reporting.events().wants(EventKind::ItemRetrieved);
@@ -104,7 +106,7 @@ impl Reader<'_> {
         found
     }
 
-    /// A retrieve with all that may belong to one.
+    /// A retrieve that may be timed and may send events.
     #[inline(never)]
     fn retrieve_timed(
         &self,
@@ -265,7 +267,7 @@ impl Reader<'_> {
         Ok(entry_of(key.hash(), record).map(|entry| ColdHit { entry, place, asked }))
     }
 
-    /// Lets what was read from cold enter hot, if it is still what the key has.
+    /// Promotes a value that was read from cold, if the key still has it.
     fn promote(&self, key: &Key<'_>, found: ColdHit, effects: &mut Effects) {
         let ColdHit { entry, place, asked } = found;
         let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
