@@ -14,10 +14,10 @@ pub trait Host {
     /// Takes note of a file or the like that was rewritten.
     fn rewrote(&self, rewritten: &Rewritten);
 
-    /// The tier has made what room it could under a bound on its size.
+    /// The tier, which has a bound on its size, has made as much room as it could.
     fn made_room(&self);
 
-    /// The tier holds no lock at this moment: what was noted may be told.
+    /// The tier holds no lock at this moment: the host may send events of what it has noted.
     fn at_rest(&self);
 
     /// Asked about every megabyte: false to give up.
@@ -40,7 +40,7 @@ pub struct Removal {
 pub enum RemovalCause {
     /// It has expired.
     Expired,
-    /// Room is made, and nobody has read it since it was written or last spared.
+    /// The tier makes room, and nobody has read the value since it was written or last spared.
     Evicted,
 }
 

@@ -158,8 +158,8 @@ impl Local {
         Ok(appended)
     }
 
-    /// Lets changes pass that fit into the tier: under a bound on disk all of them together must fit
-    /// into one of its small segments. To be asked before anything makes room for them.
+    /// Fails if the changes do not fit into the tier: under a bound on disk all of them together
+    /// must fit into one of its small segments. The store asks before it makes room for them.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -274,8 +274,8 @@ impl Local {
         self.log.as_ref().map_or(Ok(()), Log::sync)
     }
 
-    /// Takes a key out whose record ended without another one: it expired, or was dropped. False if
-    /// the key is not there any more.
+    /// Removes a key whose record expired or was dropped. False if the key has another record by
+    /// now.
     pub fn forget(&self, hash: u64, location: Location) -> bool {
         let mut shard = self.keydir.lock_for(hash);
         let Some(index) = shard.index_of(hash, location) else { return false };

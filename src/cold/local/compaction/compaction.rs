@@ -116,12 +116,13 @@ impl Compactor {
         Ok(Self { compressor, output: None })
     }
 
-    /// What there is to choose from.
-    /// There is room to write `room` bytes. Records up to `cleared` were cleared.
+    /// The candidates for rewriting. There is room to write `room` bytes. Records up to `cleared`
+    /// were cleared.
     pub fn rewrite_candidates(&self, segments: &Segments, room: u64, cleared: u64) -> Candidates {
         let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
-        // One that is gone, and had nobody knows what, tells so as long as it is not cleared.
+        // A segment that is gone with unknown keys stays in the table until a clear, so that it
+        // goes on counting as damage.
         let tells = |s: &Segment| s.is_gone() && s.lacks_unknown();
         let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output && !tells(s);
         let rewritable = all.iter().filter(may_go).cloned().collect();
@@ -175,7 +176,7 @@ impl Compactor {
         input.file().keep()?;
         let make = |name: &str| context.reserve.lend(0, || context.disk.create(name).map(drop));
         gone::note(context.disk, input.id(), &make)?;
-        // First the file: as long as it is there, it must be known for what it holds.
+        // The file goes first: as long as it exists, the table of segments must have it.
         if !input.is_gone() {
             context.disk.remove(&input.name())?;
         }

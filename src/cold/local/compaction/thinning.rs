@@ -1,8 +1,8 @@
-//! Thinning a segment: giving its room back in context, if there is no room to rewrite it as a whole.
+//! Thinning a segment: gives its room back in parts, if there is no room to rewrite it as a whole.
 //!
 //! On a full disk a segment can be longer than the room that is kept for compaction: a batch is as
-//! long as its caller likes, and an older library, or a larger disk, had longer segments. The dead
-//! bytes in it go in context, each of which moves no more than half of the room that there is.
+//! long as its caller likes, and an older library, or a larger disk, had longer segments. Its dead
+//! bytes go part by part. Each part moves records of no more than half of the free room.
 //!
 //! # Steps
 //! 1. Move what lives in a part of the segment to the output, as rewriting does.

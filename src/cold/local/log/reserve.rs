@@ -1,4 +1,4 @@
-//! The reserve: room on the disk that values leave to what makes room.
+//! The reserve: room on the disk that is kept for deletes and compaction, which make room.
 //!
 //! On a full disk a tombstone or a clear needs some room before it frees any, and so does the
 //! segment that compaction writes. Where room is scarce the file `RESERVE`, which is all zeros, holds
@@ -19,31 +19,33 @@ use std::sync::Arc;
 /// The name of the file.
 pub const RESERVE: &str = "RESERVE";
 
-/// With less room than this, beside what the reserve should have, room is scarce. More than other
-/// programs write between two looks of the background thread.
+/// Room is scarce if less than this is free beside what the reserve should have. It is more than
+/// other programs write between two checks of the background thread.
 const SCARCE_BYTES: u64 = 1 << 30;
 
-/// What deletions take of it at a time, at least: room for a thousand tombstones.
+/// Least number of bytes that deletions take of the reserve at a time: room for a thousand
+/// tombstones.
 pub const STEP_BYTES: u64 = 64 << 10;
 
-/// It takes this share of the file system at most.
+/// The reserve takes this share of the file system at most.
 const SHARE_MAX: u64 = 8;
 
-/// Under a quota that is used up it takes so much at most: nobody knows how much the quota is, and when
-/// room was refused for the first time there was no more than this.
+/// Greatest reserve under a quota that is used up: nobody knows the quota, and when it first
+/// refused room no more than this was left.
 const QUOTA_BYTES: u64 = 1 << 20;
 
 /// A segment takes this share of the file system at most, so that rewriting one needs little room.
 const SEGMENT_SHARE: u64 = 32;
 
-/// But on the smallest file systems this much.
+/// Least length of a segment, on the smallest file systems.
 const SEGMENT_BYTES_MIN: u64 = 16 << 10;
 
-/// And this share of what is free, where others have the rest; but no less than so many bytes for it.
+/// A segment also takes this share of the free room at most, where others use the rest of the disk.
+/// This bound is never less than so many bytes.
 const FREE_SHARE: u64 = 8;
 const FREE_BYTES_MIN: u64 = 512 << 10;
 
-/// Of the room beyond what makes it scarce so much may go before the file system is asked again.
+/// This share of the room that is not scarce yet may be used before the file system is asked again.
 const CREDIT_SHARE: u64 = 16;
 
 /// What the room is for.

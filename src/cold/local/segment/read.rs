@@ -194,7 +194,7 @@ pub fn read_any_key<T>(
 ) -> Result<T> {
     let offset = location.offset();
     let bound = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
-    // Zeroed memory is what costs here, so no more than most keys need.
+    // Zeroing memory costs most here, so the buffer has no more than most keys need.
     let mut few = [0; KEY_GUESS_BYTES];
     let few = &mut few[..bound.min(KEY_GUESS_BYTES)];
     let count = segment.file().read_at(few, offset)?;
@@ -234,7 +234,7 @@ pub fn is_lost(segment: &Segment, location: Location) -> bool {
     if segment.is_gone() {
         return true;
     }
-    // Where a segment was walked that was cut the walk has met what was cut.
+    // If a segment that was cut was scanned, the scan has found what was cut.
     let may_be_cut = segment.lacks()
         && !segment.lacks_unknown()
         && location.offset() + location.bytes_max() > segment.end();
