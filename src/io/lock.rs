@@ -9,7 +9,7 @@
 //! The lock ends with its last descriptor, so a forked child closes its copy before `fork` returns
 //! there ([`Unshared`]), and close gives the lock back by name (`LOCK_UN`). A process that is
 //! killed right after a fork may leave the lock with the child until that has run for the first
-//! time. So whoever meets the lock of a dead process tries again for a fifth of a second.
+//! time. So a process that finds the lock of a dead process tries again for a fifth of a second.
 //!
 //! A file system that machines share may keep a directory's lock to one machine (NFS does, and does
 //! not say so), or have none. So unless the file system is known for a local one, the file `LOCK`
@@ -38,7 +38,7 @@ use std::{io, process};
 /// The file that is locked beside the directory where machines may share it. It is empty.
 pub const LOCK_FILE: &str = "LOCK";
 
-/// How often the file is locked anew because it has lost its name meanwhile.
+/// How often the file is locked again because it has lost its name meanwhile.
 const TRIES: u32 = 10;
 
 /// How often a lock is tried that a process which has died may have left, 5 milliseconds apart.
@@ -147,9 +147,9 @@ fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<Locked
     }
 }
 
-/// Calls `lock`; false if somebody has the lock. One who has died may leave it for a moment with a
-/// child that was just forked and has not closed its copy yet: unless `is_held` tells that the holder
-/// lives, that is waited for.
+/// Calls `lock`; false if somebody has the lock. A holder that has died may leave the lock for a
+/// moment with a child that was just forked and has not closed its copy yet. So this waits for a
+/// moment, unless `is_held` says that the holder lives.
 fn take(
     descriptor: &Unshared,
     lock: &dyn Fn(RawFd) -> io::Result<()>,
