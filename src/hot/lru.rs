@@ -1,11 +1,10 @@
 //! Least recently used: the entry that was not used for longest leaves first.
 //!
 //! A use writes its stamp into the entry and moves nothing, so that many threads may use entries at
-//! once. What is last in the shard's ring and was used since it came there sinks to where its stamp
-//! belongs, before anything leaves. Both the search for that place and the number of entries that sink
-//! in one go are bounded. So the order is
-//! exact where a shard has few entries; in a large one, what was used since it was last looked at comes
-//! to the front.
+//! once. Before anything leaves, the last entry of the shard's ring sinks to where its stamp
+//! belongs, if it was used since it got its place. Both the search for that place and the number of
+//! entries that sink in one go are bounded. So the order is exact in a shard with few entries. In a
+//! large shard, an entry that was used moves to the front.
 //!
 //! Stamps order the uses of all shards: the number of the newest insert, then how many uses this thread
 //! has made since. Between threads the second part is a guess.
@@ -106,7 +105,8 @@ struct Recency {
 }
 
 impl Recency {
-    /// The stamp of a use: later than all before on this thread, as long as there are numbers.
+    /// The stamp of a use: greater than this thread's last one, unless the numbers between two
+    /// inserts are used up.
     #[inline]
     fn use_stamp(&self, uses: &Uses) -> u64 {
         let insert = self.shared.inserts.0.load(Ordering::Relaxed) << USES_BITS;
@@ -126,7 +126,7 @@ impl Recency {
         self.slots.last(RING).is_some_and(|slot| slot.mark() & USED != 0)
     }
 
-    /// Lets what is last and was used sink to its place, until another one is last.
+    /// Lets the last entry sink to its place, if it was used, until an entry is last that was not.
     fn sink(&mut self) {
         for _ in 0..SINKS_MAX {
             let Some(last) = self.slots.last(RING) else { return };
@@ -186,7 +186,8 @@ impl Order for Recency {
 
     fn evict(&mut self, step: &EvictionStep) -> Option<Entry> {
         self.sink();
-        // Where all that sank were used, one of them leaves: the search has an end.
+        // If as many have sunk as may, the last one leaves although it was used: the search is
+        // bounded.
         let is_next = self.oldest() <= step.until || self.last_was_used();
         let entry = if is_next { self.slots.pop_last(RING) } else { None };
         if entry.is_some() {

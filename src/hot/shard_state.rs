@@ -1,4 +1,4 @@
-//! What a shard's lock protects: the entries, those that cold has not got yet apart.
+//! What a shard's lock protects: the entries, with the unwritten ones in a list of their own.
 //!
 //! Unwritten entries are in a list of their own in the order of writing, and move to the policy's
 //! order once cold has them. So the policy cannot evict an unwritten entry.
