@@ -1,5 +1,6 @@
-//! A cold tier that others change, too: what hot has then is asked about before it is served, what
-//! others change leaves hot, and conditions are for the engine to judge.
+//! A cold tier that others change, too. The store asks the engine before it serves a doubtful entry
+//! of hot. An entry that others have changed leaves hot. The engine judges the conditions of
+//! changes.
 
 use super::core::Core;
 use super::op::{Op, Ops};
@@ -45,8 +46,9 @@ impl Tiers {
         Ok(current)
     }
 
-    /// Finds out what a change meets that hot alone will have; gives the key's version, and what the
-    /// engine has, if that is known. With `asks` the engine is asked if hot does not know.
+    /// Finds out what the store has of a key whose change only hot will have. Returns the key's
+    /// version, and what the engine has, if that is known. With `asks` it asks the engine if hot
+    /// does not know.
     ///
     /// # Errors
     /// Those of the engine.
@@ -218,7 +220,8 @@ impl Hears for Core {
 }
 
 impl Core {
-    /// Has it told that an entry left hot, on the store's own thread: this one is the engine's.
+    /// Leaves it to the store's own thread to send the event that an entry left hot: this thread is
+    /// the engine's.
     #[cold]
     fn overheard(&self, entry: Entry) {
         if self.reporting().overhear(entry) {

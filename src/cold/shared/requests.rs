@@ -33,7 +33,7 @@ pub struct Requests {
     /// Times that hot had to ask.
     pub revalidations: AtomicU64,
     unavailable_ms: AtomicU64,
-    /// When the engine failed first since it had worked, plus 1; 0 if it works.
+    /// When the engine first failed after it had last worked, plus 1; 0 while it works.
     failed_at: AtomicU64,
 }
 

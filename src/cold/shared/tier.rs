@@ -1,4 +1,4 @@
-//! The shared tier's parts together, and reading a record.
+//! The shared tier: its parts, and reading a record.
 //!
 //! # Invariants
 //! 1. The generation of a key is noted before the engine is asked, and is the place's word.
