@@ -1,9 +1,10 @@
 //! A shared, immutable run of bytes in one allocation, reached through one thin pointer.
 //!
-//! A value lives in one of these from the moment it is read or stored until its last holder, in the hot
-//! tier or in the caller's program, lets go. `Arc<[u8]>` cannot fail gently, has a pointer of two words
-//! (the C value has one for its owner), cannot be filled by a read before it is shared, and leaves what
-//! hot has to know of an entry to a second allocation, which is a line more to fetch for each hit.
+//! A value lives in one of these from the moment it is read or stored until its last holder, in the
+//! hot tier or in the caller's program, lets go. `Arc<[u8]>` ends the process if there is no
+//! memory, has a pointer of two words (the C value has one for its owner), cannot be filled by a
+//! read before it is shared, and leaves what hot has to know of an entry to a second allocation,
+//! which is a line more to fetch for each hit.
 //!
 //! So in front of the bytes is a [`Block`]. It knows whether it is in hot and how many callers hold it:
 //! its memory is accounted for once, by hot while it is there, else by the [`Ledger`] of the store.
@@ -40,7 +41,7 @@ const ALIGN: usize = align_of::<Block>();
 /// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// More than this is not asked for ahead: of what is longer the processor fetches the rest by itself.
+/// No more than this is fetched ahead: the processor fetches the rest of a longer value by itself.
 const PREFETCH_BYTES_MAX: usize = 256;
 
 /// In `state`: the buffer is in the hot tier; a caller that holds it; a `Buffer` that points to it.
@@ -89,7 +90,7 @@ impl Block {
         unsafe { std::slice::from_raw_parts(self.contents(), self.len) }
     }
 
-    /// What was told of the contents.
+    /// The label: what a lookup needs to know of the contents.
     #[inline]
     pub fn label(&self) -> Label {
         let Self { hash, expires_at, key_start, value_start, value_len, key_len, .. } = *self;
@@ -284,7 +285,7 @@ impl Buffer {
         Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.len) })
     }
 
-    /// Tells what the contents are; false if the buffer is shared.
+    /// Sets the label; false if the buffer is shared.
     pub fn set_label(&mut self, label: Label) -> bool {
         if self.owners() != 1 {
             return false;

@@ -235,7 +235,8 @@ enum Takes {
     Count(Accessor<u64>),
     /// True or false.
     Flag(Accessor<bool>),
-    /// A word of a list that stands elsewhere: what is allowed, and as for a text.
+    /// A word of a list in another file: a function that says what is allowed, and one as for a
+    /// text.
     Word(fn() -> String, fn(&mut Options, &str) -> Option<()>),
     /// Text: what is allowed, and a function that answers `None` for all else.
     Text(&'static str, fn(&mut Options, &str) -> Option<()>),
