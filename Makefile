@@ -64,7 +64,7 @@ bench:
 	sh benches/run
 
 fmt:
-	cargo fmt
+	cargo fmt -- src/hot/*.rs
 
 clean:
 	cargo clean

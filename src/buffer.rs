@@ -1,9 +1,10 @@
 //! A shared, immutable run of bytes in one allocation, reached through one thin pointer.
 //!
-//! A value lives in one of these from the moment it is read or stored until its last holder, in the hot
-//! tier or in the caller's program, lets go. `Arc<[u8]>` cannot fail gently, has a pointer of two words
-//! (the C value has one for its owner), cannot be filled by a read before it is shared, and leaves what
-//! hot has to know of an entry to a second allocation, which is a line more to fetch for each hit.
+//! A value lives in one of these from the moment it is read or stored until its last holder, in the
+//! hot tier or in the caller's program, lets go. `Arc<[u8]>` ends the process if there is no
+//! memory, has a pointer of two words (the C value has one for its owner), cannot be filled by a
+//! read before it is shared, and leaves what hot has to know of an entry to a second allocation,
+//! which is a line more to fetch for each hit.
 //!
 //! So in front of the bytes is a [`Block`]. It knows whether it is in hot and how many callers hold it:
 //! its memory is accounted for once, by hot while it is there, else by the [`Ledger`] of the store.
@@ -40,7 +41,7 @@ const ALIGN: usize = align_of::<Block>();
 /// What the processor fetches at once.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// More than this is not asked for ahead: of what is longer the processor fetches the rest by itself.
+/// No more than this is fetched ahead: the processor fetches the rest of a longer value by itself.
 const PREFETCH_BYTES_MAX: usize = 256;
 
 /// In `state`: the buffer is in the hot tier; a caller that holds it; a `Buffer` that points to it.
@@ -89,7 +90,7 @@ impl Block {
         unsafe { std::slice::from_raw_parts(self.contents(), self.len) }
     }
 
-    /// What was told of the contents.
+    /// The label: what a lookup needs to know of the contents.
     #[inline]
     pub fn label(&self) -> Label {
         let Self { hash, expires_at, key_start, value_start, value_len, key_len, .. } = *self;
@@ -284,7 +285,7 @@ impl Buffer {
         Some(unsafe { std::slice::from_raw_parts_mut(self.contents(), self.len) })
     }
 
-    /// Tells what the contents are; false if the buffer is shared.
+    /// Sets the label; false if the buffer is shared.
     pub fn set_label(&mut self, label: Label) -> bool {
         if self.owners() != 1 {
             return false;
@@ -382,10 +383,10 @@ impl Drop for Buffer {
     }
 }
 
-/// A buffer that a caller holds.
-pub struct Held(ManuallyDrop<Buffer>);
+/// A buffer that the store has lent to a caller.
+pub struct LentBuffer(ManuallyDrop<Buffer>);
 
-impl Held {
+impl LentBuffer {
     /// Hands a buffer to a caller of the store that keeps `ledger`.
     #[inline]
     pub fn new(buffer: Buffer, ledger: &Arc<Ledger>) -> Self {
@@ -395,7 +396,7 @@ impl Held {
         Self::detached(buffer)
     }
 
-    /// Hands out another reference to a block, as [`Held::new`].
+    /// Hands out another reference to a block, as [`LentBuffer::new`].
     #[inline]
     pub fn share(block: &Block, ledger: &Arc<Ledger>) -> Self {
         if block.ledger.load(Ordering::Acquire).is_null() {
@@ -423,7 +424,7 @@ impl Held {
         self.0.bytes()
     }
 
-    /// Turns it into a pointer for a C struct, to be given to [`Held::from_raw`].
+    /// Turns it into a pointer for a C struct, to be given to [`LentBuffer::from_raw`].
     #[inline]
     pub fn into_raw(self) -> *mut std::ffi::c_void {
         let raw = self.0.block.as_ptr().cast();
@@ -431,7 +432,7 @@ impl Held {
         raw
     }
 
-    /// Takes back what [`Held::into_raw`] gave away.
+    /// Takes back what [`LentBuffer::into_raw`] gave away.
     ///
     /// # Safety
     /// `raw` came from `into_raw` and is given back once.
@@ -441,13 +442,13 @@ impl Held {
     }
 }
 
-impl Clone for Held {
+impl Clone for LentBuffer {
     fn clone(&self) -> Self {
         Self::detached(self.0.share())
     }
 }
 
-impl Drop for Held {
+impl Drop for LentBuffer {
     #[inline]
     fn drop(&mut self) {
         let state = &self.0.state;
@@ -462,7 +463,7 @@ impl Drop for Held {
     }
 }
 
-impl Held {
+impl LentBuffer {
     #[inline(never)]
     fn give_back(&mut self) {
         // The caller first: the reference keeps the memory until the account is right.
@@ -536,10 +537,10 @@ mod tests {
     #[test]
     fn a_raw_pointer_keeps_the_bytes() {
         let buffer = Buffer::from_parts(&[b"kept"]).unwrap();
-        let held = Held::new(buffer, &Arc::new(Ledger::default()));
+        let held = LentBuffer::new(buffer, &Arc::new(Ledger::default()));
         let raw = NonNull::new(held.into_raw()).unwrap();
         // SAFETY: the pointer was just made and is given back once.
-        let back = unsafe { Held::from_raw(raw) };
+        let back = unsafe { LentBuffer::from_raw(raw) };
         assert_eq!(back.bytes(), b"kept");
     }
 
@@ -549,7 +550,7 @@ mod tests {
         let buffer = Buffer::from_parts(&[&[7; 100]]).unwrap();
         let bytes = buffer.memory_bytes() as u64;
         assert!(buffer.enter_hot() && !buffer.enter_hot());
-        let first = Held::share(&buffer, &ledger);
+        let first = LentBuffer::share(&buffer, &ledger);
         let second = first.clone();
         assert_eq!(ledger.bytes(), 0);
         buffer.leave_hot();

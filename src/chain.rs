@@ -1,11 +1,11 @@
 //! A table of buffers by hash that keeps them in two rings, each in an order of its own.
 //!
-//! The rings go through the buffers themselves, so that an entry is one allocation. The table is made of
-//! buckets of a cache line: seven references, and for each a byte of the hash, so that a lookup that
-//! finds nothing reads no buffer, and one that finds something reads one line of the table. What finds no
-//! place in its own bucket is in the next one that has one; each bucket counts how many have passed by.
-//! What grows can be asked for beforehand ([`Chain::reserve`]): an entry must not fail to enter once its
-//! record is on disk.
+//! The rings go through the buffers themselves, so that an entry is one allocation. The table is
+//! made of buckets of a cache line: seven references, and for each a byte of the hash, so that a
+//! lookup that finds nothing reads no buffer, and one that finds something reads one line of the
+//! table. A buffer whose bucket is full goes to the next one with a free place; each bucket counts
+//! the buffers that have passed it. [`Chain::reserve`] takes memory beforehand, because an entry
+//! must not fail to enter once its record is on disk.
 //!
 //! # Invariants
 //! 1. The rings go through `ends` and every buffer that the table has, and through no other.

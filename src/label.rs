@@ -1,9 +1,9 @@
-//! What is told of a buffer's contents, for those who look an entry up in it.
+//! The label of a buffer: what a lookup needs to know of its contents.
 
-/// What is told of the contents: where key and value are, and what was hashed.
+/// The key's hash, the expiry, and where in the buffer key and value are.
 #[derive(Clone, Copy)]
 pub struct Label {
-    /// The key's.
+    /// The key's hash.
     pub hash: u64,
     /// Milliseconds since the epoch; 0 for never.
     pub expires_at: u64,

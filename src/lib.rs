@@ -28,7 +28,7 @@
 //! # The feature `reserve`, and programs with an allocator of their own
 //!
 //! A release build of this crate has a `#[global_allocator]`: the system's allocator, and behind it
-//! a reserve of 1.9 MiB from which small pieces of memory come when the system has none. So a call
+//! a reserve of 1.9 MiB from which small pieces of memory come when the kernel has none. So a call
 //! ends with [`ErrorKind::OutOfMemory`] where Rust's collections would end the process. A Rust
 //! program can have only one such allocator. If yours has one (jemalloc, mimalloc), rustc says that
 //! they conflict, and only in a release build. Leave the feature out then:

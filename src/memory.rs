@@ -1,14 +1,14 @@
-//! Memory that may not be there. An allocation that fails ends no process.
+//! Allocation that can fail. A failed allocation never ends the process.
 //!
-//! 1. Whatever grows with what a caller or a disk gives, and whatever has 64 KiB or more, is asked
-//!    for here. A failure is an error of the call.
-//! 2. What is left is small and of a fixed size: errors, strings, nodes. Where the kernel has no
-//!    memory even for that, it comes from a reserve of 1.9 MiB (`io::reserve`). While more than 96
-//!    KiB of it are in use, each call first proves that there is memory again, or answers
+//! 1. These functions allocate whatever grows with the data of a caller or of the disk, and
+//!    whatever has 64 KiB or more. A failure is an error of the call.
+//! 2. All other allocations are small and of a fixed size: errors, strings, nodes. If the kernel
+//!    has no memory even for those, it comes from a reserve of 1.9 MiB (`io::reserve`). While more
+//!    than 96 KiB of it are in use, each call first proves that there is memory again, or answers
 //!    `OutOfMemory` ([`check`]). Whoever allocates many small pieces in one call asks [`check`]
 //!    between them.
 //! 3. Closing and releasing are never refused.
-//! 4. What must not fail once a record is on disk has its memory before: the keydir promises an
+//! 4. What must not fail once a record is on disk has its memory beforehand: the keydir promises an
 //!    entry, and hot reserves its place.
 //!
 //! `tests/c/exhausted.c` lets every allocation fail in turn.
@@ -30,7 +30,7 @@ const RESERVE_USED_MAX: usize = 96 << 10;
 /// on.
 const PROOF_BYTES: usize = 1 << 20;
 
-/// Passes as long as small pieces of memory can be relied on.
+/// Fails while memory is so short that small allocations cannot be relied on.
 ///
 /// # Errors
 /// `OutOfMemory`.
@@ -44,7 +44,8 @@ fn prove() -> Result<()> {
     can_have(PROOF_BYTES, "what the call needs beside its data")
 }
 
-/// Passes if `bytes` could be had at this moment, for those who cannot be told that they cannot.
+/// Fails unless `bytes` can be allocated at this moment: for code whose own allocation cannot
+/// report a failure.
 ///
 /// # Errors
 /// `OutOfMemory`.

@@ -1,4 +1,4 @@
-//! Locks that know nothing of each other: the standard library's, without poisoning.
+//! The standard library's locks, without poisoning. No lock shares anything with another.
 //!
 //! All state of such a lock is in the lock. `parking_lot` keeps the threads that wait in one table
 //! for the whole process, linked through memory of these threads. A forked child inherits the table

@@ -1,5 +1,5 @@
 //! A checkpoint: the keydir and the tallies of the segments as they were at one moment, so that
-//! opening is a bulk load. It is derived: whatever is wrong with it, the records have it all.
+//! opening is a bulk load. It is derived: if it is damaged, it can be made again from the records.
 //!
 //! The file `CHECKPOINT` is a head, the segment rows, and blocks of entries.
 //!

@@ -2,10 +2,10 @@
 //! decompressed bytes never longer than the record says.
 //!
 //! Each record is compressed alone, so a retrieve is one read. Deflate is raw, without zlib's
-//! header and checksum, because each record has its own. Its state is dear to make when
-//! compressing, and takes 46 KiB when decompressing, so both are used again: a [`Compressor`]
-//! belongs to its writer, and readers take a state from a small pool. (One for each thread would be
-//! as fast, but a program may have thousands of threads.)
+//! header and checksum, because each record has its own. A state for compressing is expensive to
+//! make, and one for decompressing takes 46 KiB, so both are used again: a [`Compressor`] belongs
+//! to its writer, and readers take a state from a small pool. (One for each thread would be as
+//! fast, but a program may have thousands of threads.)
 //!
 //! # Codec numbers, as they stand on disk
 //!
@@ -31,8 +31,8 @@ const ZSTD: u8 = 3;
 /// make their own, which costs them half a microsecond.
 const IDLE_MAX: usize = 16;
 
-/// What the codec asks for at once, with what rounding and alignment may add. Where it cannot have it
-/// it panics, so it is asked for before.
+/// Memory that the codec allocates at once, with what rounding and alignment may add. The codec
+/// panics if it gets none, so this code tests beforehand that there is so much.
 const DEFLATE_BYTES: usize = 384 << 10;
 const INFLATE_BYTES: usize = 64 << 10;
 
@@ -50,6 +50,13 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// What [`Compression::parse`] takes.
+    pub const EXPECTED: &str = "one of none, deflate:0..9, lz4, zstd:1..19";
+
+    /// What to do about one that is not supported.
+    pub const UNSUPPORTED: &str =
+        "this compression is not built in this version: use none or deflate:0..9";
+
     /// Reads the option's text: `none`, `deflate:0` to `deflate:9`, `lz4`, `zstd:1` to `zstd:19`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, level) = text.split_once(':').unwrap_or((text, ""));

@@ -8,8 +8,8 @@
 //! | 6 | 2 | key length | bytes |
 //! | 8 | 4 | stored length | bytes of the value as it stands here |
 //! | 12 | 4 | body checksum | of everything from byte 32 to the end of the value |
-//! | 16 | 8 | sequence | the order of writes, and the version callers see; of a *synced* record: the id of the segment it vouches for |
-//! | 24 | 8 | hash | of the key; of a *synced* record: the offset up to which it vouches |
+//! | 16 | 8 | sequence | the order of writes, and the version callers see; of a *synced* record: the id of the segment that was synced |
+//! | 24 | 8 | hash | of the key; of a *synced* record: the offset up to which it was synced |
 //! | 32 | 8 | expiry | only if *expires*: milliseconds since the epoch |
 //! | | | key | key length bytes |
 //! | | | value | stored length bytes; under a codec the raw length (4 bytes) comes first |
@@ -24,13 +24,13 @@
 //! *Collides* says that another live key had the same hash when this was written, so that recovery
 //! has to compare keys where it otherwise need not. *Chained* says that the next record belongs to
 //! the same batch. *Lost* stands for a record that was found damaged when it was to be moved:
-//! its key goes on answering that it is corrupt. *Synced* vouches that its segment had
+//! its key goes on answering that it is corrupt. *Synced* says that its segment had
 //! reached the disk up to an offset: damage there is no torn tail. If it names another segment,
 //! because a new one was begun meanwhile, it says nothing.
 //!
 //! A *filler* is a tombstone with the sequence 0, which no write has: it stands where records were that
 //! are dead or elsewhere by now, and deletes nothing. Its key is zeros, which may be a hole in the file.
-//! While it is made they are not all zeros yet, so the header alone vouches for it.
+//! While it is made they are not all zeros yet, so only its header is verified.
 //!
 //! # Example
 //! Key `k`, value `v`, sequence 1, hash 2, at offset 64 of segment 1:

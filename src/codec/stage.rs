@@ -41,7 +41,7 @@ pub fn encode() -> [u8; HEAD_BYTES] {
     bytes
 }
 
-/// What the first bytes turn out to be. The ring of a damaged one is as good as that of a valid one.
+/// Checks the first bytes. If they are damaged, the ring is as good as that of a valid file.
 pub fn decode(bytes: &[u8]) -> Decoded<()> {
     match bytes.get(..HEAD_BYTES) {
         Some(head) if u32_at(head, 0) == checksum(&[&head[4..]]) && &head[4..12] == MAGIC => {

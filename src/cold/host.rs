@@ -7,40 +7,40 @@ pub trait Host {
     /// Returns once every change that was prepared when it was called is published.
     fn quiesce(&self);
 
-    /// The value of `key` at `place` is not kept: takes it out of both tiers, by
+    /// The tier does not keep the value of `key` at `place`. Takes it out of both tiers, by
     /// [`forget`](super::ColdTier::forget), unless the key has another by now.
-    fn departed(&self, key: &[u8], place: &Place, departed: Departed);
+    fn removed(&self, key: &[u8], place: &Place, removal: Removal);
 
     /// Takes note of a file or the like that was rewritten.
     fn rewrote(&self, rewritten: &Rewritten);
 
-    /// The tier has made what room it could under a bound on its size.
+    /// The tier, which has a bound on its size, has made as much room as it could.
     fn made_room(&self);
 
-    /// The tier holds no lock at this moment: what was noted may be told.
+    /// The tier holds no lock at this moment: the host may send events of what it has noted.
     fn at_rest(&self);
 
     /// Asked about every megabyte: false to give up.
     fn go_on(&self) -> bool;
 }
 
-/// A value that was not kept.
+/// A value that the tier does not keep.
 #[derive(Clone, Copy, Debug)]
-pub struct Departed {
+pub struct Removal {
     /// Why.
-    pub why: Departure,
+    pub cause: RemovalCause,
     /// Its version.
     pub version: u64,
     /// Milliseconds since the epoch; 0 for never.
     pub expires_at: u64,
 }
 
-/// Why a value is not kept.
+/// Why the tier does not keep a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
+pub enum RemovalCause {
     /// It has expired.
     Expired,
-    /// Room is made, and nobody has read it since it was written or last spared.
+    /// The tier makes room, and nobody has read the value since it was written or last spared.
     Evicted,
 }
 

@@ -13,7 +13,7 @@ pub mod shared;
 pub mod tests;
 
 pub use self::change::{Change, Current, Prepared};
-pub use self::host::{Departed, Departure, Host, Rewritten, Want};
+pub use self::host::{Host, Removal, RemovalCause, Rewritten, Want};
 pub use self::local::{Compression, Exposed, Local, LocalOptions};
 pub use self::record::{Page, Place, Position, Record};
 pub use self::shared::{

@@ -35,9 +35,10 @@ pub struct Place {
 /// How far a walk through all keys has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// Keys are met in the order of their hashes, from this one on.
+    /// The walk visits keys in the order of their hashes, from this one on.
     Hash(u64),
-    /// Keys are met in an order of the tier's own, after this key; at the beginning it is empty.
+    /// The walk visits keys in an order of the tier's own, after this key; at the beginning it is
+    /// empty.
     After(Vec<u8>),
 }
 

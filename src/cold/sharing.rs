@@ -36,7 +36,7 @@ pub trait Sharing {
     /// Whether it compares versions.
     fn compares(&self) -> bool;
 
-    /// Whether a walk may meet a key twice.
+    /// Whether a walk may visit a key twice.
     fn repeats(&self) -> bool;
 
     /// Something else has told that the key was changed: no place of it is current any more.

@@ -14,7 +14,7 @@
 //! 3. Versions never repeat, across processes too. They grow for each key; if others change the tier,
 //!    too, those of one process do.
 //! 4. A place is current as long as its key was neither changed, deleted nor moved since.
-//! 5. A walk meets every key that lives throughout exactly once.
+//! 5. A walk visits every key that lives throughout exactly once.
 
 use super::change::{Change, Discarded, Prepared};
 use super::host::{Host, Want};
@@ -80,8 +80,8 @@ pub trait ColdTier: Send + Sync {
     /// `Io`, if nobody can say what there is.
     fn look(&self, change: &mut Change<'_>, is_known: bool) -> Result<()>;
 
-    /// Lets changes pass that are not too long for the tier together. Asked before anything makes
-    /// room for them.
+    /// Fails if the changes together are too long for the tier. The store asks before it makes room
+    /// for them.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -114,8 +114,7 @@ pub trait ColdTier: Send + Sync {
     /// `ReadOnly` if nothing may be written.
     fn take_version(&self) -> Result<u64>;
 
-    /// Takes a key out whose value ended without another one: it expired, or was dropped. False if
-    /// the key has another by now.
+    /// Removes a key whose value expired or was dropped. False if the key has another value by now.
     fn forget(&self, place: &Place) -> bool;
 
     /// Refuses a write if the tier takes none any more.
@@ -124,8 +123,8 @@ pub trait ColdTier: Send + Sync {
     /// `ReadOnly`, with the cause and what to do.
     fn check_writable(&self) -> Result<()>;
 
-    /// Makes sure that the tier can tell the time of `moment` after a crash, because something will
-    /// expire by it. What fails is tried again by [`ColdTier::maintain`].
+    /// Makes sure that the tier still knows the time of `moment` after a crash, because something
+    /// will expire by it. What fails is tried again by [`ColdTier::maintain`].
     fn keep_time(&self, moment: &Moment);
 
     /// Makes everything that was prepared survive power loss.
@@ -134,8 +133,8 @@ pub trait ColdTier: Send + Sync {
     /// `Io`, and writing ends; `ReadOnly` once it has.
     fn sync(&self) -> Result<()>;
 
-    /// Does what cannot wait until something long is done, if it is due: a sync, or letting another
-    /// process go on. Called at least as often as [`ColdTier::tend_interval`] says.
+    /// Does the work that cannot wait for a long task to end, if it is due: a sync, or letting
+    /// another process go on. Called at least as often as [`ColdTier::tend_interval`] says.
     ///
     /// # Errors
     /// `Io`, `NoSpace`: it is tried again.
@@ -151,9 +150,9 @@ pub trait ColdTier: Send + Sync {
     /// `NoSpace`, `Io`, `OutOfMemory`: nothing was lost.
     fn maintain(&self, host: &dyn Host) -> Result<()>;
 
-    /// After something met a full disk: makes room until it can be tried again; false if there is
-    /// none to be had. `is_first` says that it was not tried again yet, so that it may be enough that
-    /// another thread has made room.
+    /// Makes room after a call has found the disk full, until that call can be tried again; false
+    /// if no room can be made. `is_first` says that the call was not tried again yet: then room
+    /// that another thread has made may be enough.
     ///
     /// # Errors
     /// As [`ColdTier::maintain`].
@@ -168,14 +167,15 @@ pub trait ColdTier: Send + Sync {
     /// As [`ColdTier::maintain`].
     fn compact(&self, host: &dyn Host) -> Result<()>;
 
-    /// Reads everything, and asks for what should be there. What is damaged and has a key that is
-    /// known is given to `tell`.
+    /// Reads everything, and looks for what is missing. If something is damaged and its key is
+    /// known, `tell` gets the key.
     ///
     /// # Errors
     /// `Io`, `OutOfMemory`, `Unsupported`.
     fn verify(&self, tell: &mut dyn FnMut(&[u8], &Error)) -> Result<Verified>;
 
-    /// Takes away what opening found to be damaged, a sentence each: to be told once.
+    /// Returns what opening found to be damaged, a sentence each, and forgets it: each is told
+    /// once.
     fn take_findings(&self) -> Vec<Error>;
 
     /// Writes a copy, as of one moment during the call, into the directory `dest`, which is made if
@@ -206,8 +206,8 @@ pub trait ColdTier: Send + Sync {
     /// The first failure.
     fn close(&self, host: &dyn Host) -> Result<()>;
 
-    /// Gives back what the tier has for itself, so that others may open it. Nothing is read or
-    /// written any more.
+    /// Gives up the lock on the tier, so that others may open it. Nothing is read or written any
+    /// more.
     fn release(&self);
 }
 
@@ -225,10 +225,10 @@ impl HotKeys {
     }
 }
 
-/// What verifying came to.
+/// What verifying found.
 #[derive(Default)]
 pub struct Verified {
-    /// Records that were met.
+    /// Records that were read.
     pub records: u64,
     /// What is damaged: records, live or dead; keys without one; runs of bytes in which no record can
     /// be told, unless keys are known to have been in them; files that are gone, or were cut, with
@@ -259,7 +259,7 @@ pub struct Gauges {
     pub bytes_written: u64,
     /// Files that were rewritten.
     pub compactions: u64,
-    /// Damaged records that opening met.
+    /// Damaged records that opening found.
     pub corrupt_records: u64,
     /// Derived files that were rebuilt.
     pub rebuilt_files: u64,

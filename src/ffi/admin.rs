@@ -1,4 +1,4 @@
-//! Looking after a store: backup, verify, and stats as text.
+//! Backup, verify, and stats as text.
 
 use crate::ffi::boundary::done;
 use crate::ffi::lifecycle::{hotcold_t, on_store_seldom};

@@ -1,5 +1,5 @@
-//! What a cold tier of the caller's own is: a table of C functions, and what they are given to hand
-//! their results over.
+//! A cold tier of the caller's own: a table of C functions, and the calls by which they hand over
+//! their results.
 //!
 //! A record is handed over by copying, so that nobody has to say who frees it. The same calls are
 //! offered as a table, `hotcold_host_t`, to libraries that cannot link this one, because a process

@@ -86,7 +86,7 @@ impl Table {
     /// Calls a function of the table; gives its status if that is no failure.
     #[inline]
     fn call(&self, name: &str, function: impl FnOnce(*mut c_void) -> i32) -> Result<i32> {
-        // What an earlier call has left is not this one's.
+        // Clears what an earlier call on this thread has left.
         forget_said();
         let scope = CallbackScope::enter();
         let status = outside(|| function(self.user_data.pointer()));
@@ -103,7 +103,7 @@ impl Table {
         if status >= 0 {
             return Ok(status);
         }
-        // A defect of the backend's is none of this library.
+        // A defect of the backend is not a defect of this library.
         let kind = kind_of(status).filter(|kind| *kind != ErrorKind::Internal);
         let words = match message.is_empty() {
             true => format!("the backend's {name} failed with {}", word_of(status)),

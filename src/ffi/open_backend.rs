@@ -52,7 +52,7 @@ pub unsafe extern "C" fn hotcold_open_backend(
     out: *mut *mut hotcold_t,
     error: *mut hotcold_error_t,
 ) -> hotcold_status_t {
-    // Made first: on every way out that does not hand it on it is dropped.
+    // Made first, so that every early return drops it.
     let user_data = UserData::new(user_data, drop);
     // SAFETY: the header's contract.
     unsafe {

@@ -1,4 +1,4 @@
-//! What callers have passed back to them, and what ends it.
+//! User data: a pointer that a caller's functions get back, and the function that ends it.
 
 use crate::ffi::fence::outside;
 use crate::store::CallbackScope;

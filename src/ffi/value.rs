@@ -3,7 +3,7 @@
 //! The bytes are in a shared buffer; the struct owns one reference to it, in `owner`. It needs
 //! nothing of the store, so that it outlives close, and a forked child may release it.
 
-use crate::buffer::{Buffer, Held};
+use crate::buffer::{Buffer, LentBuffer};
 use crate::error::Result;
 use crate::ffi::boundary::Outcome;
 use crate::store::{Answer, Value};
@@ -69,8 +69,8 @@ impl hotcold_value_t {
     pub(super) fn of_bytes(bytes: &[u8]) -> Result<Self> {
         let buffer = Buffer::from_parts(&[bytes])?;
         let data = buffer.bytes().as_ptr();
-        let held = Held::detached(buffer);
-        Ok(Self { data, len: bytes.len(), owner: held.into_raw(), ..Self::EMPTY })
+        let lent = LentBuffer::detached(buffer);
+        Ok(Self { data, len: bytes.len(), owner: lent.into_raw(), ..Self::EMPTY })
     }
 }
 
@@ -79,11 +79,11 @@ impl From<Value> for hotcold_value_t {
     fn from(value: Value) -> Self {
         let (version, expires_at) = (value.version(), value.expires_at());
         let tier = value.tier() as i32;
-        let (held, range) = value.into_buffer();
+        let (lent, range) = value.into_buffer();
         let len = range.len();
         // Not NULL even for no bytes: it points behind the buffer's header.
-        let data = held.bytes()[range].as_ptr();
-        Self { data, len, version, expires_at, tier, owner: held.into_raw(), ..Self::EMPTY }
+        let data = lent.bytes()[range].as_ptr();
+        Self { data, len, version, expires_at, tier, owner: lent.into_raw(), ..Self::EMPTY }
     }
 }
 
@@ -120,12 +120,12 @@ pub unsafe extern "C" fn hotcold_value_release(v: *mut hotcold_value_t) {
     if v.is_null() {
         return;
     }
-    // SAFETY: the caller's value; its owner came from `Held::into_raw` and is given back once. No
+    // SAFETY: the caller's value; its owner came from `LentBuffer::into_raw` and is given back once. No
     // fence: giving back counts and frees, and neither can panic.
     unsafe {
         if let Some(owner) = NonNull::new((*v).owner) {
             v.write(hotcold_value_t::EMPTY);
-            drop(Held::from_raw(owner));
+            drop(LentBuffer::from_raw(owner));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a backend tells the hot tier of changes at the engine, and that it would tell.
+//! How a backend tells the hot tier of changes at the engine, and that it is still able to.
 //!
 //! # Invariants
 //! 1. What a link says is in order: when it says that it is alive, all changes that the engine made
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn hotcold_watch_key(
     unsafe {
         Watch::tell(sink, |watcher| match key_of(key, key_len) {
             Ok(key) => watcher.key(key, version),
-            // What cannot be a key may have been meant for any.
+            // Bytes that cannot be a key may have been meant for any key.
             Err(_) => watcher.all(hotcold_link::HOTCOLD_LINK_ALL as u32),
         });
     }

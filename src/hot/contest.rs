@@ -19,7 +19,7 @@ use super::budget::Usage;
 use super::history::{Now, TIMES};
 use super::mini::REFUSALS_PER_TURN;
 use super::mode::{MODES, Mode};
-use super::policy::{SHARD_COUNT, Turn};
+use super::policy::{EvictionStep, SHARD_COUNT};
 use super::sampler::{Sampler, is_sampled};
 use crate::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -44,7 +44,7 @@ const TOLD_USES_MAX: u64 = 64;
 /// So coarse is a sample that has next to nothing in it.
 const NO_SAMPLE: u32 = 20;
 
-/// The tasks of a turn; above `JUDGE` is the count that a candidate has to beat.
+/// The tasks of a step; above `JUDGE` is the count that a candidate has to beat.
 pub(super) const DROP: u64 = 0;
 pub(super) const EXPOSE: u64 = 1;
 pub(super) const SPARE: u64 = 2;
@@ -259,17 +259,17 @@ impl Contest {
     }
 
     /// A step that is due before a candidate can be judged.
-    pub(super) fn before_judging(&self) -> Option<Turn> {
+    pub(super) fn before_judging(&self) -> Option<EvictionStep> {
         let is_ready = self.exposed.load(Relaxed) != 0 && !self.spares.load(Relaxed);
         if is_ready || !self.mode().has_door {
             return None;
         }
         let (shard, stamp, until) = self.next_of(MAIN);
-        (stamp != EMPTY).then(|| Turn { shard, until, task: self.expose() })
+        (stamp != EMPTY).then(|| EvictionStep { shard, until, task: self.expose() })
     }
 
     /// The next step to make room, and the shard that takes it.
-    pub(super) fn next(&self) -> Option<Turn> {
+    pub(super) fn next(&self) -> Option<EvictionStep> {
         let exposed = self.exposed.load(Relaxed);
         let is_ready = exposed != 0 && !self.spares.load(Relaxed) && !self.owes.load(Relaxed);
         if is_ready && self.window_is_over() {
@@ -277,11 +277,11 @@ impl Contest {
             let (shard, window, until) = self.next_of(WINDOW);
             let count = exposed & ((1 << EXPOSED_COUNT_BITS) - 1);
             if window != EMPTY {
-                return Some(Turn { shard, until, task: JUDGE + count });
+                return Some(EvictionStep { shard, until, task: JUDGE + count });
             }
         }
         let (main_shard, main, main_until) = self.next_of(MAIN);
-        let drop = Turn { shard: main_shard, until: main_until, task: DROP };
+        let drop = EvictionStep { shard: main_shard, until: main_until, task: DROP };
         if main != EMPTY && self.owes.load(Relaxed) {
             return Some(drop);
         }
@@ -293,11 +293,11 @@ impl Contest {
             return (main != EMPTY).then_some(drop);
         }
         if main == EMPTY {
-            return Some(Turn { shard, until, task: JUDGE + NOBODY });
+            return Some(EvictionStep { shard, until, task: JUDGE + NOBODY });
         }
         Some(match self.exposed_count(main) {
-            Some(count) => Turn { shard, until, task: JUDGE + count },
-            None => Turn { task: self.expose(), ..drop },
+            Some(count) => EvictionStep { shard, until, task: JUDGE + count },
+            None => EvictionStep { task: self.expose(), ..drop },
         })
     }
 

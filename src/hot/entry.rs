@@ -9,7 +9,7 @@
 //! 2. An entry's charge never changes: what was counted when it came is given back when it leaves.
 
 use super::budget::Usage;
-use crate::buffer::{Block, Buffer, HEADER_BYTES, Held};
+use crate::buffer::{Block, Buffer, HEADER_BYTES, LentBuffer};
 use crate::label::Label;
 use crate::ledger::Ledger;
 use crate::time::{Expiry, Instant};
@@ -285,7 +285,7 @@ impl Entry {
 /// What a hit hands to a caller.
 pub struct Hit {
     /// The bytes.
-    pub held: Held,
+    pub lent: LentBuffer,
     /// Where in them the value lies.
     pub value_range: Range<usize>,
     /// The version that the store gave to this value.
@@ -299,8 +299,8 @@ impl Hit {
     #[inline(always)]
     pub(super) fn of(slot: &Slot, ledger: &Arc<Ledger>) -> Self {
         let (value_range, version) = (slot.value_range(), slot.version());
-        let (held, expires_at) = (Held::share(slot, ledger), slot.label().expires_at);
-        Self { held, value_range, version, expires_at }
+        let (lent, expires_at) = (LentBuffer::share(slot, ledger), slot.label().expires_at);
+        Self { lent, value_range, version, expires_at }
     }
 }
 

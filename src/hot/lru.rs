@@ -1,11 +1,10 @@
 //! Least recently used: the entry that was not used for longest leaves first.
 //!
 //! A use writes its stamp into the entry and moves nothing, so that many threads may use entries at
-//! once. What is last in the shard's ring and was used since it came there sinks to where its stamp
-//! belongs, before anything leaves. Both the search for that place and the number of entries that sink
-//! in one go are bounded. So the order is
-//! exact where a shard has few entries; in a large one, what was used since it was last looked at comes
-//! to the front.
+//! once. Before anything leaves, the last entry of the shard's ring sinks to where its stamp
+//! belongs, if it was used since it got its place. Both the search for that place and the number of
+//! entries that sink in one go are bounded. So the order is exact in a shard with few entries. In a
+//! large shard, an entry that was used moves to the front.
 //!
 //! Stamps order the uses of all shards: the number of the newest insert, then how many uses this thread
 //! has made since. Between threads the second part is a guess.
@@ -19,9 +18,9 @@
 //!    that a use does not have to.
 //! 4. Uses only read `inserts`, so they write to no cache line that all shards share.
 
-use super::budget::CacheLine;
+use super::budget::{CacheLine, Usage};
 use super::entry::{Described, Entry, Probe, Slot};
-use super::policy::{Order, Policy, SHARD_COUNT, Turn, Uses};
+use super::policy::{EvictionStep, Order, Policy, SHARD_COUNT, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -57,7 +56,8 @@ pub(super) struct Lru {
 }
 
 impl Lru {
-    pub(super) fn new() -> Self {
+    /// The policy of a tier, whatever its limits.
+    pub(super) fn new(_: Usage) -> Self {
         Self {
             inserts: CacheLine(AtomicU64::new(0)),
             turns: CacheLine(AtomicU64::new(0)),
@@ -79,7 +79,7 @@ impl Policy for Lru {
         Box::new(Recency { slots: Slots::new(), shared: self, index })
     }
 
-    fn next(&self) -> Option<Turn> {
+    fn next(&self) -> Option<EvictionStep> {
         let start = self.turns.0.fetch_add(1, Ordering::Relaxed);
         let start = usize::try_from(start).unwrap_or(0);
         let (mut oldest, mut second, mut shard) = (EMPTY, EMPTY, 0);
@@ -92,7 +92,7 @@ impl Policy for Lru {
                 second = second.min(stamp);
             }
         }
-        (oldest != EMPTY).then_some(Turn { shard, until: second, task: 0 })
+        (oldest != EMPTY).then_some(EvictionStep { shard, until: second, task: 0 })
     }
 }
 
@@ -105,7 +105,8 @@ struct Recency {
 }
 
 impl Recency {
-    /// The stamp of a use: later than all before on this thread, as long as there are numbers.
+    /// The stamp of a use: greater than this thread's last one, unless the numbers between two
+    /// inserts are used up.
     #[inline]
     fn use_stamp(&self, uses: &Uses) -> u64 {
         let insert = self.shared.inserts.0.load(Ordering::Relaxed) << USES_BITS;
@@ -125,7 +126,7 @@ impl Recency {
         self.slots.last(RING).is_some_and(|slot| slot.mark() & USED != 0)
     }
 
-    /// Lets what is last and was used sink to its place, until another one is last.
+    /// Lets the last entry sink to its place, if it was used, until an entry is last that was not.
     fn sink(&mut self) {
         for _ in 0..SINKS_MAX {
             let Some(last) = self.slots.last(RING) else { return };
@@ -183,10 +184,11 @@ impl Order for Recency {
         true
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
+    fn evict(&mut self, step: &EvictionStep) -> Option<Entry> {
         self.sink();
-        // Where all that sank were used, one of them leaves: the search has an end.
-        let is_next = self.oldest() <= turn.until || self.last_was_used();
+        // If as many have sunk as may, the last one leaves although it was used: the search is
+        // bounded.
+        let is_next = self.oldest() <= step.until || self.last_was_used();
         let entry = if is_next { self.slots.pop_last(RING) } else { None };
         if entry.is_some() {
             self.sink();
@@ -206,6 +208,6 @@ impl Order for Recency {
     fn take(&mut self) -> Box<dyn Order> {
         self.shared.publish(self.index, EMPTY);
         let slots = std::mem::replace(&mut self.slots, Slots::new());
-        Box::new(Self { slots, shared: Arc::new(Lru::new()), index: self.index })
+        Box::new(Self { slots, shared: Arc::new(Lru::new(Usage::default())), index: self.index })
     }
 }

@@ -20,21 +20,22 @@ mod policy;
 mod lifetime;
 mod deadlines;
 mod slots;
-mod lru;
 mod history;
 mod mode;
 mod mini;
 mod sampler;
 mod mark;
 mod contest;
-mod tinylfu;
 mod eviction;
+eviction::policies! {
+    lru: Lru, "The least recently used.";
+    tinylfu: TinyLfu, "The least frequently used of late; the policy adapts itself to the workload.";
+}
 mod shard_state;
 mod shard;
 
 pub use budget::Usage;
 pub use entry::{Entry, Hit, Victims};
-pub use eviction::Eviction;
 pub use lifetime::{Ended, Lookup};
 pub use shard::{Reservation, ShardGuard};
 
@@ -240,8 +241,8 @@ impl Hot {
 
     fn is_worth_room(&self, key: &Key<'_>, charge: u64) -> bool {
         for _ in 0..PREPARE_STEPS_MAX {
-            let Some(turn) = self.policy.before_judging() else { break };
-            self.lock(turn.shard).prepare(&turn);
+            let Some(step) = self.policy.before_judging() else { break };
+            self.lock(step.shard).prepare(&step);
         }
         self.lock(self.shard_index(key.hash())).admits(key, charge)
     }
@@ -285,8 +286,8 @@ impl Hot {
         more: &dyn Fn(Usage) -> bool,
         victims: &mut Victims,
     ) -> bool {
-        let Some(turn) = self.policy.next() else { return false };
-        self.lock(turn.shard).evict(&turn, reservation, more, victims);
+        let Some(step) = self.policy.next() else { return false };
+        self.lock(step.shard).evict(&step, reservation, more, victims);
         true
     }
 

@@ -5,7 +5,7 @@
 //! the whole tier and has no lock: it chooses the shard that evicts next. The halves share what
 //! they must know of each other as atomic numbers. Neither half knows the budget or a clock.
 //!
-//! A new policy is a file with both halves, and one more name in [`super::eviction`].
+//! A new policy is a file with both halves, and a row of the table in `mod.rs` ([`super::eviction`]).
 
 use super::entry::{Entry, Probe, Slot};
 use crate::error::Result;
@@ -28,9 +28,9 @@ pub(super) struct Uses {
     pub(super) untold_max: AtomicU64,
 }
 
-/// A shard that is to evict, and how far.
+/// What a policy wants of one shard next: to evict down to a bound, or to prepare for it.
 #[derive(Clone, Copy)]
-pub(super) struct Turn {
+pub(super) struct EvictionStep {
     pub(super) shard: usize,
     /// A number of the policy's own, at which another shard is next.
     pub(super) until: u64,
@@ -44,7 +44,7 @@ pub(super) trait Policy: Send + Sync {
     fn order(self: Arc<Self>, index: usize) -> Box<dyn Order>;
 
     /// A step that is due before an order can judge a candidate.
-    fn before_judging(&self) -> Option<Turn> {
+    fn before_judging(&self) -> Option<EvictionStep> {
         None
     }
 
@@ -55,7 +55,7 @@ pub(super) trait Policy: Send + Sync {
 
     /// The shard that evicts next; `None` if all orders are empty. May be wrong about a shard that
     /// changes meanwhile, or that an order will answer `None` for; asked again, it knows better.
-    fn next(&self) -> Option<Turn>;
+    fn next(&self) -> Option<EvictionStep>;
 }
 
 /// The half of a policy that keeps one shard's entries.
@@ -88,10 +88,10 @@ pub(super) trait Order: Send + Sync {
 
     /// Takes out the entry that is to leave next; `None` if this is not the last step, if another
     /// shard is next, or if nothing is left. The caller asks [`Policy::next`] again then.
-    fn evict(&mut self, turn: &Turn) -> Option<Entry>;
+    fn evict(&mut self, step: &EvictionStep) -> Option<Entry>;
 
     /// Takes a step that is due before a candidate is judged. Nothing leaves by it.
-    fn prepare(&mut self, _turn: &Turn) {}
+    fn prepare(&mut self, _step: &EvictionStep) {}
 
     /// All entries; the one to leave next comes last.
     fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = &Slot> + '_>;

@@ -12,7 +12,7 @@
 use super::budget::{Budget, Usage};
 use super::entry::{Described, Entry, Hit, Probe, Slot, Victims};
 use super::lifetime::{Ended, Lifetime, Lookup};
-use super::policy::{Order, Turn, Uses};
+use super::policy::{EvictionStep, Order, Uses};
 use super::shard_state::ShardState;
 use crate::error::Result;
 use crate::key::Key;
@@ -189,8 +189,8 @@ impl<'a> ShardGuard<'a> {
     }
 
     /// Takes a step that the policy wants taken before it judges a candidate.
-    pub(super) fn prepare(&mut self, turn: &Turn) {
-        self.state.order.prepare(turn);
+    pub(super) fn prepare(&mut self, step: &EvictionStep) {
+        self.state.order.prepare(step);
     }
 
     /// Whether the policy lets an entry of `key` with this charge in although others would have to
@@ -208,12 +208,12 @@ impl<'a> ShardGuard<'a> {
     /// shard. The reservation gets the room.
     pub(super) fn evict(
         &mut self,
-        turn: &Turn,
+        step: &EvictionStep,
         reservation: &mut Reservation<'_>,
         more: &dyn Fn(Usage) -> bool,
         victims: &mut Victims,
     ) {
-        while let Some(entry) = self.state.evict(turn) {
+        while let Some(entry) = self.state.evict(step) {
             reservation.room.add(entry.slot().usage());
             // Where there is no memory for the list, freeing at once gives some.
             if victims.try_reserve(1).is_ok() {

@@ -1,4 +1,4 @@
-//! What a shard's lock protects: the entries, those that cold has not got yet apart.
+//! What a shard's lock protects: the entries, with the unwritten ones in a list of their own.
 //!
 //! Unwritten entries are in a list of their own in the order of writing, and move to the policy's
 //! order once cold has them. So the policy cannot evict an unwritten entry.
@@ -13,7 +13,7 @@ use super::budget::Usage;
 use super::deadlines::Deadlines;
 use super::entry::{Described, Entry, Probe, Slot};
 use super::lifetime::{Lifetime, Lookup};
-use super::policy::{Order, Turn, Uses};
+use super::policy::{EvictionStep, Order, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 
@@ -123,8 +123,8 @@ impl ShardState {
     }
 
     /// Takes out what the policy wants to leave next, if that is in this shard.
-    pub(super) fn evict(&mut self, turn: &Turn) -> Option<Entry> {
-        let entry = self.order.evict(turn)?;
+    pub(super) fn evict(&mut self, step: &EvictionStep) -> Option<Entry> {
+        let entry = self.order.evict(step)?;
         self.uncount(entry.slot());
         Some(entry)
     }

@@ -279,7 +279,7 @@ fn what_was_evicted_is_room_for_the_one_who_evicts() {
 
 #[test]
 fn an_entry_may_take_the_whole_tier_but_not_more() {
-    for eviction in [Eviction::Lru, Eviction::TinyLfu] {
+    for &(_, eviction) in Eviction::ALL {
         whole_tier(&Hot::new(&HotOptions { eviction, ..options(20 * SMALL) }));
     }
 }
@@ -537,7 +537,7 @@ fn the_hottest_keys_come_first() {
 /// Eight threads store, get, remove and clear, while the sums are watched.
 #[test]
 fn the_bounds_hold_at_every_instant_under_threads() {
-    for eviction in [Eviction::Lru, Eviction::TinyLfu] {
+    for &(_, eviction) in Eviction::ALL {
         bounds_under_threads(eviction);
     }
 }

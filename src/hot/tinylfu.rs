@@ -20,7 +20,7 @@ use super::entry::{Described, Entry, Probe, Slot};
 use super::history::History;
 use super::mark::Mark;
 use super::mini::{PROVEN, TURNS_MAX};
-use super::policy::{Order, Policy, Turn, Uses};
+use super::policy::{EvictionStep, Order, Policy, Uses};
 use super::slots::Slots;
 use crate::error::Result;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Policy for TinyLfu {
         Box::new(Queues::new(self.0.clone(), index))
     }
 
-    fn before_judging(&self) -> Option<Turn> {
+    fn before_judging(&self) -> Option<EvictionStep> {
         self.0.before_judging()
     }
 
@@ -49,7 +49,7 @@ impl Policy for TinyLfu {
         self.0.memory_bytes()
     }
 
-    fn next(&self) -> Option<Turn> {
+    fn next(&self) -> Option<EvictionStep> {
         self.0.next()
     }
 }
@@ -302,21 +302,21 @@ impl Order for Queues {
         false
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
-        match turn.task {
-            DROP => self.drop_from_main(turn.until),
+    fn evict(&mut self, step: &EvictionStep) -> Option<Entry> {
+        match step.task {
+            DROP => self.drop_from_main(step.until),
             EXPOSE | SPARE => {
-                self.prepare(turn);
+                self.prepare(step);
                 None
             }
-            judge => self.judge(turn.until, judge - JUDGE),
+            judge => self.judge(step.until, judge - JUDGE),
         }
     }
 
-    fn prepare(&mut self, turn: &Turn) {
-        match turn.task {
-            SPARE => self.spare(turn.until),
-            _ => self.expose(turn.until),
+    fn prepare(&mut self, step: &EvictionStep) {
+        match step.task {
+            SPARE => self.spare(step.until),
+            _ => self.expose(step.until),
         }
     }
 

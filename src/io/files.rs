@@ -104,8 +104,8 @@ pub trait File: Send + Sync {
     /// `Io`.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
 
-    /// Writes all `parts`, one after the other, starting at `offset`: one system call where the
-    /// system takes it all. After an error any prefix may have been written.
+    /// Writes all `parts`, one after the other, starting at `offset`: one call to the kernel if it
+    /// takes them all at once. After an error any prefix may have been written.
     ///
     /// # Errors
     /// `NoSpace` if the disk or the quota is full, else `Io`.

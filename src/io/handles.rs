@@ -122,7 +122,7 @@ pub struct Handle {
 }
 
 struct Descriptor {
-    state: RwLock<State>,
+    state: RwLock<FileState>,
     /// Since the hand last came by.
     is_used: AtomicBool,
     /// Invariant 1.
@@ -131,7 +131,7 @@ struct Descriptor {
     is_kept: AtomicBool,
 }
 
-enum State {
+enum FileState {
     Open { file: fs::File, writable: bool },
     Closed { id: FileId, len: u64 },
 }
@@ -143,7 +143,7 @@ impl Handle {
     /// Of a file that was just opened.
     pub fn new(pool: PoolRef, file: fs::File, writable: bool) -> Self {
         let descriptor = Arc::new(Descriptor {
-            state: RwLock::new(State::Open { file, writable }),
+            state: RwLock::new(FileState::Open { file, writable }),
             is_used: AtomicBool::new(true),
             is_unsynced: AtomicBool::new(false),
             is_kept: AtomicBool::new(false),
@@ -207,8 +207,8 @@ impl Handle {
     /// Those of looking at it.
     pub fn len(&self) -> io::Result<u64> {
         match &*self.descriptor.state.read() {
-            State::Open { file, .. } => status_of(file).map(|found| found.len),
-            State::Closed { len, .. } => Ok(*len),
+            FileState::Open { file, .. } => status_of(file).map(|found| found.len),
+            FileState::Closed { len, .. } => Ok(*len),
         }
     }
 
@@ -252,8 +252,8 @@ impl Handle {
             return Ok(());
         }
         let (id, was_open) = match &*state {
-            State::Open { file, .. } => (status_of(file)?.id, true),
-            State::Closed { id, .. } => (*id, false),
+            FileState::Open { file, .. } => (status_of(file)?.id, true),
+            FileState::Closed { id, .. } => (*id, false),
         };
         if !was_open {
             self.pool.value.lock().make_room();
@@ -262,7 +262,7 @@ impl Handle {
         if status_of(&file)?.id != id {
             return Err(io::Error::other("another file has this name now"));
         }
-        *state = State::Open { file, writable };
+        *state = FileState::Open { file, writable };
         self.descriptor.is_used.store(true, Ordering::Relaxed);
         if !was_open {
             self.pool.value.lock().add(&self.descriptor);
@@ -302,17 +302,17 @@ impl Descriptor {
         // Asked again, now that no call uses it.
         let is_held =
             self.is_kept.load(Ordering::Acquire) || self.is_unsynced.load(Ordering::Acquire);
-        let State::Open { file, .. } = &*state else { return true };
+        let FileState::Open { file, .. } = &*state else { return true };
         let found = match status_of(file) {
             Ok(found) if !is_held => found,
             _ => return false,
         };
-        *state = State::Closed { id: found.id, len: found.len };
+        *state = FileState::Closed { id: found.id, len: found.len };
         true
     }
 }
 
-impl State {
+impl FileState {
     #[inline]
     fn file(&self, for_writing: bool) -> Option<&fs::File> {
         match self {

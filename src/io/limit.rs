@@ -1,9 +1,10 @@
 //! The length that files of this process may have (`RLIMIT_FSIZE`).
 //!
-//! A write beyond it is not only refused: the kernel sends `SIGXFSZ`, which ends a process that has not
-//! said otherwise, and a library must not say so for its host. So nothing is written there. To ask costs
-//! as much as half a write, so the answer holds for one tick of the coarse clock: whoever lowers the limit
-//! below the files of an open store has to wait for so long before storing.
+//! A write beyond it is not only refused: the kernel sends `SIGXFSZ`, which ends a process that has
+//! not said otherwise, and a library must not say so for its host. So the library asks for the
+//! limit, and does not write beyond it. Asking costs half as much as a write, so an answer holds
+//! for one tick of the coarse clock. A program that lowers the limit below the files of an open
+//! store has to wait for so long before it stores.
 
 #![expect(unsafe_code, reason = "getrlimit and clock_gettime")]
 
@@ -14,12 +15,12 @@ static LIMIT: AtomicU64 = AtomicU64::new(0);
 /// When it was asked, in nanoseconds.
 static ASKED: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Refuses what would make a file longer than it may be.
+/// Fails if a file would become longer than it may be.
 ///
 /// # Errors
 /// `EFBIG`.
 pub fn allow(end: u64) -> io::Result<()> {
-    // Before anything is refused it is asked again: the cause may be gone.
+    // Asks again before it refuses: the limit may have been raised.
     match end <= limit() || end <= ask() {
         true => Ok(()),
         false => Err(io::Error::from_raw_os_error(libc::EFBIG)),

@@ -9,7 +9,7 @@
 //! The lock ends with its last descriptor, so a forked child closes its copy before `fork` returns
 //! there ([`Unshared`]), and close gives the lock back by name (`LOCK_UN`). A process that is
 //! killed right after a fork may leave the lock with the child until that has run for the first
-//! time. So whoever meets the lock of a dead process tries again for a fifth of a second.
+//! time. So a process that finds the lock of a dead process tries again for a fifth of a second.
 //!
 //! A file system that machines share may keep a directory's lock to one machine (NFS does, and does
 //! not say so), or have none. So unless the file system is known for a local one, the file `LOCK`
@@ -38,7 +38,7 @@ use std::{io, process};
 /// The file that is locked beside the directory where machines may share it. It is empty.
 pub const LOCK_FILE: &str = "LOCK";
 
-/// How often the file is locked anew because it has lost its name meanwhile.
+/// How often the file is locked again because it has lost its name meanwhile.
 const TRIES: u32 = 10;
 
 /// How often a lock is tried that a process which has died may have left, 5 milliseconds apart.
@@ -71,8 +71,8 @@ pub enum LockMode {
 #[derive(Debug)]
 pub struct DirLock {
     // Dropped in this order (invariant 1).
-    _file: Option<Held>,
-    _directory: Option<Held>,
+    _file: Option<LockedDescriptor>,
+    _directory: Option<LockedDescriptor>,
 }
 
 impl DirLock {
@@ -110,12 +110,12 @@ impl DirLock {
 
 /// A locked descriptor.
 #[derive(Debug)]
-struct Held {
+struct LockedDescriptor {
     descriptor: Unshared,
     unlock: fn(RawFd) -> io::Result<()>,
 }
 
-impl Drop for Held {
+impl Drop for LockedDescriptor {
     fn drop(&mut self) {
         // Closing it is not enough: a fork that is under way may have a copy for another moment.
         self.descriptor.with(self.unlock);
@@ -123,7 +123,7 @@ impl Drop for Held {
 }
 
 /// Locks the directory; `None` if its file system has no such lock.
-fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<Held>> {
+fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<LockedDescriptor>> {
     let explained = |error| failed(doing(directory, "."), &error, "");
     let id = calls::status_of(directory.file()).map_err(explained)?.id;
     let open = || calls::reopen_directory(directory.file().as_raw_fd());
@@ -134,7 +134,9 @@ fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<Held>>
     };
     let is_held = || holder(id).is_some_and(is_alive);
     match take(&descriptor, &|fd| flock(fd, operation | libc::LOCK_NB), &is_held) {
-        Ok(true) => Ok(Some(Held { descriptor, unlock: |fd| flock(fd, libc::LOCK_UN) })),
+        Ok(true) => {
+            Ok(Some(LockedDescriptor { descriptor, unlock: |fd| flock(fd, libc::LOCK_UN) }))
+        }
         Ok(false) => Err(is_locked(directory.path(), holder(id))),
         Err(error) => match error.raw_os_error() {
             Some(libc::EBADF | libc::EINVAL | libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => {
@@ -145,9 +147,9 @@ fn lock_directory(directory: &Directory, mode: LockMode) -> Result<Option<Held>>
     }
 }
 
-/// Calls `lock`; false if somebody has the lock. One who has died may leave it for a moment with a
-/// child that was just forked and has not closed its copy yet: unless `is_held` tells that the holder
-/// lives, that is waited for.
+/// Calls `lock`; false if somebody has the lock. A holder that has died may leave the lock for a
+/// moment with a child that was just forked and has not closed its copy yet. So this waits for a
+/// moment, unless `is_held` says that the holder lives.
 fn take(
     descriptor: &Unshared,
     lock: &dyn Fn(RawFd) -> io::Result<()>,
@@ -173,7 +175,7 @@ fn lock_file(
     directory: &Directory,
     mode: LockMode,
     before_making: &dyn Fn() -> Result<()>,
-) -> Result<Option<Held>> {
+) -> Result<Option<LockedDescriptor>> {
     let kind = match mode {
         LockMode::Exclusive => libc::F_WRLCK,
         LockMode::Shared => libc::F_RDLCK,
@@ -194,7 +196,7 @@ fn lock_file(
                 return Err(failed(doing(directory, LOCK_FILE), &error, advice));
             }
         }
-        let held = Held { descriptor, unlock: |fd| set_lock(fd, libc::F_UNLCK) };
+        let held = LockedDescriptor { descriptor, unlock: |fd| set_lock(fd, libc::F_UNLCK) };
         if directory.id_of(LOCK_FILE)? == Some(id) {
             return Ok(Some(held));
         }

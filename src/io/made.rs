@@ -54,7 +54,7 @@ impl<D: Disk> Disk for Made<D> {
     }
 
     fn remove_mapped(&self, name: &str, map: &dyn Mapped) -> Result<()> {
-        // The name may stay, as another file's; to take back what is gone does nothing.
+        // The name may stay, as another file's. Removing a name that is gone does nothing.
         self.disk.remove_mapped(name, map)
     }
 

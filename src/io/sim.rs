@@ -14,7 +14,7 @@ use crate::io::failure::failed;
 use crate::io::files::{Disk, File, Mapped, Space};
 use crate::sync::{Mutex, MutexGuard};
 use inode::{FILE_BYTES_MAX, Inode, What, index};
-use state::{BLOCK_BYTES, Fault, NameChange, State};
+use state::{BLOCK_BYTES, DiskState, Fault, NameChange};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub use state::{Op, coin};
 #[derive(Clone)]
 pub struct SimDisk {
     path: PathBuf,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<DiskState>>,
     during_failed_sync: Arc<Mutex<Option<Meanwhile>>>,
 }
 
@@ -41,12 +41,12 @@ type Meanwhile = Box<dyn FnOnce() + Send>;
 impl SimDisk {
     /// An empty disk.
     pub fn new() -> Self {
-        Self::from_state(State::default())
+        Self::from_state(DiskState::default())
     }
 
     /// A disk with these files, all durable.
     pub fn from_files(files: BTreeMap<String, Vec<u8>>) -> Self {
-        let mut state = State::default();
+        let mut state = DiskState::default();
         for (name, bytes) in files {
             let id = state.add_file(Inode::durable(bytes));
             state.names.insert(name, id);
@@ -161,7 +161,7 @@ impl SimDisk {
         self.state.lock().inodes.values().filter(|inode| !inode.is_synced()).count()
     }
 
-    fn from_state(state: State) -> Self {
+    fn from_state(state: DiskState) -> Self {
         let during_failed_sync = Arc::default();
         Self { path: PathBuf::from("sim"), state: Arc::new(Mutex::new(state)), during_failed_sync }
     }
@@ -173,7 +173,7 @@ impl SimDisk {
     }
 
     /// Counts the operation, and lets it fail if its time has come.
-    fn enter(&self, op: Op, name: &str) -> Result<MutexGuard<'_, State>> {
+    fn enter(&self, op: Op, name: &str) -> Result<MutexGuard<'_, DiskState>> {
         let mut state = self.state.lock();
         match state.enter(op) {
             Ok(()) => Ok(state),
@@ -181,7 +181,7 @@ impl SimDisk {
         }
     }
 
-    fn file(&self, name: &str, id: u64, writable: bool, state: &mut State) -> Arc<dyn File> {
+    fn file(&self, name: &str, id: u64, writable: bool, state: &mut DiskState) -> Arc<dyn File> {
         state.inode(id).open_count += 1;
         Arc::new(SimFile::new(self, name, id, writable))
     }
@@ -294,7 +294,7 @@ impl SimFile {
         Self { disk: disk.clone(), path, id, writable, is_unsynced, is_kept }
     }
 
-    fn enter(&self, op: Op) -> Result<MutexGuard<'_, State>> {
+    fn enter(&self, op: Op) -> Result<MutexGuard<'_, DiskState>> {
         let state = self.disk.enter(op, &self.name())?;
         if self.is_lost(&state) {
             drop(state);
@@ -304,7 +304,7 @@ impl SimFile {
     }
 
     /// True if it cannot be opened any more: a file that may be closed is closed after every call.
-    fn is_lost(&self, state: &State) -> bool {
+    fn is_lost(&self, state: &DiskState) -> bool {
         let is_held =
             self.is_unsynced.load(Ordering::Relaxed) || self.is_kept.load(Ordering::Relaxed);
         !is_held && state.id(&self.name()) != Some(self.id)

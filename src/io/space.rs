@@ -45,7 +45,7 @@ fn root_blocks(found: &libc::statvfs) -> u64 {
     found.f_bfree - kept
 }
 
-/// Makes the file longer, from `from` bytes to `to`, in such a way that every byte has its room.
+/// Makes the file longer, from `from` bytes to `to`, and takes room on the disk for every byte.
 ///
 /// # Errors
 /// Those of `fallocate` and `pwrite`.
@@ -60,7 +60,7 @@ pub fn take(file: &fs::File, from: u64, to: u64) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
         result => return result,
     }
-    // The file system has no such call: what is written has its room as well.
+    // The file system has no call for it. Bytes that are written have their room, too.
     let zeros = [0; PIECE_BYTES];
     let mut at = from;
     while at < to {

@@ -48,7 +48,7 @@ impl Thread {
             // SAFETY: no thread was started, so it is still this one's.
             drop(unsafe { Box::from_raw(argument) });
             let why = io::Error::from_raw_os_error(code);
-            // The system says the same of too many threads and of too little memory.
+            // The C library gives the same error for too many threads and for too little memory.
             let sentence = format!(
                 "start the store's thread: {why}; free memory, or raise the limits of memory or of \
                  threads"

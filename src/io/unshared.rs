@@ -76,31 +76,31 @@ impl Drop for Unshared {
 }
 
 /// The list's guard, while the process forks.
-struct Held(UnsafeCell<Option<MutexGuard<'static, List>>>);
+struct ListGuard(UnsafeCell<Option<MutexGuard<'static, List>>>);
 
 // SAFETY: only the thread that has the list's lock looks inside.
-unsafe impl Sync for Held {}
+unsafe impl Sync for ListGuard {}
 
-static HELD: Held = Held(UnsafeCell::new(None));
+static GUARD: ListGuard = ListGuard(UnsafeCell::new(None));
 
 /// To be called on the forking thread before a fork.
 pub fn before_fork() {
     let list = LIST.lock();
     // SAFETY: this thread has the lock.
-    unsafe { *HELD.0.get() = Some(list) };
+    unsafe { *GUARD.0.get() = Some(list) };
 }
 
 /// To be called afterwards in the parent, on the same thread.
 pub fn after_fork_in_parent() {
     // SAFETY: this thread has the lock, since `before_fork`.
-    drop(unsafe { (*HELD.0.get()).take() });
+    drop(unsafe { (*GUARD.0.get()).take() });
 }
 
 /// To be called afterwards in the child. Allocates nothing and frees nothing: other threads of the
 /// parent may have been within the allocator.
 pub fn after_fork_in_child() {
     // SAFETY: the child's only thread is a copy of the one that has taken the lock.
-    let Some(mut list) = (unsafe { (*HELD.0.get()).take() }) else { return };
+    let Some(mut list) = (unsafe { (*GUARD.0.get()).take() }) else { return };
     for (_, fd) in &list.open {
         // SAFETY: it is open, and nothing in the child uses it.
         unsafe { libc::close(*fd) };

@@ -1,5 +1,6 @@
-//! What the engine of a shared tier had of keys when they were stored in hot alone. An unwritten entry
-//! is written back only if the engine has that still: what somebody else has stored since is newer.
+//! Base versions: which version of a key the engine of a shared tier had when the key was stored in
+//! hot alone. An unwritten entry is written back only if the engine still has that version:
+//! anything else is newer.
 
 use crate::error::Result;
 use crate::memory;

@@ -98,8 +98,8 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// The last change of each key, with the condition of its first; `None` if a condition cannot
-    /// be met because of what the batch itself does before.
+    /// The last change of each key, with the condition of its first; `None` if an earlier change of
+    /// the same batch makes a condition impossible.
     fn final_ops<'b>(&self, batch: &'b Batch) -> Result<Option<FinalOps<'b>>> {
         let mut places: HashMap<&[u8], usize> = HashMap::new();
         let (mut changes, mut ops): FinalOps<'b> = (Vec::new(), Vec::new());

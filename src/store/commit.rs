@@ -10,8 +10,9 @@
 //! 6. Unlock; then free what was evicted, and tell subscribers.
 //!
 //! # Invariants
-//! 1. Whatever can fail comes before the append, but for the sync, after which writing ends. What
-//!    was appended is published: a call that failed would otherwise take effect at the next open.
+//! 1. Every step that can fail comes before the append. The one exception is the sync: if it fails,
+//!    writing ends. What was appended is always published: otherwise a call that failed would take
+//!    effect at the next open.
 
 use super::events::{EventKind, in_callback};
 use super::op::Ops;
@@ -122,9 +123,9 @@ impl Writer<'_> {
         !self.reporting.events().wants(EventKind::Evicted)
     }
 
-    /// After a change of which nobody knows whether it happens hot has nothing of its keys any more, so
-    /// that the next read asks cold; and what is being loaded for them is not stored. What only hot has
-    /// stays.
+    /// After a change whose outcome is unknown: takes its keys out of hot, so that the next read
+    /// asks cold, and keeps loads of them that are running from being stored. Unwritten entries
+    /// stay.
     #[cold]
     fn drop_unknown(&self, ops: &Ops<'_, '_>, error: &Error, effects: &mut Effects) {
         if error.kind() != ErrorKind::Timeout {
@@ -156,7 +157,7 @@ impl Writer<'_> {
     }
 }
 
-/// Lets a value pass that is not too long.
+/// Fails if a value is too long.
 ///
 /// # Errors
 /// `TooLarge`.

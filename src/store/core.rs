@@ -73,13 +73,13 @@ impl Core {
         &self.health
     }
 
-    /// For calls that change no key.
+    /// What calls get that change no key.
     #[inline]
     pub(super) fn reader(&self) -> Reader<'_> {
         self.writer().reader()
     }
 
-    /// For calls that change keys.
+    /// What calls get that change keys.
     #[inline]
     pub(super) fn writer(&self) -> Writer<'_> {
         Writer {

@@ -1,9 +1,10 @@
-//! A cold tier that others change, too: what hot has then is asked about before it is served, what
-//! others change leaves hot, and conditions are for the engine to judge.
+//! A cold tier that others change, too. The store asks the engine before it serves a doubtful entry
+//! of hot. An entry that others have changed leaves hot. The engine judges the conditions of
+//! changes.
 
 use super::core::Core;
 use super::op::{Op, Ops};
-use super::read::{Found, Reader, entry_of};
+use super::read::{ColdHit, Reader, entry_of};
 use super::reporting::Effects;
 use super::stats::{Counter, Tier};
 use super::tiers::Tiers;
@@ -45,8 +46,9 @@ impl Tiers {
         Ok(current)
     }
 
-    /// Finds out what a change meets that hot alone will have; gives the key's version, and what the
-    /// engine has, if that is known. With `asks` the engine is asked if hot does not know.
+    /// Finds out what the store has of a key whose change only hot will have. Returns the key's
+    /// version, and what the engine has, if that is known. With `asks` it asks the engine if hot
+    /// does not know.
     ///
     /// # Errors
     /// Those of the engine.
@@ -144,18 +146,18 @@ impl Reader<'_> {
         sharing: &dyn Sharing,
         key: &Key<'_>,
         doubted: &Entry,
-    ) -> Result<Option<Found>> {
+    ) -> Result<Option<ColdHit>> {
         let timer = self.reporting.counters().start_tier(Tier::Cold);
         let asked = self.tiers.now();
         let read = sharing.read_unless(key, doubted.version());
         timer.finish(read.is_ok());
         let found = match read.inspect_err(|error| self.reporting.count_damage(error))? {
-            Reread::Same(place) => Some(Found { entry: doubted.clone(), place, asked }),
+            Reread::Same(place) => Some(ColdHit { entry: doubted.clone(), place, asked }),
             Reread::Absent => None,
             Reread::Found(record, place) => {
                 self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
                 let entry = entry_of(key.hash(), record);
-                entry.map(|entry| Found { entry, place, asked })
+                entry.map(|entry| ColdHit { entry, place, asked })
             }
         };
         let is_same = found.as_ref().is_some_and(|f| f.entry.version() == doubted.version());
@@ -218,7 +220,8 @@ impl Hears for Core {
 }
 
 impl Core {
-    /// Has it told that an entry left hot, on the store's own thread: this one is the engine's.
+    /// Leaves it to the store's own thread to send the event that an entry left hot: this thread is
+    /// the engine's.
     #[cold]
     fn overheard(&self, entry: Entry) {
         if self.reporting().overhear(entry) {

@@ -5,7 +5,7 @@ use super::writer::Writer;
 use crate::cold::{Host, Want};
 use crate::error::{ErrorKind, Result};
 
-/// A call that meets a full disk makes room and is tried again so often: others take room too.
+/// How often a call makes room on a full disk and is tried again: other threads may take the room.
 const TRIES: usize = 64;
 
 /// True if it was refused because the disk is full.
@@ -13,7 +13,7 @@ pub(super) fn is_full<T>(result: &Result<T>) -> bool {
     result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace)
 }
 
-/// What is only useful is left out where the disk has no room for it.
+/// Ignores a full disk: for work that is useful and not needed.
 pub(super) fn without_room(result: Result<()>) -> Result<()> {
     if is_full(&result) { Ok(()) } else { result }
 }
@@ -39,14 +39,14 @@ impl Writer<'_> {
         }
     }
 
-    /// False if there is nothing to be had.
+    /// Makes room in cold; false if none can be made.
     #[cold]
     fn free_room(&self, want: Want, is_first: bool) -> Result<bool> {
         let Some(cold) = self.tiers.cold() else { return Ok(false) };
         let host = StoreHost::new(self, &|| true);
         let made = cold.make_room(want, is_first, &host);
         host.at_rest();
-        // Where there is none either, what the call met is what there is to tell.
+        // If making room finds the disk full too, the caller gets the error of its own call.
         if is_full(&made) { Ok(false) } else { made }
     }
 }

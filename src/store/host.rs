@@ -7,14 +7,14 @@ use super::stats::{Counter, Tier};
 use super::throttle::Throttle;
 use super::tiers::Tiers;
 use super::writer::Writer;
-use crate::cold::{Departed, Departure, Host, Place, Rewritten};
+use crate::cold::{Host, Place, Removal, RemovalCause, Rewritten};
 use crate::memory;
 use crate::sync::Mutex;
 
 /// A key that left both tiers in the background.
 struct Gone {
     key: Vec<u8>,
-    departed: Departed,
+    removal: Removal,
 }
 
 /// The store around a cold tier: one for each call of the tier's maintenance.
@@ -42,19 +42,19 @@ impl Host for StoreHost<'_> {
         self.locks.quiesce();
     }
 
-    fn departed(&self, key: &[u8], place: &Place, departed: Departed) {
+    fn removed(&self, key: &[u8], place: &Place, removal: Removal) {
         if !self.forget(key, place) {
             return;
         }
-        let counter = match departed.why {
-            Departure::Expired => Counter::ColdExpirations,
-            Departure::Evicted => Counter::ColdEvictions,
+        let counter = match removal.cause {
+            RemovalCause::Expired => Counter::ColdExpirations,
+            RemovalCause::Evicted => Counter::ColdEvictions,
         };
         self.reporting.counters().add(counter, 1);
-        if self.reporting.events().wants(event_of(departed.why)) {
-            // Without memory for it nobody is told.
+        if self.reporting.events().wants(event_of(removal.cause)) {
+            // If there is no memory for the key, no event is sent.
             let _untold = memory::copy(key, "a key that has left").and_then(|key| {
-                memory::push(&mut self.gone.lock(), Gone { key, departed }, "keys that have left")
+                memory::push(&mut self.gone.lock(), Gone { key, removal }, "keys that have left")
             });
         }
     }
@@ -70,13 +70,13 @@ impl Host for StoreHost<'_> {
     }
 
     fn at_rest(&self) {
-        for Gone { key, departed } in std::mem::take(&mut *self.gone.lock()) {
+        for Gone { key, removal } in std::mem::take(&mut *self.gone.lock()) {
             self.reporting.events().emit(&Event {
                 tier: Some(Tier::Cold),
                 key: &key,
-                version: departed.version,
-                expires_at: departed.expires_at,
-                ..Event::of(event_of(departed.why))
+                version: removal.version,
+                expires_at: removal.expires_at,
+                ..Event::of(event_of(removal.cause))
             });
         }
         let rewritten = std::mem::take(&mut *self.rewritten.lock());
@@ -88,15 +88,16 @@ impl Host for StoreHost<'_> {
     }
 }
 
-fn event_of(why: Departure) -> EventKind {
-    match why {
-        Departure::Expired => EventKind::Expired,
-        Departure::Evicted => EventKind::Evicted,
+fn event_of(cause: RemovalCause) -> EventKind {
+    match cause {
+        RemovalCause::Expired => EventKind::Expired,
+        RemovalCause::Evicted => EventKind::Evicted,
     }
 }
 
 impl StoreHost<'_> {
-    /// Takes a key out of both tiers whose record has ended, unless it has another by now.
+    /// Removes a key whose record has ended from both tiers, unless the key has another record by
+    /// now.
     fn forget(&self, key: &[u8], place: &Place) -> bool {
         let (Some(cold), Ok(key)) = (self.tiers.cold(), self.tiers.key(key)) else { return false };
         // The locks are those of the key's hash.

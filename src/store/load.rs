@@ -13,7 +13,7 @@ use super::stats::Tier;
 use super::value::{Answer, Value};
 use super::write::{Put, StoreOptions, Stored};
 use super::writer::Writer;
-use crate::buffer::{Buffer, Held};
+use crate::buffer::{Buffer, LentBuffer};
 use crate::cold::Sharing;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -123,8 +123,8 @@ impl<'a> Loader<'a> {
         let (version, survived) = stored.map_or((0, None), |answer| match answer.value {
             Stored::Version(version) | Stored::Conflict(version) => (version, answer.survived),
         });
-        let held = Held::new(buffer, self.reader.reporting.ledger());
-        let value = Value::whole(held, version, expires_at, Tier::Hot);
+        let lent = LentBuffer::new(buffer, self.reader.reporting.ledger());
+        let value = Value::whole(lent, version, expires_at, Tier::Hot);
         Ok(Answer { value: Some(value), survived })
     }
 }

@@ -44,7 +44,7 @@ impl Loads {
         self.count.load(Ordering::SeqCst) > 0
     }
 
-    /// The key was changed: a load of it that is running is not to be stored.
+    /// The key was changed: the result of a load that is running must not be stored.
     pub(super) fn forget(&self, key: &[u8]) {
         if self.running.lock().remove(key).is_some() {
             self.count.fetch_sub(1, Ordering::SeqCst);

@@ -16,7 +16,7 @@ use super::pending::{Held, Pending};
 use crate::memory::Few;
 use crate::sync::{Mutex, MutexGuard};
 
-/// More than threads that write at once, so that they seldom meet.
+/// Many more than threads that write at once, so that two seldom wait for one stripe.
 const STRIPES: usize = 256;
 
 /// The locks of all keys.

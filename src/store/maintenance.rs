@@ -88,7 +88,7 @@ impl<'a> Maintenance<'a> {
         }
     }
 
-    /// Does what is due.
+    /// Does one round of work, as far as it is due.
     pub(super) fn round(&mut self) {
         if memory::check().is_err() {
             return;

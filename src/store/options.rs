@@ -136,7 +136,7 @@ impl Options {
             Takes::Flag(field) => {
                 put(field(self), choose(value, &[("true", true), ("false", false)]))
             }
-            Takes::Text(_, set) => set(self, value),
+            Takes::Word(_, set) | Takes::Text(_, set) => set(self, value),
         };
         let expected = takes.expected();
         done.ok_or_else(|| invalid(format!("{name}: {} is not {expected}", quoted(value))))
@@ -160,8 +160,8 @@ impl Options {
             Takes::Time(field) | Takes::Count(field) => put(field(self), Some(value)),
             Takes::Flag(field) if value <= 1 => put(field(self), Some(value == 1)),
             Takes::Flag(_) => return Err(invalid(format!("{name}: {value} is not 0 or 1"))),
-            Takes::Text(expected, _) => {
-                let message = format!("{name} takes text, not a number: {expected}");
+            Takes::Word(..) | Takes::Text(..) => {
+                let message = format!("{name} takes text, not a number: {}", takes.expected());
                 return Err(invalid(message));
             }
         };
@@ -216,27 +216,28 @@ impl Options {
             return Err(invalid(*message));
         }
         if !self.compression.is_supported() {
-            return Err(unsupported(
-                "this compression is not built in this version: use none or deflate:0..9",
-            ));
+            return Err(Error::new(ErrorKind::Unsupported, Compression::UNSUPPORTED));
         }
         Ok(())
     }
 }
 
 /// A reference to the field of an option.
-type Field<T> = fn(&mut Options) -> &mut T;
+type Accessor<T> = fn(&mut Options) -> &mut T;
 
 /// What an option takes, and where it goes.
 enum Takes {
     /// Bytes: 0, or at least the first number.
-    Size(u64, Field<u64>),
+    Size(u64, Accessor<u64>),
     /// Milliseconds.
-    Time(Field<u64>),
+    Time(Accessor<u64>),
     /// A plain number.
-    Count(Field<u64>),
+    Count(Accessor<u64>),
     /// True or false.
-    Flag(Field<bool>),
+    Flag(Accessor<bool>),
+    /// A word of a list in another file: a function that says what is allowed, and one as for a
+    /// text.
+    Word(fn() -> String, fn(&mut Options, &str) -> Option<()>),
     /// Text: what is allowed, and a function that answers `None` for all else.
     Text(&'static str, fn(&mut Options, &str) -> Option<()>),
 }
@@ -250,6 +251,7 @@ impl Takes {
             Self::Time(_) => "a time: milliseconds, or a whole number with ms, s, m, h or d".into(),
             Self::Count(_) => "a whole number".into(),
             Self::Flag(_) => "true or false".into(),
+            Self::Word(expected, _) => expected(),
             Self::Text(expected, _) => (*expected).into(),
         }
     }
@@ -262,14 +264,14 @@ static TABLE: [(&str, Takes); 19] = [
     ("hot_ttl", Takes::Time(|o| &mut o.hot_ttl_ms)),
     (
         "eviction",
-        Takes::Text("one of lru, tinylfu", |o, text| {
-            let words = [("lru", Eviction::Lru), ("tinylfu", Eviction::TinyLfu)];
-            put(&mut o.eviction, choose(text, &words))
-        }),
+        Takes::Word(
+            || one_of(Eviction::ALL),
+            |o, text| put(&mut o.eviction, choose(text, Eviction::ALL)),
+        ),
     ),
     (
         "compression",
-        Takes::Text("one of none, deflate:0..9, lz4, zstd:1..19", |o, text| {
+        Takes::Text(Compression::EXPECTED, |o, text| {
             put(&mut o.compression, Compression::parse(text))
         }),
     ),
@@ -349,6 +351,12 @@ fn choose<T: Copy>(word: &str, words: &[(&str, T)]) -> Option<T> {
     words.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
 }
 
+/// What would be right where one of `words` is.
+fn one_of<T>(words: &[(&str, T)]) -> String {
+    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+    format!("one of {}", names.join(", "))
+}
+
 /// A whole number, alone or times one of `units`; `None` also where 64 bits do not hold it.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -367,10 +375,6 @@ fn quoted(text: &str) -> String {
 
 fn invalid<'m>(message: impl Into<Cow<'m, str>>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
-}
-
-fn unsupported(message: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, message)
 }
 
 #[cfg(test)]

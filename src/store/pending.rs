@@ -11,12 +11,12 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 /// The hashes that are held.
 #[derive(Default)]
 pub(super) struct Pending {
-    state: Mutex<State>,
+    state: Mutex<HeldHashes>,
     has_let_go: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct HeldHashes {
     /// As many as threads that change something: a list is searched as fast as a table.
     hashes: Vec<u64>,
     /// Somebody holds all, or waits to.
@@ -39,7 +39,7 @@ impl Pending {
     /// Waits until nobody has any of the hashes, and holds them.
     #[cold]
     pub(super) fn hold(&self, hashes: Few<u64>) -> Held<'_> {
-        let is_free = |state: &State| {
+        let is_free = |state: &HeldHashes| {
             !state.is_closed && !hashes.iter().any(|hash| state.hashes.contains(hash))
         };
         let mut state = self.wait(self.state.lock(), &is_free);
@@ -60,9 +60,9 @@ impl Pending {
     #[cold]
     fn wait<'p>(
         &'p self,
-        mut state: MutexGuard<'p, State>,
-        until: &dyn Fn(&State) -> bool,
-    ) -> MutexGuard<'p, State> {
+        mut state: MutexGuard<'p, HeldHashes>,
+        until: &dyn Fn(&HeldHashes) -> bool,
+    ) -> MutexGuard<'p, HeldHashes> {
         while !until(&state) {
             state.waiting += 1;
             state = self.has_let_go.wait(state);

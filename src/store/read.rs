@@ -1,10 +1,11 @@
 //! Retrieve, contains and warm_up: hot first, then cold, then perhaps a promotion.
 //!
 //! # Promotion
-//! What was read from cold enters hot only if, with the key's hot shard locked, the place that was
-//! read is still the key's and hot has nothing of the key. Whoever changes a key changes
-//! both under that lock, so a promotion neither overwrites nor revives. If others change cold, too,
-//! the place is current as long as nobody has told of a change since the question.
+//! A value that was read from cold enters hot only if two things hold while the key's hot shard is
+//! locked: the place that was read is still current, and hot has no entry of the key. A change
+//! publishes in both tiers under that lock, so a promotion neither overwrites a newer value nor
+//! revives a deleted one. If others change cold, too, the place is current as long as nobody has
+//! told of a change since the question.
 
 use super::events::{Event, EventKind};
 use super::reporting::{Effects, Reporting};
@@ -28,15 +29,15 @@ pub struct RetrieveOptions {
     pub fresh: bool,
 }
 
-/// What was found in cold.
-pub(super) struct Found {
+/// A value that was read from cold.
+pub(super) struct ColdHit {
     pub(super) entry: Entry,
     pub(super) place: Place,
     /// When it was asked for.
     pub(super) asked: Instant,
 }
 
-/// The parts of a store that calls need which change no key.
+/// The parts of a store that a call needs if it changes no key.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) tiers: &'a Tiers,
@@ -55,7 +56,7 @@ impl Reader<'_> {
         self.retrieve_with(key, RetrieveOptions::default())
     }
 
-    /// As [`Reader::retrieve`], with a say in what becomes of hot.
+    /// As [`Reader::retrieve`], with options for what happens in hot.
     ///
     /// # Errors
     /// As [`Reader::retrieve`].
@@ -65,7 +66,8 @@ impl Reader<'_> {
         key: &[u8],
         options: RetrieveOptions,
     ) -> Result<Answer<Option<Value>>> {
-        // Most retrieves are hits in hot that nobody times or is told of: a way of their own.
+        // Most retrieves are hits in hot that are neither timed nor sent as events. This path is
+        // theirs.
         let is_plain = options == RetrieveOptions::default()
             && self.tiers.hits() != Hits::Others
             && !self.reporting.events().wants(EventKind::ItemRetrieved);
@@ -104,7 +106,7 @@ impl Reader<'_> {
         found
     }
 
-    /// A retrieve with all that may belong to one.
+    /// A retrieve that may be timed and may send events.
     #[inline(never)]
     fn retrieve_timed(
         &self,
@@ -230,8 +232,8 @@ impl Reader<'_> {
     /// What a get of hot has found: counted, and kept to be told of if it has ended.
     fn said_by_hot(&self, key: &Key<'_>, says: HotSays, effects: &mut Effects) -> HotSays {
         let says = match says {
-            HotSays::Ended(entry, departure) => {
-                effects.gone.push((entry, departure));
+            HotSays::Ended(entry, ended) => {
+                effects.gone.push((entry, ended));
                 HotSays::Nothing
             }
             says => says,
@@ -246,7 +248,7 @@ impl Reader<'_> {
         says
     }
 
-    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<Found>> {
+    fn find_cold(&self, cold: &dyn ColdTier, key: &Key<'_>) -> Result<Option<ColdHit>> {
         let timer = self.reporting.counters().start_tier(Tier::Cold);
         let asked = self.tiers.now();
         let read = cold.read(key);
@@ -262,12 +264,12 @@ impl Reader<'_> {
         if self.marks_use {
             cold.mark_used(key, Some(&place));
         }
-        Ok(entry_of(key.hash(), record).map(|entry| Found { entry, place, asked }))
+        Ok(entry_of(key.hash(), record).map(|entry| ColdHit { entry, place, asked }))
     }
 
-    /// Lets what was read from cold enter hot, if it is still what the key has.
-    fn promote(&self, key: &Key<'_>, found: Found, effects: &mut Effects) {
-        let Found { entry, place, asked } = found;
+    /// Promotes a value that was read from cold, if the key still has it.
+    fn promote(&self, key: &Key<'_>, found: ColdHit, effects: &mut Effects) {
+        let ColdHit { entry, place, asked } = found;
         let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return;
         };
@@ -346,7 +348,7 @@ impl Reader<'_> {
         };
         self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
         if let Some(entry) = entry_of(key.hash(), record) {
-            self.promote(key, Found { entry, place, asked }, effects);
+            self.promote(key, ColdHit { entry, place, asked }, effects);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What a store counts and tells.
+//! What a store counts, and the events that it sends.
 
 use super::events::{Event, EventKind, Events};
 use super::options::Policy;
@@ -16,14 +16,14 @@ pub(super) struct Reporting {
     events: Arc<Events>,
     ledger: Arc<Ledger>,
     policy: Policy,
-    /// Entries that others have changed, of which nobody is told yet.
+    /// Entries that others have changed, and whose events were not sent yet.
     overheard: Mutex<Vec<Entry>>,
 }
 
-/// So many of them wait at most; of more nobody is told.
+/// How many of them wait at most; of more, no event is sent.
 const OVERHEARD_MAX: usize = 4096;
 
-/// What is to be told and freed once no lock is held any more.
+/// The effects of a call: events to send and memory to free once no lock is held.
 #[derive(Default)]
 pub(super) struct Effects {
     /// Entries that left hot to make room.
@@ -62,8 +62,8 @@ impl Reporting {
         &self.ledger
     }
 
-    /// Under the lenient policy, counts and tells a failure of cold and gives it back as survived;
-    /// under the strict one fails with it.
+    /// Under the lenient policy: counts a failure of cold, sends it as an event, and returns it as
+    /// survived. Under the strict policy: fails with it.
     ///
     /// # Errors
     /// The failure itself.
@@ -93,7 +93,7 @@ impl Reporting {
         });
     }
 
-    /// Counts, tells and frees what a call has brought about. No lock may be held.
+    /// Counts the effects of a call, sends their events, and frees what left. No lock may be held.
     pub(super) fn finish(&self, effects: Effects) {
         let Effects { evicted, recycled, gone, promoted, replaced } = effects;
         drop(replaced);
@@ -105,9 +105,9 @@ impl Reporting {
             self.counters.add(Counter::HotEvictions, recycled + evicted.len() as u64);
             evicted.iter().for_each(|e| self.tell_entry(EventKind::Evicted, Tier::Hot, e));
         }
-        for (entry, departure) in &gone {
+        for (entry, ended) in &gone {
             self.counters.add(Counter::HotExpirations, 1);
-            let kind = match departure {
+            let kind = match ended {
                 Ended::Residency => EventKind::Demoted,
                 Ended::Expiry => EventKind::Expired,
             };
@@ -135,7 +135,7 @@ impl Reporting {
         overheard.len() < OVERHEARD_MAX && memory::push(&mut overheard, entry, "events").is_ok()
     }
 
-    /// Tells subscribers of what was overheard. No lock may be held.
+    /// Sends the events of entries that others have changed. No lock may be held.
     #[cold]
     pub(super) fn tell_overheard(&self) {
         let overheard = std::mem::take(&mut *self.overheard.lock());

@@ -1,10 +1,10 @@
-//! Walking all keys. A walk meets a key that lives throughout exactly once, whatever happens
+//! Walking all keys. A walk visits each key that lives throughout exactly once, whatever happens
 //! meanwhile: at any moment such a key is in cold, or unwritten in hot.
 //!
 //! A cold tier that walks in the order of hashes is walked range by range. Each range also takes
-//! hot's unwritten keys in it: a key has one hash, so one range meets it. A cold tier that walks in
-//! an order of its own comes after all unwritten keys of hot, which the walk remembers and does not
-//! meet again. In a hot-only store a range is one hot shard.
+//! hot's unwritten keys in it: a key has one hash, so one range visits it. A cold tier that walks
+//! in an order of its own comes after all unwritten keys of hot, which the walk remembers and does
+//! not visit again. In a hot-only store a range is one hot shard.
 
 use super::read::{Reader, RetrieveOptions};
 use super::value::{Answer, Value};
@@ -24,7 +24,7 @@ pub struct Cursor {
     prefix: Vec<u8>,
     /// Where to go on; `None` at the end.
     next: Option<Position>,
-    /// Keys that were met, if the tier may meet them again.
+    /// Keys that were visited, if the tier may visit them again.
     met: HashSet<Vec<u8>>,
     waiting: VecDeque<Result<Vec<u8>>>,
     key: Vec<u8>,
@@ -162,7 +162,7 @@ impl Reader<'_> {
         Ok(next)
     }
 
-    /// The key at a place, if the walk has not met it and it has not expired.
+    /// The key at a place, if the walk has not visited it and it has not expired.
     fn read_key_of(
         &self,
         cold: &dyn ColdTier,
@@ -174,7 +174,8 @@ impl Reader<'_> {
         cold.read_key(place, &mut |key, expires_at| {
             let was_met = met.contains(key) || cursor.met.contains(key);
             if key.starts_with(&cursor.prefix) && !was_met {
-                // An engine lists no values: what has expired there is met as long as it is listed.
+                // An engine lists keys without their values, so an expired key is visited as long
+                // as it is listed.
                 let is_over = !self.tiers.is_shared() && self.tiers.has_expired(expires_at()?);
                 found = Some((memory::copy(key, WHAT)?, is_over));
             }

@@ -23,8 +23,8 @@ use crate::time::Clock;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A store. All calls may be made from any thread at once; each gets the parts that it needs: a `Reader`'s change
-/// no key.
+/// A store. Any thread may make any call at any time. Each call gets only the parts that it needs:
+/// those of a `Reader` cannot change a key.
 pub struct Store {
     core: Arc<Core>,
     background: Mutex<Option<Thread>>,

@@ -26,7 +26,7 @@ impl Throttle {
         }
     }
 
-    /// Room was made.
+    /// Wakes the writers: room was made.
     pub(super) fn made(&self) {
         self.made.notify_all();
     }

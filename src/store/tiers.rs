@@ -181,7 +181,7 @@ impl Tiers {
         }
     }
 
-    /// What hot says of a key; changes nothing. It says of none that it has ended.
+    /// What hot has of a key, without changing anything. An entry that has ended counts as nothing.
     pub(super) fn peek_hot(&self, key: &Key<'_>) -> HotSays {
         let says = match self.hot.is_enabled() {
             true => {
@@ -206,7 +206,7 @@ impl Tiers {
         }
     }
 
-    /// Finds out what the change meets; returns the key's version, 0 if it is absent.
+    /// Finds out what the store has of the change's key; returns its version, 0 if it is absent.
     pub(super) fn look(&self, change: &mut Change<'_>, op: &mut Op<'_>) -> Result<u64> {
         op.replaced = Usage::default();
         let hash = change.key.hash();
@@ -223,7 +223,7 @@ impl Tiers {
             return self.look_shared(change, op, in_hot);
         }
         if let Some(cold) = &self.cold {
-            // What hot has written is in cold, so cold's only entry is this key's.
+            // Cold has what hot has written, so cold's only record of this hash is this key's.
             cold.look(change, in_hot.is_some_and(|(_, _, is_unwritten)| !is_unwritten))?;
         }
         let (version, expires_at) = match (in_hot, change.current) {

@@ -101,7 +101,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Finds out what the engine must have for an unwritten entry to be written over it.
+    /// Finds out which version the engine must have, so that an unwritten entry may replace it.
     ///
     /// # Errors
     /// Those of the engine.

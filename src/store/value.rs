@@ -2,7 +2,7 @@
 //! a lenient store lived through.
 
 use super::stats::Tier;
-use crate::buffer::Held;
+use crate::buffer::LentBuffer;
 use crate::error::Error;
 use crate::hot::{Entry, Hit};
 use crate::ledger::Ledger;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A reference to bytes that never change. Cloning shares them; they outlive the store.
 #[derive(Clone)]
 pub struct Value {
-    buffer: Held,
+    buffer: LentBuffer,
     range: Range<usize>,
     version: u64,
     expires_at: u64,
@@ -25,19 +25,19 @@ impl Value {
     pub(crate) fn of(entry: Entry, tier: Tier, ledger: &Arc<Ledger>) -> Self {
         let (range, version) = (entry.value_range(), entry.version());
         let expires_at = entry.expiry().ms();
-        let buffer = Held::new(entry.into_buffer(), ledger);
+        let buffer = LentBuffer::new(entry.into_buffer(), ledger);
         Self { buffer, range, version, expires_at, tier }
     }
 
     /// The value of a hit in hot.
     #[inline]
     pub(crate) fn of_hit(hit: Hit) -> Self {
-        let Hit { held: buffer, value_range: range, version, expires_at } = hit;
+        let Hit { lent: buffer, value_range: range, version, expires_at } = hit;
         Self { buffer, range, version, expires_at, tier: Tier::Hot }
     }
 
     /// A value that is a whole buffer.
-    pub(crate) fn whole(buffer: Held, version: u64, expires_at: u64, tier: Tier) -> Self {
+    pub(crate) fn whole(buffer: LentBuffer, version: u64, expires_at: u64, tier: Tier) -> Self {
         let range = 0..buffer.bytes().len();
         Self { buffer, range, version, expires_at, tier }
     }
@@ -63,7 +63,7 @@ impl Value {
     }
 
     /// The shared buffer, and where in it the value lies.
-    pub fn into_buffer(self) -> (Held, Range<usize>) {
+    pub fn into_buffer(self) -> (LentBuffer, Range<usize>) {
         (self.buffer, self.range)
     }
 }

@@ -1,4 +1,4 @@
-//! Verifying what cold has, and telling what was found to be damaged.
+//! Verifying what cold has, and sending events for what is damaged.
 
 use super::events::EventKind;
 use super::read::Reader;

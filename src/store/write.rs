@@ -217,7 +217,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// After a clear of which nobody knows whether it happens the next reads ask cold.
+    /// After a clear whose outcome is unknown, the next reads ask cold.
     #[cold]
     fn drop_all_unknown(&self, error: &Error) {
         if error.kind() == ErrorKind::Timeout {
@@ -226,8 +226,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it. Without `asks` no
-    /// engine is asked, because it has just failed.
+    /// Keeps a value in hot that cold has not got yet; `None` if hot cannot take it. Without `asks`
+    /// the engine is not asked, because it has just failed.
     fn put_back<'a>(
         &self,
         change: &mut Change<'a>,

@@ -21,11 +21,11 @@ thread_local! {
 
 /// One run's threads.
 struct Turns {
-    state: Mutex<State>,
+    state: Mutex<Schedule>,
     changed: Condvar,
 }
 
-struct State {
+struct Schedule {
     dice: u64,
     running: usize,
     alive: Vec<usize>,
@@ -43,7 +43,7 @@ struct Place {
 /// # Panics
 /// If one of them does.
 pub fn run(seed: u64, threads: Vec<Box<dyn FnOnce() + Send + '_>>) {
-    let mut state = State {
+    let mut state = Schedule {
         dice: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
         running: 0,
         alive: (0..threads.len()).collect(),
@@ -112,7 +112,7 @@ impl Turns {
     }
 }
 
-impl State {
+impl Schedule {
     fn roll(&mut self) -> u64 {
         self.dice ^= self.dice << 13;
         self.dice ^= self.dice >> 7;

@@ -42,6 +42,9 @@ const BASE: &[&str] = &["error", "limits", "time", "sync", "memory", "buffer", "
 /// the hot tier's order, and in the lock whose readers share nothing.
 const UNSAFE: &[&str] = &["ffi/", "io/", "buffer.rs", "chain.rs", "seats.rs"];
 
+/// Where macros are made: one that makes a hot policy a matter of one row.
+const MACROS: &[&str] = &["hot/eviction.rs"];
+
 /// Lines of a file without its tests: more than that is more than one idea.
 const LINES_MAX: usize = 500;
 
@@ -100,6 +103,8 @@ fn the_import_check_sees_what_is_forbidden() {
         source("cold/b.rs", "use super::a::A;\nuse crate::cold::a::A;\n"),
         source("cold/c.rs", "use crate::cold::Cold;\n"),
         source("hot/mod.rs", "use crate::cold::Cold;\nuse crate::key::Key;\n"),
+        source("a/mod.rs", "mod b;\nb::policies! {\n    c: C, \"c\";\n    d: D, \"d\";\n}\n"),
+        source("a/c.rs", "use super::{b::B, d::D};\n"),
     ];
     let bad: Vec<Vec<String>> = all.iter().map(|source| bad_imports(source, &all)).collect();
     assert!(bad[0].is_empty(), "the top of a folder knows the folder: {:?}", bad[0]);
@@ -107,6 +112,7 @@ fn the_import_check_sees_what_is_forbidden() {
     assert!(bad[2].is_empty(), "later siblings know earlier ones: {:?}", bad[2]);
     assert_eq!(bad[3], ["src/cold/c.rs: may not name cold::Cold"]);
     assert_eq!(bad[4], ["src/hot/mod.rs: may not name cold::Cold"]);
+    assert_eq!(bad[6], ["src/a/c.rs: may not name a::d::D"]);
 }
 
 #[test]
@@ -128,17 +134,18 @@ fn files_are_short() {
 }
 
 #[test]
-fn nothing_is_left_to_do_and_no_macro_is_made() {
+fn nothing_is_left_to_do_and_macros_are_where_they_may_be() {
     checked(|source| {
         // Put together here, so that this file does not say them.
         let words = [
             concat!("TO", "DO"),
             concat!("FIX", "ME"),
             concat!("X", "XX"),
-            "macro_rules!",
             concat!("#[", "ignore"),
         ];
-        let found = words.iter().filter(|word| source.text.contains(**word));
+        let makes_one = !MACROS.contains(&source.path.as_str());
+        let words = words.iter().chain(makes_one.then_some(&"macro_rules!"));
+        let found = words.filter(|word| source.text.contains(**word));
         found.map(|word| format!("src/{}: {word}", source.path)).collect()
     });
 }

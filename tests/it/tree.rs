@@ -38,9 +38,15 @@ impl Source {
         self.body().filter(|line| !line.trim_start().starts_with("//"))
     }
 
-    /// The modules that it declares, in their order.
+    /// The modules that it declares, in their order; a row of `policies!` declares one, too.
     pub fn declares(&self) -> Vec<&str> {
-        self.code().filter_map(declared).collect()
+        let mut in_table = false;
+        let declared = self.code().filter_map(|line| {
+            in_table = line.ends_with("policies! {") || in_table && line != "}";
+            let row = line.trim_start().split_once(": ").filter(|_| in_table);
+            declared(line).or(row.map(|(file, _)| file))
+        });
+        declared.collect()
     }
 
     /// The paths that it names, made absolute: `["cold", "keydir", "Keydir"]`.

@@ -73,14 +73,14 @@ impl Local {
                 change.current = Current::Unread;
                 return;
             }
-            group => group.iter().map(|location| self.hold(hash, location)).collect(),
+            group => group.iter().map(|location| self.pin(hash, location)).collect(),
         };
-        for (index, held) in (0..).zip(&candidates) {
+        for (index, pinned) in (0..).zip(&candidates) {
             let known = |known: Known<'_>| match known.key == change.key.bytes() {
                 true => known.expires_at().map(|at| Some((known.header.sequence, at))),
                 false => Ok(None),
             };
-            match self.read_key(held, known) {
+            match self.read_key(pinned, known) {
                 Ok(Some((version, expires_at))) => {
                     change.current = Current::Value { version, expires_at };
                     change.notes.index = index;
@@ -158,8 +158,8 @@ impl Local {
         Ok(appended)
     }
 
-    /// Lets changes pass that fit into the tier: under a bound on disk all of them together must fit
-    /// into one of its small segments. To be asked before anything makes room for them.
+    /// Fails if the changes do not fit into the tier: under a bound on disk all of them together
+    /// must fit into one of its small segments. The store asks before it makes room for them.
     ///
     /// # Errors
     /// `TooLarge`.
@@ -274,8 +274,8 @@ impl Local {
         self.log.as_ref().map_or(Ok(()), Log::sync)
     }
 
-    /// Takes a key out whose record ended without another one: it expired, or was dropped. False if
-    /// the key is not there any more.
+    /// Removes a key whose record expired or was dropped. False if the key has another record by
+    /// now.
     pub fn forget(&self, hash: u64, location: Location) -> bool {
         let mut shard = self.keydir.lock_for(hash);
         let Some(index) = shard.index_of(hash, location) else { return false };

@@ -1,7 +1,7 @@
 //! The local directory as the store sees it: each call of the seam, and what does it here.
 
 use super::index::location::Location;
-use super::lookup::Held;
+use super::lookup::PinnedLocation;
 use super::tier::Local;
 use crate::cold::change::{Change, Discarded, Prepared};
 use crate::cold::host::{Host, Want};
@@ -20,11 +20,11 @@ impl ColdTier for Local {
 
     fn read(&self, key: &Key<'_>) -> Result<Option<(Record, Place)>> {
         let found = Self::read(self, key)?;
-        Ok(found.map(|(found, held)| {
+        Ok(found.map(|(found, pinned)| {
             let (version, bytes) = (found.header.sequence, found.header.record_bytes());
             let (buffer, expires_at) = (found.buffer, found.expires_at);
             let (key, value) = (found.key, found.value);
-            (Record { buffer, key, value, version, expires_at, bytes }, held.into_place())
+            (Record { buffer, key, value, version, expires_at, bytes }, pinned.into_place())
         }))
     }
 
@@ -50,12 +50,14 @@ impl ColdTier for Local {
     fn places(&self, from: &Position, _prefix: &[u8], count: usize) -> Result<Page> {
         let Position::Hash(from) = from else { return Ok(Page { places: Vec::new(), next: None }) };
         let (places, next) = self.keys_from(*from, count);
-        let places = places.into_iter().map(Held::into_place).collect();
+        let places = places.into_iter().map(PinnedLocation::into_place).collect();
         Ok(Page { places, next: next.map(Position::Hash) })
     }
 
     fn read_key(&self, place: &Place, use_it: &mut UseKey<'_>) -> Result<()> {
-        Self::read_key(self, &Held::of(place), |known| use_it(known.key, &|| known.expires_at()))
+        Self::read_key(self, &PinnedLocation::of(place), |known| {
+            use_it(known.key, &|| known.expires_at())
+        })
     }
 
     fn look(&self, change: &mut Change<'_>, is_known: bool) -> Result<()> {

@@ -5,7 +5,7 @@
 
 use super::index::keydir::{Keydir, SHARDS};
 use super::index::location::Location;
-use super::segment::read::{self, Found, Known};
+use super::segment::read::{self, Known, StoredValue};
 use super::segment::segment::Segment;
 use super::tier::Local;
 use crate::cold::record::Place;
@@ -14,8 +14,8 @@ use crate::key::Key;
 use std::any::Any;
 use std::sync::Arc;
 
-/// A key's place, kept from changing its meaning by the segment that is held with it.
-pub struct Held {
+/// A location with its segment, which keeps the location from meaning another record.
+pub struct PinnedLocation {
     /// The key's hash.
     pub hash: u64,
     /// The location.
@@ -23,8 +23,8 @@ pub struct Held {
     segment: Option<Arc<Segment>>,
 }
 
-impl Held {
-    /// The place as the store has it.
+impl PinnedLocation {
+    /// As the store has it.
     pub(super) fn into_place(self) -> Place {
         let keep = self.segment.map(|segment| segment as Arc<dyn Any + Send + Sync>);
         Place { hash: self.hash, word: self.location.word(), keep }
@@ -53,12 +53,12 @@ impl Local {
     ///
     /// # Errors
     /// `Corrupt` if its record is damaged, `Io`, `OutOfMemory`.
-    pub fn read(&self, key: &Key<'_>) -> Result<Option<(Found, Held)>> {
+    pub fn read(&self, key: &Key<'_>) -> Result<Option<(StoredValue, PinnedLocation)>> {
         let mut failure = None;
-        for held in self.candidates(key.hash()) {
-            let found = held.segment().and_then(|s| read::read_value(s, held.location, key));
+        for pinned in self.candidates(key.hash()) {
+            let found = pinned.segment().and_then(|s| read::read_value(s, pinned.location, key));
             match found {
-                Ok(Some(found)) => return Ok(Some((found, held))),
+                Ok(Some(found)) => return Ok(Some((found, pinned))),
                 Ok(None) => {}
                 Err(error) => failure = failure.or(Some(error)),
             }
@@ -73,12 +73,12 @@ impl Local {
     /// As [`Local::read`].
     pub fn read_expiry(&self, key: &Key<'_>) -> Result<Option<u64>> {
         let mut failure = None;
-        for held in self.candidates(key.hash()) {
+        for pinned in self.candidates(key.hash()) {
             let expiry = |known: Known<'_>| match known.key == key.bytes() {
                 true => known.expires_at().map(Some),
                 false => Ok(None),
             };
-            match self.read_key(&held, expiry) {
+            match self.read_key(&pinned, expiry) {
                 Ok(Some(expires_at)) => return Ok(Some(expires_at)),
                 Ok(None) => {}
                 Err(error) => failure = failure.or(Some(error)),
@@ -93,10 +93,10 @@ impl Local {
     /// `Corrupt` if the record is damaged, `Io`; those of `use_it`.
     pub fn read_key<T>(
         &self,
-        held: &Held,
+        pinned: &PinnedLocation,
         use_it: impl FnOnce(Known<'_>) -> Result<T>,
     ) -> Result<T> {
-        read::read_key(held.segment()?, held.location, (held.hash, self.hasher), use_it)
+        read::read_key(pinned.segment()?, pinned.location, (pinned.hash, self.hasher), use_it)
     }
 
     /// True if the hash still has that location: its key was neither written, deleted nor moved.
@@ -118,32 +118,32 @@ impl Local {
 
     /// The places of at least `count` keys, unless there are fewer, from `hash` on, in the order
     /// of hashes and never a part of one hash's; and the hash to go on from, `None` at the end.
-    pub fn keys_from(&self, hash: u64, count: usize) -> (Vec<Held>, Option<u64>) {
+    pub fn keys_from(&self, hash: u64, count: usize) -> (Vec<PinnedLocation>, Option<u64>) {
         let mut places = Vec::new();
         for index in Keydir::shard_index(hash)..SHARDS {
             let shard = self.keydir.lock(index);
             let from = if index == Keydir::shard_index(hash) { hash } else { 0 };
             for (hash, location) in shard.from(from) {
-                let is_same = places.last().is_some_and(|last: &Held| last.hash == hash);
+                let is_same = places.last().is_some_and(|last: &PinnedLocation| last.hash == hash);
                 if places.len() >= count && !is_same {
                     return (places, Some(hash));
                 }
-                places.push(self.hold(hash, location));
+                places.push(self.pin(hash, location));
             }
         }
         (places, None)
     }
 
-    fn candidates(&self, hash: u64) -> impl Iterator<Item = Held> {
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = PinnedLocation> {
         let shard = self.keydir.lock_for(hash);
         let group = shard.group(hash);
-        let mut all = group.iter().map(|location| self.hold(hash, location));
+        let mut all = group.iter().map(|location| self.pin(hash, location));
         let first = all.next();
         let others: Vec<_> = all.collect();
         first.into_iter().chain(others)
     }
 
-    pub(super) fn hold(&self, hash: u64, location: Location) -> Held {
-        Held { hash, location, segment: self.segments.get(location.slot()) }
+    pub(super) fn pin(&self, hash: u64, location: Location) -> PinnedLocation {
+        PinnedLocation { hash, location, segment: self.segments.get(location.slot()) }
     }
 }

@@ -1,5 +1,5 @@
-//! Maintenance: the work that is due, one thing after the other, and saving what makes the next open
-//! fast.
+//! Maintenance: does the work that is due, one task after the other, and saves what makes the next
+//! open fast.
 
 use super::log::log::Log;
 use super::recovery::checkpoint;

@@ -1,4 +1,4 @@
-//! Opening a directory: who else may change it, what is in it, and the lock on it.
+//! Opening a directory: checks who else may change it and what is in it, and locks it.
 
 use super::recovery::contents;
 use super::tier::{Local, LocalOptions};
@@ -22,8 +22,7 @@ pub enum Exposed {
 }
 
 impl Local {
-    /// Opens the store in the directory `path`. Gives the tier, and what whoever opened it should know
-    /// although it was opened.
+    /// Opens the store in the directory `path`. Returns the tier, and a warning if there is one.
     ///
     /// # Errors
     /// As [`Local::open`]; `InvalidArgument` for an empty path too, `Locked`.
@@ -64,7 +63,7 @@ fn find(path: &Path, create: bool) -> Result<Directory> {
         .map_err(|error| error.context(format_args!("open the store in {}", path.display())))
 }
 
-/// What is to be told of a directory that other users may change.
+/// The warning for a directory that other users may change.
 fn exposure(directory: &Directory, exposed: Exposed) -> Result<Option<String>> {
     if exposed == Exposed::Allow {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Rewriting segments: which of them, when, and what is done around one.
+//! Rewriting segments: chooses them, and does what has to happen before and after each.
 
 use super::compaction::choice::Candidates;
 use super::compaction::compaction::{Compactor, Mode};

@@ -1,4 +1,4 @@
-//! Making room on a full disk: rewriting, on the thread that needs it, what frees most.
+//! Making room on a full disk: the thread that needs room rewrites the segment that frees most.
 
 use super::log::reserve::{Need, STEP_BYTES};
 use super::tier::Local;
@@ -7,24 +7,27 @@ use crate::error::{ErrorKind, Result};
 use crate::memory;
 use std::time::Duration;
 
-/// For a value a segment is rewritten if this share of it comes free; for a deletion, if anything does.
+/// For a value, a segment is rewritten if this share of it comes free; for a deletion, if any of it
+/// does.
 const VALUE_SHARE: u64 = 16;
 
-/// Also for a value if anything does, as long as this share of all is dead: it may be spread evenly.
+/// For a value, any gain is enough as long as this share of all bytes is dead: they may be spread
+/// evenly over the segments.
 const SPREAD_SHARE: u64 = 32;
 
-/// How often, and how long each time, it is waited for the room of a file that is still read.
+/// How often to wait, and how long each time, for the room of a removed file that somebody still
+/// reads.
 const WAITS: usize = 100;
 const WAIT: Duration = Duration::from_millis(1);
 
-/// An active segment is ended for what is dead in it once it has this many bytes: another costs a block
+/// Least length of an active segment that is ended for its dead bytes: a new segment costs a block
 /// and a name.
 const DYING_BYTES: u64 = 16 << 10;
 
 impl Local {
-    /// After something met a full disk: makes room until it can be tried again; false if
-    /// there is nothing to be had. `is_first` says that it was not tried again yet, so that it may be
-    /// enough that another thread has made room.
+    /// Makes room after a call has found the disk full, until that call can be tried again; false
+    /// if no room can be made. `is_first` says that the call was not tried again yet: then room
+    /// that another thread has made may be enough.
     ///
     /// # Errors
     /// As [`Local::compact_next`].
@@ -49,7 +52,8 @@ impl Local {
                 match self.rewrite(&mut compactor, host, segment) {
                     Ok(true) => has_made = true,
                     Ok(false) => return Ok(has_made),
-                    // A file system says that it has more room than it gives; what needs less may fit.
+                    // A file system reports more room than it gives; a segment that needs less may
+                    // fit.
                     Err(error) if error.kind() == ErrorKind::NoSpace && needed > 0 => {
                         room_max = room_max.min(needed - 1);
                     }
@@ -66,16 +70,16 @@ impl Local {
                     freed => has_made |= freed.unwrap_or(false),
                 }
             } else if !is_sealed {
-                // What is dead in the segments that are being written can be had too.
+                // The segments that are being written may have dead bytes too.
                 is_sealed = true;
                 compactor.seal_output();
                 match self.seal_dying() {
-                    // What waits to be written goes when there is room again.
+                    // Pending bytes are written when there is room again.
                     Err(error) if error.kind() != ErrorKind::NoSpace => return Err(error),
                     _ => {}
                 }
             } else if is_short && waits > 0 {
-                // Somebody still reads a file that has gone, and its room comes back then.
+                // Somebody still reads a removed file. Its room comes back afterwards.
                 waits -= 1;
                 std::thread::sleep(WAIT);
             } else {

@@ -51,8 +51,8 @@ impl Local {
         self.sync_and_mark(bytes)
     }
 
-    /// Syncs the log, and leaves a record behind which says so: what stands before it is not taken for
-    /// a torn tail after a crash. Where every change is synced the record would vouch for nothing new.
+    /// Syncs the log, and appends a record which says so: after a crash, damage before it is not taken
+    /// for a torn tail. Where every change is synced the record would say nothing new.
     fn sync_and_mark(&self, bytes: u64) -> Result<()> {
         let position = self.position()?;
         self.sync()?;
@@ -74,7 +74,7 @@ impl Local {
         self.log.as_ref().map_or(0, Log::unsynced_bytes)
     }
 
-    /// Appends a record which vouches that everything before the log's current end was synced.
+    /// Appends a record which says that everything before the log's current end was synced.
     /// Called right after a sync that began when the log ended at `position`.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Local {
         if log.active().is_none_or(|active| active.id() != position.segment) {
             return Ok(());
         }
-        // It may come to stand in the next segment, and then vouches for nothing there.
+        // It may land in the next segment, where it says nothing.
         let mut marker = PendingRecord::marker(Kind::Synced, position.offset);
         marker.sequence = position.segment;
         let appended = log.append(slice::from_mut(&mut marker), false)?;

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What opening may need on a full disk: what the stage has, and the manifest.
 const OPEN_BYTES: u64 = 320 << 10;
 
-/// So many changes in quick succession are a load. During a load a failure of the disk may be told
-/// some changes later; what was acknowledged survives the process all the same.
+/// After so many changes in quick succession, the next ones go to the stage. A failure of the disk
+/// is then reported some changes later; what was acknowledged survives the process all the same.
 const STAGE_AFTER: u64 = 512;
 
 /// How a cold tier is set up.
@@ -66,19 +66,19 @@ pub struct Local {
     pub(super) changed: AtomicBool,
     pub(super) unsaved_bytes: AtomicU64,
     pub(super) sequence_floor: u64,
-    /// What recovery met and background work has done.
+    /// Counts of what recovery found and background work has done.
     pub(super) tallies: Tallies,
     pub(super) timers: Mutex<Timers>,
-    /// What is damaged, as recovery found it and nobody was told yet.
+    /// What recovery found to be damaged, until it is told.
     findings: Mutex<Vec<Error>>,
-    /// What keeps others from the directory; none on a disk that nobody else has.
+    /// The lock on the directory; none on a disk that nobody else has.
     lock: Mutex<Option<DirLock>>,
 }
 
 /// Counters that the cold tier keeps itself.
 #[derive(Default)]
 pub struct Tallies {
-    /// Damaged records that recovery met.
+    /// Damaged records that recovery found.
     pub corrupt_records: AtomicU64,
     /// Derived files that were rebuilt.
     pub rebuilt_files: AtomicU64,
@@ -219,7 +219,8 @@ impl Local {
         self.hasher
     }
 
-    /// Takes away what recovery found to be damaged, a sentence for each segment: to be told once.
+    /// Returns what recovery found to be damaged, a sentence for each segment, and forgets it: each
+    /// is told once.
     pub fn take_findings(&self) -> Vec<Error> {
         std::mem::take(&mut self.findings.lock())
     }

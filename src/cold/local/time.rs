@@ -1,4 +1,5 @@
-//! Telling the time: what the files say of it, so that what expires by it ends after a crash too.
+//! The time in the files: it lets a value that expired stay expired after a crash, whatever the
+//! system clock says.
 //!
 //! The manifest is written when a clock was set by more than a second: by the background thread,
 //! and before anything is stored that expires by the new time. So nothing that was stored under a

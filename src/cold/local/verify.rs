@@ -1,6 +1,6 @@
 //! Verifying: which records cannot be read, and which keys have none.
 //!
-//! Every record is read. Then the keydir is asked. A key is damaged too if no record was met at its
+//! Every record is read. Then the keydir is asked. A key is damaged too if there is no record at its
 //! place, or if its record stands for a lost one. So every key that would answer `Corrupt` counts.
 
 use super::index::keydir::SHARDS;
@@ -15,9 +15,9 @@ use crate::cold::tier::Verified;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
-/// What was met in one segment.
+/// What reading one segment has counted.
 #[derive(Default)]
-struct Met {
+struct Counts {
     records: u64,
     /// Of those that can be told.
     damaged: u64,
@@ -42,12 +42,12 @@ impl Local {
             let segment = self.segments.get(slot).filter(|segment| segment.id() == id);
             let Some(segment) = segment else { continue };
             let end = segment.end();
-            let met = self.meet_all(&segment, end, tell)?;
-            let is_whole = met.gaps == 0 && met.live == segment.live().0 && !segment.lacks();
-            let unmet = if is_whole { 0 } else { self.count_unmet(&segment, end)? };
+            let counts = self.read_all(&segment, end, tell)?;
+            let is_whole = counts.gaps == 0 && counts.live == segment.live().0 && !segment.lacks();
+            let missing = if is_whole { 0 } else { self.count_missing(&segment, end)? };
             let unknown = u64::from(segment.lacks_unknown());
-            let count = met.damaged + met.gaps.max(unmet);
-            verified.records += met.records;
+            let count = counts.damaged + counts.gaps.max(missing);
+            verified.records += counts.records;
             verified.damaged += count.max(unknown);
             if count.max(unknown) > 0 {
                 verified.findings.push(gone::finding(&segment, count));
@@ -56,38 +56,38 @@ impl Local {
         Ok(verified)
     }
 
-    fn meet_all(
+    fn read_all(
         &self,
         segment: &Arc<Segment>,
         end: u64,
         tell: &mut dyn FnMut(&[u8], &Error),
-    ) -> Result<Met> {
-        let mut met = Met::default();
+    ) -> Result<Counts> {
+        let mut counts = Counts::default();
         let mut scanner = Scanner::new(segment, 0, end)?;
         while let Some(step) = scanner.next()? {
             let Step::Record { offset, header, intact, .. } = step else {
-                met.gaps += 1;
+                counts.gaps += 1;
                 continue;
             };
-            met.records += 1;
+            counts.records += 1;
             let location = Location::new(segment.slot(), offset, header.record_bytes());
             let has_key = matches!(header.kind, Kind::Value | Kind::Lost);
             let at = self.keydir.lock_for(header.hash).at(header.hash, location);
             let lives = has_key && at.is_some();
-            met.live += u64::from(lives);
+            counts.live += u64::from(lives);
             if intact && !(lives && header.kind == Kind::Lost) {
                 continue;
             }
-            met.damaged += 1;
+            counts.damaged += 1;
             if lives {
-                let held = self.hold(header.hash, location);
-                let key = self.read_key(&held, |known| Ok(known.key.to_vec()));
+                let pinned = self.pin(header.hash, location);
+                let key = self.read_key(&pinned, |known| Ok(known.key.to_vec()));
                 let error = damaged(segment, offset, "is damaged");
                 // Of some the hash is all that is left.
                 key.iter().for_each(|key| tell(key, &error));
             }
         }
-        Ok(met)
+        Ok(counts)
     }
 
     /// Where the keys of one shard of the keydir stand in a segment.
@@ -103,15 +103,15 @@ impl Local {
         Ok(places)
     }
 
-    /// Counts the keys of a segment at whose places, before `end`, the walk has met no record.
-    fn count_unmet(&self, segment: &Arc<Segment>, end: u64) -> Result<u64> {
+    /// Counts the keys of a segment whose places, before `end`, have no record.
+    fn count_missing(&self, segment: &Arc<Segment>, end: u64) -> Result<u64> {
         let mut count = 0;
         for shard in 0..SHARDS {
             let places = self.places_in(segment, shard)?;
             for (hash, location) in places {
                 // What lies behind the end, in a segment that goes on, came after the walk began.
                 let is_asked = segment.lacks() || segment.is_sealed() || location.offset() < end;
-                if is_asked && !was_met(segment, hash, location, end)? {
+                if is_asked && !has_record(segment, hash, location, end)? {
                     count += u64::from(self.is_at(hash, location));
                 }
             }
@@ -120,8 +120,8 @@ impl Local {
     }
 }
 
-/// True if a walk up to `end` has met the record of a key at its place, damaged or not.
-fn was_met(segment: &Segment, hash: u64, location: Location, end: u64) -> Result<bool> {
+/// True if the record of a key is at its place and before `end`, damaged or not.
+fn has_record(segment: &Segment, hash: u64, location: Location, end: u64) -> Result<bool> {
     let offset = location.offset();
     if offset + HEADER_BYTES as u64 > end {
         return Ok(false);

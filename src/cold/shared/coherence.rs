@@ -1,17 +1,19 @@
-//! Coherence: whether what was read is still what the engine has, and for how long hot may believe it.
+//! Coherence: whether a value that was read is still the engine's, and for how long hot may serve
+//! it without asking.
 //!
-//! Each key has a generation, by its hash in a table of a fixed size. Whoever learns of a change moves
-//! the generation on; whoever reads notes it before asking. Two keys that share one cost each other no
-//! more than a promotion.
+//! Each key has a generation: a number in a table of a fixed size, by the key's hash. A thread that
+//! learns of a change of the key increments it. A thread that reads the key notes it before it asks
+//! the engine. If two keys share a number, a change of one may keep the other from being promoted,
+//! and no more.
 //!
-//! A link is alive for one coherence after it has said so, less the time that its answer took. Parts
-//! of the keys hang on links.
+//! A *link* is a way by which the engine tells of changes. Each part of the keys hangs on one.
+//! After each sign of life a link is alive for one `coherence`, less the time that the sign took.
 //!
 //! # Invariants
 //! 1. A generation moves before an entry is taken out of hot for the same change, and an entry enters
 //!    hot, under its shard's lock, only if the generation is as it was noted. So nothing old enters.
-//! 2. A link that is lost is silent before its entries are taken out.
-//! 3. A version in `own` is being written here: what is told of it is no news.
+//! 2. A link that is lost counts as silent before its entries leave hot.
+//! 3. A version in `own` is being written here: the engine's notice of it is no news.
 
 use super::engine::Watcher;
 use crate::cold::sharing::Hears;
@@ -39,7 +41,7 @@ pub const LINK_NONE: u32 = 65_534;
 /// The number of all links.
 pub const LINK_ALL: u32 = 65_535;
 
-/// So late the coarse clock may be, in milliseconds.
+/// How late the coarse clock may be, in milliseconds.
 const COARSE_MS: u64 = 10;
 
 /// Below this coherence, in milliseconds, the coarse clock is too coarse.
@@ -66,7 +68,7 @@ pub struct Coherence {
 }
 
 impl Coherence {
-    /// Nothing is known, and every link is silent.
+    /// A new one: every link is silent.
     #[cold]
     pub fn new(clock: Arc<dyn Clock>, hasher: KeyHasher, coherence_ms: u64) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! A cold tier that others change, too: records at an [`Engine`], which does the distributing. Nothing
-//! here knows a network.
+//! A cold tier that others change, too: the records are at an [`Engine`], which distributes them.
+//! Nothing here knows a network.
 //!
 //! | file | what |
 //! |---|---|

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// What a change has come to.
+/// The outcome of a change.
 enum Outcome {
     /// It was made; whether there was something before, if that is known.
     Made(Option<bool>),
@@ -60,7 +60,7 @@ impl Shared {
         Ok(Prepared { conflict: made?, ..Prepared::default() })
     }
 
-    /// The changes are not under way any more.
+    /// Takes note that the changes have ended.
     #[cold]
     pub(super) fn over(&self, changes: &[Change<'_>], has_changed: bool) {
         for change in changes {
@@ -95,7 +95,7 @@ impl Shared {
         }
     }
 
-    /// What was made and is not durable is not what was asked for, and not undone either.
+    /// A change that was made and is not durable is not what was asked for, and cannot be undone.
     #[cold]
     fn sync_made(&self, deadline: Deadline) -> Result<()> {
         let synced = self.ask(None, deadline, |timeout| self.engine.sync(timeout));
@@ -199,7 +199,7 @@ impl Shared {
                 continue;
             }
             if has_ended && wanted == 0 {
-                // What has expired and was not removed yet is in nobody's way.
+                // A record that has expired counts as absent, even if the engine still has it.
                 put.if_version = Some(version);
                 continue;
             }

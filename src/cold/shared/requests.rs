@@ -33,7 +33,7 @@ pub struct Requests {
     /// Times that hot had to ask.
     pub revalidations: AtomicU64,
     unavailable_ms: AtomicU64,
-    /// When the engine failed first since it had worked, plus 1; 0 if it works.
+    /// When the engine first failed after it had last worked, plus 1; 0 while it works.
     failed_at: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ struct UnderWay {
 pub struct Deadline(u64);
 
 /// A request that is under way; dropped it has ended.
-pub struct Turn<'r> {
+pub struct Permit<'r> {
     requests: &'r Requests,
     link: u32,
 }
@@ -96,7 +96,7 @@ impl Requests {
     /// # Errors
     /// `Unavailable` at the deadline, `OutOfMemory`.
     #[cold]
-    pub fn begin(&self, link: Option<u32>, deadline: Deadline) -> Result<Turn<'_>> {
+    pub fn begin(&self, link: Option<u32>, deadline: Deadline) -> Result<Permit<'_>> {
         let (name, most) = match link {
             Some(link) => (link, (self.limit * 3 / 4).max(1)),
             None => (0, self.limit),
@@ -112,7 +112,7 @@ impl Requests {
                     None => crate::memory::push(links, (name, 1), "requests")?,
                 }
                 self.requests.fetch_add(1, Ordering::Relaxed);
-                return Ok(Turn { requests: self, link: name });
+                return Ok(Permit { requests: self, link: name });
             }
             let left = self.left(deadline);
             if left.is_zero() {
@@ -168,7 +168,7 @@ impl Requests {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     #[inline(never)]
     fn drop(&mut self) {
         let mut under_way = self.requests.under_way.lock();

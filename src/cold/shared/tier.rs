@@ -1,4 +1,4 @@
-//! The shared tier's parts together, and reading a record.
+//! The shared tier: its parts, and reading a record.
 //!
 //! # Invariants
 //! 1. The generation of a key is noted before the engine is asked, and is the place's word.
@@ -6,7 +6,7 @@
 
 use super::coherence::Coherence;
 use super::engine::{Capabilities, Engine, Fetched};
-use super::requests::{Deadline, Requests, Turn};
+use super::requests::{Deadline, Permit, Requests};
 use super::versions::Versions;
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::remote::{self, Header};
@@ -104,7 +104,7 @@ impl Shared {
     /// The turn of a request, and how long that may take.
     #[cold]
     #[inline(never)]
-    fn begin(&self, key: Option<&[u8]>, deadline: Deadline) -> Result<(Turn<'_>, Duration)> {
+    fn begin(&self, key: Option<&[u8]>, deadline: Deadline) -> Result<(Permit<'_>, Duration)> {
         let link = key.filter(|_| self.coherence.has_parts());
         let link = link.map(|key| self.coherence.link_of(|| self.engine.part(key)));
         let turn = self.requests.begin(link, deadline)?;

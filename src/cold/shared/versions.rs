@@ -15,12 +15,12 @@ const COUNT_MAX: u64 = 1 << 16;
 
 /// The ranges that this open has got.
 pub struct Versions {
-    state: Mutex<State>,
+    state: Mutex<Ranges>,
     has_come: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Ranges {
     next: u64,
     end: u64,
     /// The range that came last.
@@ -32,7 +32,7 @@ struct State {
     is_asked: bool,
 }
 
-impl State {
+impl Ranges {
     fn take(&mut self) -> Option<u64> {
         if self.next == self.end {
             (self.next, self.end) = std::mem::take(&mut self.spare);
@@ -50,7 +50,7 @@ impl State {
 impl Versions {
     /// No range yet.
     pub fn new() -> Self {
-        let state = State { count: COUNT_MIN, ..State::default() };
+        let state = Ranges { count: COUNT_MIN, ..Ranges::default() };
         Self { state: Mutex::new(state), has_come: Condvar::new() }
     }
 

@@ -1,7 +1,7 @@
 //! A cold tier as the store uses it, on one thread: look, prepare, publish; and the store around it.
 
 use crate::cold::change::{Change, Prepared};
-use crate::cold::{ColdTier, Departed, Host, Place, Rewritten};
+use crate::cold::{ColdTier, Host, Place, Removal, Rewritten};
 use crate::error::Result;
 use crate::key::Key;
 use crate::sync::Mutex;
@@ -33,13 +33,13 @@ pub type Put<'a> = (&'a [u8], Option<(&'a [u8], u64)>);
 /// The caller of a tier.
 pub struct Caller<'t> {
     pub tier: &'t dyn ColdTier,
-    /// The keys of which the tier told that they departed.
-    pub departed: Mutex<Vec<Vec<u8>>>,
+    /// The keys that the tier said it removed.
+    pub removed: Mutex<Vec<Vec<u8>>>,
 }
 
 impl<'t> Caller<'t> {
     pub fn new(tier: &'t dyn ColdTier) -> Self {
-        Self { tier, departed: Mutex::default() }
+        Self { tier, removed: Mutex::default() }
     }
 
     pub fn key<'k>(&self, key: &'k [u8]) -> Key<'k> {
@@ -154,9 +154,9 @@ impl<'t> Caller<'t> {
 impl Host for Caller<'_> {
     fn quiesce(&self) {}
 
-    fn departed(&self, key: &[u8], place: &Place, _: Departed) {
+    fn removed(&self, key: &[u8], place: &Place, _: Removal) {
         if self.tier.forget(place) {
-            self.departed.lock().push(key.to_vec());
+            self.removed.lock().push(key.to_vec());
         }
     }
 

@@ -22,16 +22,16 @@ pub const PROMISES: [Promise; 19] = [
     ("a version that was taken is nobody else's, and may be written later", taken_versions),
     ("a place is current until its key is changed, deleted or cleared", places),
     ("a place tells its key as long as it is held", places_keep_their_meaning),
-    ("a walk meets each key that lives throughout exactly once", walks),
-    ("a walk of a prefix meets each key that begins with it", walks_of_a_prefix),
+    ("a walk visits each key that lives throughout exactly once", walks),
+    ("a walk of a prefix visits each key that begins with it", walks_of_a_prefix),
     ("an expiry is told without the value", expiries),
     ("a look tells what a change will replace", looks),
     ("forget takes out the very value of a place and no other", forgetting),
     ("keys with one hash do not disturb each other", collisions),
     ("a batch happens whole or not at all", batches),
     ("a clear takes every key at once, also after the next open", clears),
-    ("maintenance and compaction keep every value", upkeep_keeps_everything),
-    ("what departs has expired", departures),
+    ("maintenance and compaction keep every value", maintenance_keeps_everything),
+    ("only what has expired is removed", removals),
     ("whatever was published is there after a kill and after a close", reopening),
     ("what is beside the values does not touch them", beside_the_values),
 ];
@@ -298,7 +298,7 @@ fn expiries(bench: &dyn Bench) {
     assert_eq!(told(&*tier), [None, Some(0), Some(1_500), Some(2_500)]);
     let place = caller.place(b"later");
     assert_eq!(caller.key_at(&place).unwrap(), (b"later".to_vec(), 1_500));
-    // It is told as it is, until the value has departed.
+    // It is told as it is, until the value is removed.
     bench.clock().advance(600);
     assert_eq!(told(&*tier), [None, Some(0), Some(1_500), Some(2_500)]);
     assert_eq!(caller.get(b"later").unwrap().expires_at, 1_500);
@@ -419,7 +419,7 @@ fn clears(bench: &dyn Bench) {
     assert_eq!(left.into_keys().collect::<Vec<_>>(), [b"after"], "a clear was undone");
 }
 
-fn upkeep_keeps_everything(bench: &dyn Bench) {
+fn maintenance_keeps_everything(bench: &dyn Bench) {
     let mut tier = bench.open();
     for round in 0..3 {
         let caller = Caller::new(&*tier);
@@ -441,7 +441,7 @@ fn upkeep_keeps_everything(bench: &dyn Bench) {
         }
         tier.tend().unwrap();
         tier.sync().unwrap();
-        assert!(caller.departed.lock().is_empty(), "what has not expired has departed");
+        assert!(caller.removed.lock().is_empty(), "a value was removed that has not expired");
         tier = bench.open();
         assert_eq!(Caller::new(&*tier).contents(), before, "opened again");
     }
@@ -449,7 +449,7 @@ fn upkeep_keeps_everything(bench: &dyn Bench) {
     assert!(verified.damaged == 0 && verified.records >= 15);
 }
 
-fn departures(bench: &dyn Bench) {
+fn removals(bench: &dyn Bench) {
     let tier = bench.open();
     let caller = Caller::new(&*tier);
     let expiry = |i: u64| [0, 1_400, 1_900][usize::try_from(i % 3).unwrap()];
@@ -462,11 +462,11 @@ fn departures(bench: &dyn Bench) {
     tier.maintain(&caller).unwrap();
     tier.compact(&caller).unwrap();
     let over: BTreeSet<_> = [4, 7, 10].map(key).into();
-    let departed = std::mem::take(&mut *caller.departed.lock());
-    assert_eq!(departed.len(), departed.iter().collect::<BTreeSet<_>>().len(), "told twice");
-    assert!(departed.iter().all(|key| over.contains(key)), "{departed:?}");
+    let removed = std::mem::take(&mut *caller.removed.lock());
+    assert_eq!(removed.len(), removed.iter().collect::<BTreeSet<_>>().len(), "told twice");
+    assert!(removed.iter().all(|key| over.contains(key)), "{removed:?}");
     let left = caller.contents();
-    assert!(departed.iter().all(|key| !left.contains_key(key)));
+    assert!(removed.iter().all(|key| !left.contains_key(key)));
     assert!((0..12).map(key).all(|key| left.contains_key(&key) || over.contains(&key)));
     assert_eq!(left[&key(1)].value, b"for ever");
 }

@@ -9,7 +9,7 @@ use crate::codec::warm;
 use crate::cold::change::{Discarded, Prepared};
 use crate::cold::tier::{Gauges, HotKeys, UseKey, Verified};
 use crate::cold::{
-    Change, ColdTier, Current, Departed, Departure, Host, Page, Place, Position, Record, Want,
+    Change, ColdTier, Current, Host, Page, Place, Position, Record, Removal, RemovalCause, Want,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyHasher};
@@ -41,12 +41,12 @@ pub struct MapTier(Arc<Shared>);
 struct Shared {
     hasher: KeyHasher,
     clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    state: Mutex<Contents>,
     orders: Mutex<Orders>,
 }
 
 #[derive(Default)]
-struct State {
+struct Contents {
     values: BTreeMap<Vec<u8>, Stored>,
     /// The last version that was given out.
     version: u64,
@@ -180,17 +180,17 @@ impl MapTier {
         let over: Vec<_> = over
             .map(|(key, stored)| {
                 let (version, expires_at) = (stored.version, stored.expires_at);
-                let departed = Departed { why: Departure::Expired, version, expires_at };
-                (key.clone(), self.place(key, stored), departed)
+                let removal = Removal { cause: RemovalCause::Expired, version, expires_at };
+                (key.clone(), self.place(key, stored), removal)
             })
             .collect();
         drop(state);
-        over.iter().for_each(|(key, place, departed)| host.departed(key, place, *departed));
+        over.iter().for_each(|(key, place, removal)| host.removed(key, place, *removal));
         host.at_rest();
     }
 }
 
-impl State {
+impl Contents {
     fn version_of(&self, key: &[u8]) -> u64 {
         self.values.get(key).map_or(0, |stored| stored.version)
     }
@@ -326,7 +326,8 @@ impl ColdTier for MapTier {
                 let version =
                     if change.version == 0 { state.take_version() } else { change.version };
                 let key = change.key.bytes().to_vec();
-                let (replaces, stored) = (state.version_of(&key), State::stored(change, version));
+                let (replaces, stored) =
+                    (state.version_of(&key), Contents::stored(change, version));
                 state.unknown.push(Unknown { key, replaces, stored });
             }
             return Err(Error::new(ErrorKind::Timeout, "prepare was told to lose its answer"));
@@ -343,7 +344,7 @@ impl ColdTier for MapTier {
         for change in changes.iter().filter(|change| has_effect(change)) {
             // What others have stored meanwhile is newer.
             if state.version_of(change.key.bytes()) <= change.version {
-                state.put(change.key.bytes().to_vec(), State::stored(change, change.version));
+                state.put(change.key.bytes().to_vec(), Contents::stored(change, change.version));
             }
         }
     }

@@ -89,9 +89,9 @@ impl Run<'_> {
     fn call(&self, name: &str, call: impl FnOnce(&dyn ColdTier, &Caller<'_>)) -> String {
         let caller = Caller::new(&*self.tier);
         call(&*self.tier, &caller);
-        let gone = std::mem::take(&mut *caller.departed.lock());
+        let gone = std::mem::take(&mut *caller.removed.lock());
         let are_over = gone.iter().all(|key| !self.is_alive(&self.model[key]));
-        assert!(are_over, "what lives has departed");
+        assert!(are_over, "a live value was removed");
         name.to_owned()
     }
 

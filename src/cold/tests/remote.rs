@@ -27,7 +27,7 @@ pub enum Fate {
 type Late = (Vec<u8>, Option<Vec<u8>>, u64, Option<u64>);
 
 #[derive(Default)]
-pub struct State {
+pub struct ServerState {
     pub records: BTreeMap<Vec<u8>, (Vec<u8>, u64)>,
     pub next_version: u64,
     pub watchers: Vec<Arc<dyn Watcher>>,
@@ -39,7 +39,7 @@ pub struct State {
     pub waiting: usize,
 }
 
-impl State {
+impl ServerState {
     fn make(&mut self, (key, data, version, if_version): Late) -> Changed {
         let current = self.records.get(&key).map_or(0, |(_, version)| *version);
         if if_version.is_some_and(|wanted| wanted != current) {
@@ -56,7 +56,7 @@ impl State {
 
 /// What the engine, its stores and the test share.
 #[derive(Clone, Default)]
-pub struct Server(pub Arc<(Mutex<State>, Condvar)>);
+pub struct Server(pub Arc<(Mutex<ServerState>, Condvar)>);
 
 /// One machine's way to it.
 pub struct Remote {
@@ -65,7 +65,7 @@ pub struct Remote {
 }
 
 impl Server {
-    pub fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+    pub fn with<T>(&self, f: impl FnOnce(&mut ServerState) -> T) -> T {
         let result = f(&mut self.0.0.lock().unwrap());
         self.0.1.notify_all();
         result

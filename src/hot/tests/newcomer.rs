@@ -2,7 +2,7 @@
 
 use super::super::Hot;
 use super::super::entry::{Described, Entry, Probe, Slot};
-use super::super::policy::{Order, Policy, Turn, Uses};
+use super::super::policy::{EvictionStep, Order, Policy, Uses};
 use super::{Victims, entry, get, key, name_of, options, store};
 use crate::error::Result;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ impl Policy for Stack {
         Box::new(Pile { slots: Vec::new(), shared: self, index })
     }
 
-    fn next(&self) -> Option<Turn> {
+    fn next(&self) -> Option<EvictionStep> {
         let newest = |index: &usize| self.newest[*index].load(Ordering::Relaxed);
         let shard = (0..self.newest.len()).max_by_key(newest)?;
         let others = (0..self.newest.len()).filter(|index| *index != shard);
         let until = others.map(|index| newest(&index)).max()?;
-        (newest(&shard) != 0).then_some(Turn { shard, until, task: 0 })
+        (newest(&shard) != 0).then_some(EvictionStep { shard, until, task: 0 })
     }
 }
 
@@ -81,8 +81,8 @@ impl Order for Pile {
         hash.is_multiple_of(2)
     }
 
-    fn evict(&mut self, turn: &Turn) -> Option<Entry> {
-        let slot = self.slots.pop_if(|entry| entry.slot().mark() >= turn.until);
+    fn evict(&mut self, step: &EvictionStep) -> Option<Entry> {
+        let slot = self.slots.pop_if(|entry| entry.slot().mark() >= step.until);
         self.publish();
         slot
     }

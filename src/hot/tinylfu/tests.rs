@@ -75,8 +75,8 @@ impl Tier {
             !with.beyond(tier.limits).is_nothing()
         };
         while lacks(self) {
-            let Some(turn) = self.policy.next() else { break };
-            left.extend(self.shards[turn.shard].evict(&turn).map(|entry| entry.version()));
+            let Some(step) = self.policy.next() else { break };
+            left.extend(self.shards[step.shard].evict(&step).map(|entry| entry.version()));
         }
         left
     }
@@ -160,8 +160,8 @@ fn a_recount_holds_after_every_step() {
                     tier.shard(n).admits(hash_of(n), 200);
                 }
                 18 => {
-                    let turn = tier.policy.before_judging();
-                    turn.into_iter().for_each(|turn| tier.shards[turn.shard].prepare(&turn));
+                    let step = tier.policy.before_judging();
+                    step.into_iter().for_each(|step| tier.shards[step.shard].prepare(&step));
                     tier.policy.mode.store(usize::try_from(n).unwrap() % MODES.len(), Relaxed);
                 }
                 _ if step % 50 == 0 => drop(tier.shard(n).take()),
@@ -234,8 +234,8 @@ fn a_candidate_has_to_be_used_more_often_than_who_would_leave() {
     }
     let mut offers = 0;
     loop {
-        while let Some(turn) = tier.policy.before_judging() {
-            tier.shards[turn.shard].prepare(&turn);
+        while let Some(step) = tier.policy.before_judging() {
+            tier.shards[step.shard].prepare(&step);
         }
         tier.touch(1_000);
         if tier.shard(1_000).admits(hash_of(1_000), 200) {

@@ -152,7 +152,7 @@ fn a_file_that_is_opened_again_to_be_read_needs_no_right_to_write() {
     assert_eq!(number_in(&*files[0]), 0);
     // Another way in, because these tests may run as root, whom rights do not stop.
     let is_read_only = |(_, descriptor): (&usize, &Arc<Descriptor>)| {
-        matches!(*descriptor.state.read(), State::Open { writable: false, .. })
+        matches!(*descriptor.state.read(), FileState::Open { writable: false, .. })
     };
     assert!(pool.value.lock().open.iter().all(is_read_only));
     files[0].write_at(&[&[7; 10]], 0).unwrap();

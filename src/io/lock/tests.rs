@@ -22,7 +22,7 @@ fn acquire_shared(directory: &Directory, mode: LockMode) -> Result<DirLock> {
 }
 
 /// As another machine does, which does not see the directory's lock.
-fn acquire_far(directory: &Directory, mode: LockMode) -> Result<Option<Held>> {
+fn acquire_far(directory: &Directory, mode: LockMode) -> Result<Option<LockedDescriptor>> {
     lock_file(directory, mode, &|| Ok(()))
 }
 
@@ -238,7 +238,7 @@ fn whoever_asks_the_kernel_is_kept_out_within_the_process_too() {
 fn where_machines_share_a_directory_its_file_is_locked_too() {
     let scratch = Scratch::new();
     let disk = directory(&scratch);
-    let is_refused = |outcome: Result<Option<Held>>| {
+    let is_refused = |outcome: Result<Option<LockedDescriptor>>| {
         outcome.err().map(|error| error.kind()) == Some(ErrorKind::Locked)
     };
     let held = acquire_shared(&disk, Exclusive).unwrap();

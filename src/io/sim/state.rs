@@ -45,7 +45,7 @@ impl Op {
 }
 
 #[derive(Clone, Default)]
-pub struct State {
+pub struct DiskState {
     pub inodes: BTreeMap<u64, Inode>,
     pub next_id: u64,
     pub names: BTreeMap<String, u64>,
@@ -73,7 +73,7 @@ pub struct Fault {
     pub os_code: i32,
 }
 
-impl State {
+impl DiskState {
     pub fn id(&self, name: &str) -> Option<u64> {
         self.names.get(name).copied()
     }

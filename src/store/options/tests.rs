@@ -72,6 +72,9 @@ fn values_in_all_their_units_reach_their_fields() {
 fn a_bad_value_is_refused_with_what_would_be_right() {
     let size = "a size: bytes, or a whole number with KiB, MiB or GiB";
     let time = "a time: milliseconds, or a whole number with ms, s, m, h or d";
+    // A policy joins by its own row, and its word is in the message by that.
+    let policies = one_of(Eviction::ALL);
+    assert!(policies.starts_with("one of lru, ") && policies.contains("tinylfu"), "{policies}");
     let rows: [(&str, &[&str], &str); 11] = [
         (
             "hot_capacity",
@@ -80,7 +83,7 @@ fn a_bad_value_is_refused_with_what_would_be_right() {
         ),
         ("hot_max_entries", &["", "1KiB", "18446744073709551616"], "a whole number"),
         ("hot_ttl", &["1S", "1 s", "1sec", "s", "1MiB", "18446744073709551615s"], time),
-        ("eviction", &["", "LRU", "lfu"], "one of lru, tinylfu"),
+        ("eviction", &["", "LRU", "lfu"], &policies),
         (
             "compression",
             &["deflat", "deflate", "deflate:", "deflate:10", "lz4:1", "zstd", "zstd:0", "zstd:20"],

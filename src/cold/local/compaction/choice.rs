@@ -1,8 +1,8 @@
 //! Which segments are worth rewriting: questions about tallies, which change nothing.
 //!
 //! In this order, because what is dead need not be compressed:
-//! 1. of those that are half dead, the one of which most is; once 35 % of all bytes are dead, of
-//!    all; segments in which next to nothing lives count as half dead earlier;
+//! 1. the segment with the greatest dead share, if that is half or more, or if 35 % of all bytes
+//!    are dead; a segment in which next to nothing lives counts as half dead earlier;
 //! 2. a sealed log segment, which is not compressed yet;
 //! 3. frozen segments below an eighth of the longest one, when there are eight;
 //! 4. a segment that lacks records.

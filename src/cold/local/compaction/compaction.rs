@@ -25,7 +25,7 @@ use super::choice::{Candidates, can_drop, keeps_nothing};
 use super::output::{Context, Move, Output};
 use crate::codec::compress::{Compression, Compressor};
 use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
-use crate::cold::host::{Departed, Departure, Rewritten};
+use crate::cold::host::{Removal, RemovalCause, Rewritten};
 use crate::cold::local::index::keydir::SHARDS;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::recovery::gone;
@@ -58,8 +58,8 @@ pub enum Mode {
     Evict,
 }
 
-/// A record that was met in a segment.
-pub(super) struct Met {
+/// A record as the scanner gave it.
+pub(super) struct ScannedRecord {
     /// Its first byte.
     pub offset: u64,
     /// Its header.
@@ -80,8 +80,8 @@ struct Moved {
     expires_at: u64,
 }
 
-/// Where a record that is needed stands, with its mark; `None` if it is not.
-pub(super) fn held(
+/// The location of a record that is needed, with its mark; `None` if the record is not needed.
+pub(super) fn needed_at(
     context: &Context<'_>,
     (input, all): (&Segment, &[Arc<Segment>]),
     header: &Header,
@@ -116,12 +116,13 @@ impl Compactor {
         Ok(Self { compressor, output: None })
     }
 
-    /// What there is to choose from.
-    /// There is room to write `room` bytes. Records up to `cleared` were cleared.
+    /// The candidates for rewriting. There is room to write `room` bytes. Records up to `cleared`
+    /// were cleared.
     pub fn rewrite_candidates(&self, segments: &Segments, room: u64, cleared: u64) -> Candidates {
         let all = segments.all();
         let output = self.output.as_ref().map(|output| output.segment.id());
-        // One that is gone, and had nobody knows what, tells so as long as it is not cleared.
+        // A segment that is gone with unknown keys stays in the table until a clear, so that it
+        // goes on counting as damage.
         let tells = |s: &Segment| s.is_gone() && s.lacks_unknown();
         let may_go = |s: &&Arc<Segment>| s.is_sealed() && Some(s.id()) != output && !tells(s);
         let rewritable = all.iter().filter(may_go).cloned().collect();
@@ -175,7 +176,7 @@ impl Compactor {
         input.file().keep()?;
         let make = |name: &str| context.reserve.lend(0, || context.disk.create(name).map(drop));
         gone::note(context.disk, input.id(), &make)?;
-        // First the file: as long as it is there, it must be known for what it holds.
+        // The file goes first: as long as it exists, the table of segments must have it.
         if !input.is_gone() {
             context.disk.remove(&input.name())?;
         }
@@ -218,8 +219,8 @@ impl Compactor {
                     return Ok(None);
                 }
             }
-            let met = Met { offset, header, intact, expires_at };
-            bytes += self.take_over(context, (input, mode, all), &scanner, met)?;
+            let record = ScannedRecord { offset, header, intact, expires_at };
+            bytes += self.take_over(context, (input, mode, all), &scanner, record)?;
         }
         self.flush(context)?;
         bytes += self.lose_unreadable(context, input)?;
@@ -236,10 +237,10 @@ impl Compactor {
         context: &Context<'_>,
         (input, mode, all): (&Segment, Mode, &[Arc<Segment>]),
         scanner: &Scanner<'_>,
-        Met { offset, header, intact, expires_at }: Met,
+        ScannedRecord { offset, header, intact, expires_at }: ScannedRecord,
     ) -> Result<u64> {
         let from = Location::new(input.slot(), offset, header.record_bytes());
-        let Some(held) = held(context, (input, all), &header, from) else {
+        let Some(needed) = needed_at(context, (input, all), &header, from) else {
             let key = intact.then(|| scanner.key(&header));
             return self.bury_swept(context, (header, key, expires_at), (input, all));
         };
@@ -252,15 +253,15 @@ impl Compactor {
         }
         let expiry = Expiry::from_ms(expires_at);
         let has_expired = expiry.is_some() && expiry.has_passed(context.clock.wall());
-        let evicts = mode == Mode::Evict && header.kind == Kind::Value && !held.is_read();
+        let evicts = mode == Mode::Evict && header.kind == Kind::Value && !needed.is_read();
         if has_expired || evicts {
             let key = scanner.key(&header);
-            let why = if has_expired { Departure::Expired } else { Departure::Evicted };
+            let cause = if has_expired { RemovalCause::Expired } else { RemovalCause::Evicted };
             let place = Place { hash: header.hash, word: from.word(), keep: None };
-            context.host.departed(
+            context.host.removed(
                 key,
                 &place,
-                Departed { why, version: header.sequence, expires_at },
+                Removal { cause, version: header.sequence, expires_at },
             );
             return match can_drop(input, all, header.sequence) {
                 true => Ok(0),
@@ -268,8 +269,8 @@ impl Compactor {
             };
         }
         // One that is spared is not spared again unless it is read again.
-        let held = held.with_read(held.is_read() && mode == Mode::Keep);
-        let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(held);
+        let needed = needed.with_read(needed.is_read() && mode == Mode::Keep);
+        let keeps = matches!(header.kind, Kind::Value | Kind::Lost).then_some(needed);
         let moved = Moved { from: keeps, header, expires_at };
         match scanner.record(&header) {
             Some(record) => self.copy(context, moved, record),

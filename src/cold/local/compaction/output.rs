@@ -101,16 +101,16 @@ impl Output {
         Location::new(self.segment.slot(), self.end(), header.record_bytes())
     }
 
-    /// Adds a record, which consists of `context`, and its padding.
+    /// Adds a record, which consists of `pieces`, and its padding.
     ///
     /// # Errors
     /// `OutOfMemory`: nothing is added.
-    pub fn add(&mut self, context: [&[u8]; 3], moved: Move) -> Result<()> {
+    pub fn add(&mut self, pieces: [&[u8]; 3], moved: Move) -> Result<()> {
         let bytes = usize::try_from(moved.header.record_bytes()).unwrap_or(usize::MAX);
         let end = self.buffer.len() + bytes;
         memory::grow(&mut self.buffer, bytes, "a segment that is rewritten")?;
         memory::push(&mut self.moves, moved, "a segment that is rewritten")?;
-        context.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        pieces.iter().for_each(|piece| self.buffer.extend_from_slice(piece));
         self.buffer.resize(end, 0);
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Output {
             self.buffer.clear();
         }
         self.publish(context);
-        // A record that was very long is not to be paid for ever after.
+        // One very long record must not keep its memory for good.
         self.buffer.shrink_to(2 << 20);
         Ok(())
     }

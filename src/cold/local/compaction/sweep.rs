@@ -5,7 +5,7 @@
 //! noted when the next does. Their space is then dead, and compaction reclaims it.
 
 use crate::codec::record::Kind;
-use crate::cold::host::{Departed, Departure, Host};
+use crate::cold::host::{Host, Removal, RemovalCause};
 use crate::cold::local::index::location::Location;
 use crate::cold::local::segment::scan::{Scanner, Step};
 use crate::cold::local::segment::segment::Segment;
@@ -71,11 +71,11 @@ fn walk(
             segment.note_expiry(expires_at);
             continue;
         }
-        let why = Departure::Expired;
+        let cause = RemovalCause::Expired;
         segment.note_swept();
-        let departed = Departed { why, version: header.sequence, expires_at };
+        let removal = Removal { cause, version: header.sequence, expires_at };
         let place = Place { hash: header.hash, word: location.word(), keep: None };
-        host.departed(scanner.key(&header), &place, departed);
+        host.removed(scanner.key(&header), &place, removal);
     }
     Ok(true)
 }

@@ -1,8 +1,8 @@
-//! Thinning a segment: giving its room back in context, if there is no room to rewrite it as a whole.
+//! Thinning a segment: gives its room back in parts, if there is no room to rewrite it as a whole.
 //!
 //! On a full disk a segment can be longer than the room that is kept for compaction: a batch is as
-//! long as its caller likes, and an older library, or a larger disk, had longer segments. The dead
-//! bytes in it go in context, each of which moves no more than half of the room that there is.
+//! long as its caller likes, and an older library, or a larger disk, had longer segments. Its dead
+//! bytes go part by part. Each part moves records of no more than half of the free room.
 //!
 //! # Steps
 //! 1. Move what lives in a part of the segment to the output, as rewriting does.
@@ -13,7 +13,7 @@
 //! 4. Wait until nobody reads the segment: a reader may have found a place before step 1.
 //! 5. Let a *filler* begin at every 64 KiB of the part, and sync the segment. A filler is a
 //!    tombstone with the sequence 0, which deletes nothing. A crash leaves fillers whose other
-//!    bytes are not zeros; their headers alone vouch for them. Without this step a hole would look
+//!    bytes are not zeros, so only their headers are verified. Without this step a hole would look
 //!    like what a power loss leaves.
 //! 6. Give the room of the fillers back to the disk (`FALLOC_FL_PUNCH_HOLE`): a hole, which reads
 //!    as zeros.
@@ -22,7 +22,7 @@
 //! somebody goes on reading it for a tenth of a second, if records are missing, or if the file
 //! system has no holes.
 
-use super::compaction::{Compactor, Met, Mode, held};
+use super::compaction::{Compactor, Mode, ScannedRecord, needed_at};
 use super::output::Context;
 use crate::codec::record::{ALIGNMENT, FILLER_BYTES_MAX, HEADER_BYTES, Header, Kind};
 use crate::cold::local::index::location::Location;
@@ -134,20 +134,20 @@ impl Compactor {
         let mut scanner = Scanner::new(input, 0, input.end())?;
         let (mut part, mut run, mut moved) = (Part::default(), Run::default(), 0);
         while let Some(step) = scanner.next()? {
-            let met = match step {
+            let record = match step {
                 // What is damaged is for the rewriting.
                 Step::Gap { .. } | Step::Record { intact: false, .. } => None,
                 Step::Record { offset, header, intact, expires_at } => {
-                    Some(Met { offset, header, intact, expires_at })
+                    Some(ScannedRecord { offset, header, intact, expires_at })
                 }
             };
-            let Some(met) = met else {
+            let Some(record) = record else {
                 part.add(std::mem::take(&mut run))?;
                 continue;
             };
-            let bytes = met.header.record_bytes();
-            let place = Location::new(input.slot(), met.offset, bytes);
-            let lives = held(context, (input, all), &met.header, place).is_some();
+            let bytes = record.header.record_bytes();
+            let place = Location::new(input.slot(), record.offset, bytes);
+            let lives = needed_at(context, (input, all), &record.header, place).is_some();
             if lives && moved + bytes > room {
                 part.add(std::mem::take(&mut run))?;
                 if moved > 0 {
@@ -156,9 +156,9 @@ impl Compactor {
                 }
                 continue;
             }
-            run.add(&met, place);
-            if !met.header.is_filler() {
-                moved += self.take_over(context, (input, Mode::Keep, all), &scanner, met)?;
+            run.add(&record, place);
+            if !record.header.is_filler() {
+                moved += self.take_over(context, (input, Mode::Keep, all), &scanner, record)?;
             }
         }
         part.add(run)?;
@@ -181,22 +181,22 @@ impl Part {
 }
 
 impl Run {
-    fn add(&mut self, met: &Met, place: Location) {
-        let bytes = met.header.record_bytes();
+    fn add(&mut self, record: &ScannedRecord, place: Location) {
+        let bytes = record.header.record_bytes();
         // A header over two sectors may reach the disk by half: such a record stays.
-        let is_torn = met.offset % SECTOR_BYTES > SECTOR_BYTES - HEADER_BYTES as u64;
-        if self.end == 0 && is_torn && !met.header.is_filler() {
+        let is_torn = record.offset % SECTOR_BYTES > SECTOR_BYTES - HEADER_BYTES as u64;
+        if self.end == 0 && is_torn && !record.header.is_filler() {
             return;
         }
         if self.end == 0 {
-            self.start = met.offset;
+            self.start = record.offset;
         }
-        self.end = met.offset + bytes;
-        if matches!(met.header.kind, Kind::Value | Kind::Lost) {
+        self.end = record.offset + bytes;
+        if matches!(record.header.kind, Kind::Value | Kind::Lost) {
             self.values += 1;
             self.value_bytes += place.bytes_max();
         }
-        self.filler_bytes += if met.header.is_filler() { bytes } else { 0 };
+        self.filler_bytes += if record.header.is_filler() { bytes } else { 0 };
     }
 
     /// Where fillers begin, and how long each is: from the second on they begin with a block.

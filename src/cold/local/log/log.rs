@@ -301,7 +301,7 @@ impl Log {
         written.inspect_err(|_| self.cut(tail, segment))
     }
 
-    /// After a failed write.
+    /// Cleans up after a failed write.
     fn cut(&self, tail: &mut Tail, segment: &Segment) {
         if let Err(error) = tail.cut(segment) {
             self.poison.set(&error);
@@ -356,8 +356,9 @@ impl Log {
         self.seal(&mut tail)
     }
 
-    /// The log's end, unless writing has ended. It is asked under the lock: whoever waits for the lock
-    /// while a roll syncs, and fails, must not take what the roll had to sync for synced.
+    /// The log's end, unless the log is poisoned. It checks that under the lock: a thread may have
+    /// waited for the lock while another one began a new segment and its sync failed, and must not
+    /// believe that this sync worked.
     ///
     /// # Errors
     /// `ReadOnly` once poisoned.
@@ -371,7 +372,8 @@ impl Log {
         let Some(active) = tail.active.clone() else { return Ok(()) };
         self.flush(&active)?;
         tail.give_room_back();
-        // It was just changed, or by a write that failed, though all that counts may be synced.
+        // The flush has changed the file, or a failed write has, although all records may be
+        // synced.
         tail.changed(&active);
         active.file().end();
         active.seal();

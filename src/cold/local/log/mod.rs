@@ -48,7 +48,7 @@
 //! | 2. The segments that were written since the last sync are synced, and the directory if there are new names. | Everything before the position. |
 //! | 3. After a background sync under `durability=process`, a *synced* record with that offset is appended. | The same. Damage before that offset can no longer pass for a torn tail. |
 //!
-//! The checkpoint vouches for the log too, but it is seldom written: hence the *synced* record.
+//! The checkpoint shows how much was synced too, but it is seldom written: hence the *synced* record.
 //!
 //! A background sync begins half a `sync_interval` after the last one. An append syncs first if the
 //! oldest unsynced record, or the sync that is to cover it, is older than the whole interval. So a

@@ -10,7 +10,7 @@ pub struct PendingRecord<'a> {
     /// Its header; its sequence is the log's to give.
     pub header: Header,
     /// The sequence that was taken for it earlier, or 0 to take one now; for `Synced` the id of the
-    /// segment it vouches for.
+    /// segment that was synced.
     pub sequence: u64,
     /// The key; empty for kinds without one.
     pub key: &'a [u8],

@@ -1,4 +1,4 @@
-//! The reserve: room on the disk that values leave to what makes room.
+//! The reserve: room on the disk that is kept for deletes and compaction, which make room.
 //!
 //! On a full disk a tombstone or a clear needs some room before it frees any, and so does the
 //! segment that compaction writes. Where room is scarce the file `RESERVE`, which is all zeros, holds
@@ -19,31 +19,33 @@ use std::sync::Arc;
 /// The name of the file.
 pub const RESERVE: &str = "RESERVE";
 
-/// With less room than this, beside what the reserve should have, room is scarce. More than other
-/// programs write between two looks of the background thread.
+/// Room is scarce if less than this is free beside what the reserve should have. It is more than
+/// other programs write between two checks of the background thread.
 const SCARCE_BYTES: u64 = 1 << 30;
 
-/// What deletions take of it at a time, at least: room for a thousand tombstones.
+/// Least number of bytes that deletions take of the reserve at a time: room for a thousand
+/// tombstones.
 pub const STEP_BYTES: u64 = 64 << 10;
 
-/// It takes this share of the file system at most.
+/// The reserve takes this share of the file system at most.
 const SHARE_MAX: u64 = 8;
 
-/// Under a quota that is used up it takes so much at most: nobody knows how much the quota is, and when
-/// room was refused for the first time there was no more than this.
+/// Greatest reserve under a quota that is used up: nobody knows the quota, and when it first
+/// refused room no more than this was left.
 const QUOTA_BYTES: u64 = 1 << 20;
 
 /// A segment takes this share of the file system at most, so that rewriting one needs little room.
 const SEGMENT_SHARE: u64 = 32;
 
-/// But on the smallest file systems this much.
+/// Least length of a segment, on the smallest file systems.
 const SEGMENT_BYTES_MIN: u64 = 16 << 10;
 
-/// And this share of what is free, where others have the rest; but no less than so many bytes for it.
+/// A segment also takes this share of the free room at most, where others use the rest of the disk.
+/// This bound is never less than so many bytes.
 const FREE_SHARE: u64 = 8;
 const FREE_BYTES_MIN: u64 = 512 << 10;
 
-/// Of the room beyond what makes it scarce so much may go before the file system is asked again.
+/// This share of the room that is not scarce yet may be used before the file system is asked again.
 const CREDIT_SHARE: u64 = 16;
 
 /// What the room is for.
@@ -62,11 +64,11 @@ pub enum Need {
 /// The reserve of one open store.
 pub struct Reserve {
     disk: Arc<dyn Disk>,
-    state: Mutex<State>,
+    state: Mutex<ReserveState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ReserveState {
     /// There is a file of that name.
     exists: bool,
     /// And it is somebody else's.
@@ -93,7 +95,7 @@ impl Reserve {
     /// # Errors
     /// `Io`: the directory cannot be read.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self> {
-        let mut state = State::default();
+        let mut state = ReserveState::default();
         if disk.list()?.iter().any(|name| name == RESERVE) {
             let found = length_if_ours(&*disk).ok().flatten();
             state.exists = true;
@@ -190,7 +192,7 @@ impl Reserve {
         self.settle_locked(&mut state, longest)
     }
 
-    fn settle_locked(&self, state: &mut State, longest: u64) -> bool {
+    fn settle_locked(&self, state: &mut ReserveState, longest: u64) -> bool {
         state.longest = longest;
         if state.is_lent {
             return false;
@@ -254,7 +256,7 @@ impl Reserve {
     }
 
     /// Takes what can be had. How much that is the file system tells best by giving it.
-    fn grow_some(&self, state: &mut State) {
+    fn grow_some(&self, state: &mut ReserveState) {
         let mut missing = state.wanted.saturating_sub(state.bytes);
         while missing >= 4096 {
             let bytes = state.bytes + missing;
@@ -266,7 +268,7 @@ impl Reserve {
         }
     }
 
-    fn grow(&self, state: &mut State, bytes: u64) -> Result<()> {
+    fn grow(&self, state: &mut ReserveState, bytes: u64) -> Result<()> {
         if bytes <= state.bytes {
             return Ok(());
         }
@@ -281,7 +283,7 @@ impl Reserve {
         Ok(())
     }
 
-    fn cut(&self, state: &mut State, bytes: u64) -> bool {
+    fn cut(&self, state: &mut ReserveState, bytes: u64) -> bool {
         state.credit = 0;
         let cut = self.disk.open(RESERVE, true).and_then(|file| file.set_len(bytes)).is_ok();
         if cut {
@@ -300,7 +302,7 @@ impl Reserve {
     }
 }
 
-impl State {
+impl ReserveState {
     /// Takes note of the disk's room; true if that is scarce.
     fn look(&mut self, space: Space) -> bool {
         let whole = self.longest.saturating_mul(2).saturating_add(STEP_BYTES);

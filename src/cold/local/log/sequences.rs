@@ -3,8 +3,8 @@
 //! Each open takes a range of its own and makes that durable in the manifest before the first is
 //! given out. So what was given out and then lost in a crash is not given out again.
 //!
-//! The manifest also tells the time. Written anew whenever a clock was set, it lets the next open
-//! go on from where this one stands, also when the system clock does not tell.
+//! The manifest also has the time. It is written again whenever a clock was set. So the next open
+//! goes on from this one's time, even if the system clock is wrong by then.
 
 use crate::codec::manifest::Manifest;
 use crate::error::{Error, ErrorKind, Result};
@@ -91,12 +91,13 @@ impl Sequences {
         moment.wall.0.saturating_sub(self.time_ms.load(Ordering::Acquire))
     }
 
-    /// The files have got this time.
+    /// Takes note that the files have this time.
     pub fn note_time(&self, time_ms: u64) {
         self.time_ms.fetch_max(time_ms, Ordering::Release);
     }
 
-    /// Writes the manifest anew if `is_due`, asked when nobody else writes it, says so of the time.
+    /// Writes the manifest if `is_due` says so of the current time. No other thread writes it while
+    /// `is_due` runs.
     ///
     /// # Errors
     /// Those of writing the manifest.

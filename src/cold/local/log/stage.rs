@@ -88,7 +88,7 @@ impl Stage {
         self.map.is_wanted()
     }
 
-    /// Gives it up, when it has nothing any more that the segment has not.
+    /// Gives the stage up. The segment has everything that is in it.
     ///
     /// # Errors
     /// As [`Disk::remove_mapped`]: the name stays, which does no harm.

@@ -1,4 +1,4 @@
-//! Where the log ends: what one lock protects, and the room on the disk behind it.
+//! The tail: the end of the log, which one lock protects, and the room on the disk behind it.
 
 use super::reserve::{Reserve, STEP_BYTES};
 use super::stage::Stage;
@@ -12,15 +12,16 @@ use crate::io::files::Disk;
 use crate::time::Instant;
 use std::sync::Arc;
 
-/// Room on the disk is taken this many bytes at a time: one call for a thousand stores of 1 KiB.
+/// The log takes room on the disk this many bytes at a time: one call to the kernel for a thousand
+/// stores of 1 KiB.
 const RESERVED_BYTES: u64 = 1 << 20;
 
 /// Two appends come in quick succession if they are no further apart, in milliseconds: two ticks of a
 /// slow coarse clock.
 const RUN_GAP_MS: u64 = 20;
 
-/// For so long no stage is made after one was given up or could not be made, in milliseconds. A program
-/// that opens all files of the directory again and again then costs little.
+/// How long the log waits with the next stage, in milliseconds, after one was given up or could not
+/// be made. So a program that opens all files of the directory again and again costs little.
 const STAGE_PAUSE_MS: u64 = 1_000;
 
 /// The end of the log.
@@ -31,13 +32,13 @@ pub struct Tail {
     pub offset: u64,
     /// Up to here it has its room on the disk.
     reserved: u64,
-    /// Up to here values may go; behind it is room that was taken for what deletes.
+    /// Values may be written up to here. The room behind it was taken for deletes.
     reserved_for_values: u64,
     /// Id and length of the last segment that was sealed and may not be synced.
     pub previous: Option<(u32, u64)>,
     /// Number of appends, and of other changes that a sync has to cover.
     pub ticket: u64,
-    /// What has to be synced.
+    /// Files that have to be synced.
     pub unsynced: Unsynced,
     /// A sync of what was taken from there is going on, or has failed.
     pub is_syncing: bool,
@@ -105,8 +106,9 @@ impl Tail {
         self.segment_bytes_max = bytes;
     }
 
-    /// Takes room on the disk for `bytes` bytes; values leave the reserve its own, and deletions half of
-    /// that. What deletes may find that there was none to take, and is then told by the file.
+    /// Takes room on the disk for `bytes` bytes. A value leaves the reserve whole, and a deletion
+    /// leaves half of it. A deletion may go on without room: its write then reports a full disk, if
+    /// it is full.
     ///
     /// # Errors
     /// `NoSpace`.
@@ -150,7 +152,7 @@ impl Tail {
         let has_lost = self.reserved < self.offset;
         let from = if has_lost { self.offset.min(active.file().flushed()) } else { self.offset };
         let taken = active.file().reserve(from, self.offset - from + bytes).map(|()| bytes);
-        // A file system may have given some and kept it for the file.
+        // The file system may have taken part of the room for the file.
         taken.or_else(|error| self.cut(active).and(Err(error)))
     }
 
@@ -199,17 +201,17 @@ impl Tail {
         self.run.0 = 0;
     }
 
-    /// The stage, made now if there is none, unless there was none to be had of late.
+    /// The stage. Makes one if there is none, unless one was given up or could not be made of late.
     pub fn stage(&mut self, disk: &dyn Disk, now: Instant) -> Option<&mut Stage> {
         if self.stage.is_none() && now >= self.no_stage_until {
-            // Where there is none to be had, each append goes to the file, which is as good.
+            // Without a stage each append goes to the file, which is as good.
             self.stage = Stage::create(disk).ok();
             self.no_stage_until = Instant(now.0 + STAGE_PAUSE_MS);
         }
         self.stage.as_mut()
     }
 
-    /// Gives the stage up; what is pending was written before.
+    /// Gives the stage up. Pending bytes were written before.
     pub fn leave_stage(&mut self, disk: &dyn Disk, now: Instant) {
         self.no_stage_until = Instant(now.0 + STAGE_PAUSE_MS);
         if let Some(stage) = self.stage.take() {

@@ -1,4 +1,4 @@
-//! What was appended and would not survive a loss of power yet, and since when.
+//! What was appended and would not survive a loss of power yet, and the time since when.
 
 use crate::cold::local::segment::segment::Segment;
 use crate::error::Result;

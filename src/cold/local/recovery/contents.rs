@@ -19,7 +19,7 @@ use crate::io::lock::LOCK_FILE;
 enum Contents {
     Store,
     Nothing,
-    /// Neither; something of that name is.
+    /// Neither: somebody else's file of this name.
     Foreign(String),
 }
 

@@ -1,4 +1,4 @@
-//! The newest record of each key wins: over the others that were met, and over the checkpoint.
+//! The newest record of each key wins: over the others that were scanned, and over the checkpoint.
 
 use super::walk::Candidate;
 use crate::codec::record::Kind;

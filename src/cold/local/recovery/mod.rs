@@ -6,13 +6,13 @@
 //! 2. Take into memory what the stage has behind the end of the last log segment.
 //! 3. Load the checkpoint, if it is whole, and find out which segments are gone. A damaged
 //!    checkpoint is counted (`cold_rebuilt_files`). Without a checkpoint everything is walked. No
-//!    newer version has been met by now, so write to the segment what the stage had, and remove the
+//!    newer version was scanned by now, so write to the segment what the stage had, and remove the
 //!    stage durably.
 //! 4. Walk what the checkpoint does not account for: segments it does not know, and the log behind
 //!    its position.
 //! 5. For each hash the newest record wins. Where a record says that it *collides*, or the keydir
 //!    has more than one entry of the hash, keys are read and compared.
-//! 6. Cut off the torn tail and go on behind it. If damage was met in that segment, seal it and
+//! 6. Cut off the torn tail and go on behind it. If that segment has damage, seal it and
 //!    begin a new one.
 //! 7. Sync what was walked. Before that, write again the log segments that may not have been
 //!    synced: from now on they are relied on.

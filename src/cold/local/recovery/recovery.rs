@@ -5,7 +5,7 @@ use super::gone;
 use super::merge::merge;
 use super::unfinished::{Elsewhere, is_unfinished};
 use super::walk::{
-    Candidate, Open, Walked, expected_end, go_on_with, known_end, open_end, valid_end, walk_all,
+    Candidate, Open, Walked, add_scanned, expected_end, known_end, open_end, valid_end, walk_all,
     whole_end,
 };
 use crate::codec::checkpoint::Tally;
@@ -47,7 +47,7 @@ pub struct Recovered {
     pub scanned_bytes: u64,
     /// Bytes of the torn tail.
     pub torn_bytes: u64,
-    /// Damaged records that were met.
+    /// Damaged records that were read.
     pub corrupt_records: u64,
     /// Derived files that were damaged or missing.
     pub rebuilt_files: u64,
@@ -339,22 +339,22 @@ impl Recovered {
                 segment.file().sync()?;
             }
         }
-        for (index, Open { segment, known, met }) in open.iter().enumerate().rev() {
+        for (index, Open { segment, known, scanned }) in open.iter().enumerate().rev() {
             let next = index.checked_sub(1).and_then(|index| open.get(index));
             if self.follows_lost(segment) {
-                self.torn_bytes += met.length;
+                self.torn_bytes += scanned.length;
                 self.lost_ids.push(segment.id());
                 self.segments.remove(segment);
                 continue;
             }
             let end = match next {
                 Some(next) if !self.follows_lost(&next.segment) => {
-                    whole_end(segment, met, *known, &next.segment)?
+                    whole_end(segment, scanned, *known, &next.segment)?
                 }
-                _ => valid_end(segment, met, *known)?,
+                _ => valid_end(segment, scanned, *known)?,
             };
             let is_cut = end < expected_end(segment, next.map(|next| &*next.segment));
-            let walked = go_on_with(segment, met, end, accounted, &mut candidates)?;
+            let walked = add_scanned(segment, scanned, end, accounted, &mut candidates)?;
             self.note_walk(segment, *known, &walked);
             if writable {
                 self.finish(disk, segment, &walked, (*known, next.is_none()))?;

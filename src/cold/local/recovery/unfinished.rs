@@ -26,7 +26,7 @@ pub struct Elsewhere<'a> {
 }
 
 /// True if the segment was not written to its end, from `from` on, where its first damage is. The
-/// candidates are all that were met; they are sorted on the way.
+/// candidates are all that were scanned; they are sorted on the way.
 ///
 /// # Errors
 /// `Io`, `OutOfMemory`.

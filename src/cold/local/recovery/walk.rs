@@ -8,9 +8,9 @@
 //! It is damage instead if the files show that it had reached the disk: the checkpoint's position
 //! or the offset of a *synced* record lies behind it. Anything unreadable that is followed by whole
 //! records is damage too: its key answers `Corrupt` where it can be told, and the others are
-//! untouched. There is one exception, a whole block of 4 KiB that reads as zeros and that nothing
-//! vouches for. A power loss leaves such a block of writes that reached the disk out of order. The
-//! log ends before it.
+//! untouched. There is one exception: a whole block of 4 KiB that reads as zeros, where nothing shows
+//! that it was synced. A power loss leaves such a block if writes reach the disk out of order. The log
+//! ends before it.
 //!
 //! The same holds for the log segments before the last, back to the first that the checkpoint
 //! knows, that has a *synced* record, or that says all before it was synced. Each names the one
@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::memory;
 use std::sync::Arc;
 
-/// A record that was met, as far as choosing the newest needs it.
+/// A record that a scan gave, as far as choosing the newest needs it.
 pub struct Candidate {
     /// The key's hash.
     pub hash: u64,
@@ -59,15 +59,16 @@ pub struct Walked {
     pub max_sequence: u64,
 }
 
-/// Everything that was met in a segment, from some offset on.
-pub struct Met {
+/// Everything that a scan gave of a segment, from some offset on.
+pub struct Scanned {
     /// Length of the file.
     pub length: u64,
-    /// What was met, in order.
-    pub steps: Vec<MetStep>,
+    /// What it gave, in order.
+    pub steps: Vec<ScannedStep>,
 }
 
-pub struct MetStep {
+/// A record, or what stands where one was expected.
+pub struct ScannedStep {
     /// Its first byte.
     pub offset: u64,
     /// Its header, if one could be read.
@@ -84,12 +85,12 @@ pub struct Open {
     pub segment: Arc<Segment>,
     /// Up to here the checkpoint accounts for it.
     pub known: u64,
-    /// What was met behind that.
-    pub met: Met,
+    /// What a scan gave behind that.
+    pub scanned: Scanned,
 }
 
 /// The log segments at the end that may not have been synced, the last one first: until one that
-/// the checkpoint knows, that vouches for those before it, or before which all was synced.
+/// the checkpoint knows, that has a *synced* record, or before which all was synced.
 pub fn open_end(all: &[Arc<Segment>], loaded: Option<&Loaded>) -> Result<Vec<Open>> {
     let mut open = Vec::new();
     for segment in all.iter().rev().filter(|s| s.header().kind == SegmentKind::Log) {
@@ -101,11 +102,11 @@ pub fn open_end(all: &[Arc<Segment>], loaded: Option<&Loaded>) -> Result<Vec<Ope
         {
             break;
         }
-        let met = meet(segment, known)?;
+        let scanned = scan(segment, known)?;
         let is_end = is_known
             || segment.header().previous.is_none()
-            || met.steps.iter().any(|step| step.vouches_for(segment));
-        open.push(Open { segment: segment.clone(), known, met });
+            || scanned.steps.iter().any(|step| step.marks_synced(segment));
+        open.push(Open { segment: segment.clone(), known, scanned });
         if is_end {
             break;
         }
@@ -122,18 +123,18 @@ pub fn known_end(segment: &Segment, loaded: Option<&Loaded>) -> u64 {
     }
 }
 
-/// Walks a segment from `known` on, and keeps what is met.
-pub fn meet(segment: &Segment, known: u64) -> Result<Met> {
+/// Scans a segment from `known` on, and keeps what the scan gives.
+pub fn scan(segment: &Segment, known: u64) -> Result<Scanned> {
     let mut scanner = Scanner::new(segment, known, u64::MAX)?;
     let length = segment.file().len()?;
     let mut steps = Vec::new();
     while let Some(step) = scanner.next()? {
-        memory::push(&mut steps, MetStep::of(step), "the records to recover")?;
+        memory::push(&mut steps, ScannedStep::of(step), "the records to recover")?;
     }
-    Ok(Met { length, steps })
+    Ok(Scanned { length, steps })
 }
 
-/// Walks a segment from `known` to `end`, and takes up all of it: nothing is kept but the candidates.
+/// Scans a segment from `known` to `end`, and adds all of it; keeps nothing but the candidates.
 /// The checkpoint has seen deletions with a sequence below `accounted`, and what came after them.
 pub fn walk_all(
     segment: &Segment,
@@ -145,32 +146,32 @@ pub fn walk_all(
     let length = segment.file().len()?;
     let mut walked = Walked::of(length, end);
     while let Some(step) = scanner.next()? {
-        take(segment, &MetStep::of(step), accounted, &mut walked, candidates)?;
+        add_step(segment, &ScannedStep::of(step), accounted, &mut walked, candidates)?;
     }
     set_end(segment, end);
     Ok(walked)
 }
 
-/// Takes up what was met before `end`: into the segment's tally and the candidates; `accounted` as
+/// Adds what was scanned before `end` to the segment's tally and to the candidates; `accounted` as
 /// for [`walk_all`].
-pub fn go_on_with(
+pub fn add_scanned(
     segment: &Segment,
-    met: &Met,
+    scanned: &Scanned,
     end: u64,
     accounted: u64,
     candidates: &mut Vec<Candidate>,
 ) -> Result<Walked> {
-    let mut walked = Walked::of(met.length, end);
-    for step in met.steps.iter().filter(|step| step.offset < end) {
-        take(segment, step, accounted, &mut walked, candidates)?;
+    let mut walked = Walked::of(scanned.length, end);
+    for step in scanned.steps.iter().filter(|step| step.offset < end) {
+        add_step(segment, step, accounted, &mut walked, candidates)?;
     }
     set_end(segment, end);
     Ok(walked)
 }
 
-fn take(
+fn add_step(
     segment: &Segment,
-    step: &MetStep,
+    step: &ScannedStep,
     accounted: u64,
     walked: &mut Walked,
     candidates: &mut Vec<Candidate>,
@@ -217,22 +218,22 @@ impl Walked {
 }
 
 /// Where the records of the last log segment end, and the torn tail begins.
-pub fn valid_end(segment: &Segment, met: &Met, known: u64) -> Result<u64> {
-    let vouched = vouched_end(segment, met, known);
-    let end = batch_end(&met.steps, u64::MAX).max(vouched.min(met.length));
-    Ok(lost_from(segment, met, vouched, end)?.unwrap_or(end))
+pub fn valid_end(segment: &Segment, scanned: &Scanned, known: u64) -> Result<u64> {
+    let synced = synced_end(segment, scanned, known);
+    let end = batch_end(&scanned.steps, u64::MAX).max(synced.min(scanned.length));
+    Ok(lost_from(segment, scanned, synced, end)?.unwrap_or(end))
 }
 
 /// Where the records of a log segment end that has a successor: at its end, unless a power loss
 /// took some of it and left the successor.
-pub fn whole_end(segment: &Segment, met: &Met, known: u64, next: &Segment) -> Result<u64> {
+pub fn whole_end(segment: &Segment, scanned: &Scanned, known: u64, next: &Segment) -> Result<u64> {
     let expected = expected_end(segment, Some(next));
-    let vouched = vouched_end(segment, met, known);
-    let end = match met.length < expected {
-        true => batch_end(&met.steps, u64::MAX).max(vouched.min(met.length)),
-        false => met.length,
+    let synced = synced_end(segment, scanned, known);
+    let end = match scanned.length < expected {
+        true => batch_end(&scanned.steps, u64::MAX).max(synced.min(scanned.length)),
+        false => scanned.length,
     };
-    Ok(lost_from(segment, met, vouched, end)?.unwrap_or(end))
+    Ok(lost_from(segment, scanned, synced, end)?.unwrap_or(end))
 }
 
 /// The length that the successor says a log segment had; 0 if there is none that says so.
@@ -243,30 +244,30 @@ pub fn expected_end(segment: &Segment, next: Option<&Segment>) -> u64 {
 }
 
 /// Up to where it is certain that the bytes had reached the disk.
-fn vouched_end(segment: &Segment, met: &Met, known: u64) -> u64 {
-    let marks = met.steps.iter().filter(|step| step.vouches_for(segment));
-    marks.filter_map(|step| step.header).fold(known, |vouched, mark| vouched.max(mark.hash))
+fn synced_end(segment: &Segment, scanned: &Scanned, known: u64) -> u64 {
+    let marks = scanned.steps.iter().filter(|step| step.marks_synced(segment));
+    marks.filter_map(|step| step.header).fold(known, |synced, mark| synced.max(mark.hash))
 }
 
-/// Where something begins, behind `vouched` and before `end`, that never reached the disk; moved to
+/// Where something begins, behind `synced` and before `end`, that never reached the disk; moved to
 /// the end of the last batch before it.
-fn lost_from(segment: &Segment, met: &Met, vouched: u64, end: u64) -> Result<Option<u64>> {
-    let mut rest = &met.steps[..];
+fn lost_from(segment: &Segment, scanned: &Scanned, synced: u64, end: u64) -> Result<Option<u64>> {
+    let mut rest = &scanned.steps[..];
     while let Some(first) = rest.iter().position(|step| !step.intact) {
         // What was lost goes over several records, and begins or ends within some.
         let flaws = rest[first..].iter().take_while(|step| !step.intact).count();
         let start = rest[first].offset;
         rest = &rest[first + flaws..];
-        let next = rest.first().map_or(met.length, |next| next.offset);
-        let is_asked = start >= vouched && start < end;
+        let next = rest.first().map_or(scanned.length, |next| next.offset);
+        let is_asked = start >= synced && start < end;
         if is_asked && has_lost_sector(segment, start, next)? {
-            return Ok(Some(batch_end(&met.steps, start).max(vouched)));
+            return Ok(Some(batch_end(&scanned.steps, start).max(synced)));
         }
     }
     Ok(None)
 }
 
-impl MetStep {
+impl ScannedStep {
     fn of(step: Step) -> Self {
         match step {
             Step::Gap { offset } => Self { offset, header: None, intact: false, expires_at: 0 },
@@ -277,21 +278,21 @@ impl MetStep {
     }
 
     /// True if it says that the segment had been synced before it.
-    fn vouches_for(&self, segment: &Segment) -> bool {
+    fn marks_synced(&self, segment: &Segment) -> bool {
         let is_mark = |mark: Header| mark.kind == Kind::Synced && mark.sequence == segment.id();
         self.intact && self.header.is_some_and(is_mark)
     }
 }
 
 /// The end of the last intact record, before `limit`, at which no batch is open.
-fn batch_end(steps: &[MetStep], limit: u64) -> u64 {
+fn batch_end(steps: &[ScannedStep], limit: u64) -> u64 {
     steps
         .iter()
-        .take_while(|met| met.offset < limit)
-        .filter_map(|met| Some((met, met.header?)))
-        .filter(|(met, header)| met.intact && !header.chained)
+        .take_while(|step| step.offset < limit)
+        .filter_map(|step| Some((step, step.header?)))
+        .filter(|(step, header)| step.intact && !header.chained)
         .last()
-        .map_or(steps.first().map_or(0, |step| step.offset), |(met, header)| {
-            met.offset + header.record_bytes()
+        .map_or(steps.first().map_or(0, |step| step.offset), |(step, header)| {
+            step.offset + header.record_bytes()
         })
 }

@@ -20,7 +20,7 @@ const ONE_READ_BYTES: u64 = 64 << 10;
 const KEY_GUESS_BYTES: usize = 128;
 
 /// A value as it was found, in a buffer that has its key too.
-pub struct Found {
+pub struct StoredValue {
     /// The shared bytes.
     pub buffer: Buffer,
     /// Where the key is.
@@ -36,7 +36,8 @@ pub struct Found {
 /// Bytes of a long record that are verified at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// What is known of a record without its value: its header and key, which checksum and hash vouch for.
+/// What is known of a record without its value: its header, which has a checksum, and its key, whose
+/// hash is in the header.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     /// The record's header.
@@ -101,7 +102,11 @@ impl Known<'_> {
 ///
 /// # Errors
 /// `Corrupt` if the record is damaged: it is then taken for the key's own. `Io`, `OutOfMemory`.
-pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Result<Option<Found>> {
+pub fn read_value(
+    segment: &Segment,
+    location: Location,
+    key: &Key<'_>,
+) -> Result<Option<StoredValue>> {
     let offset = location.offset();
     if location.bytes_max() > ONE_READ_BYTES {
         return read_long(segment, offset, key);
@@ -120,7 +125,7 @@ pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Resul
         // A copy of just the length costs less than memory that is zeroed before and cut after.
         let buffer = Buffer::from_parts(&[&record[header.key_start()..]])?;
         let split = usize::from(header.key_len);
-        Ok(Some(Found {
+        Ok(Some(StoredValue {
             key: 0..split,
             value: split..buffer.bytes().len(),
             expires_at: header.expires_at(record),
@@ -131,7 +136,7 @@ pub fn read_value(segment: &Segment, location: Location, key: &Key<'_>) -> Resul
 }
 
 /// Reads a record that is too long to be copied.
-fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Found>> {
+fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<StoredValue>> {
     let mut head = [0; HEADER_BYTES];
     let count = segment.file().read_at(&mut head, offset)?;
     let header = header(segment, offset, &head[..count])?;
@@ -151,7 +156,7 @@ fn read_long(segment: &Segment, offset: u64, key: &Key<'_>) -> Result<Option<Fou
     if header.codec != 0 {
         return unpack(segment, offset, header, record).map(Some);
     }
-    Ok(Some(Found {
+    Ok(Some(StoredValue {
         key: header.key_start()..header.value_start(),
         value: header.value_start()..record.len(),
         expires_at: header.expires_at(record),
@@ -189,7 +194,7 @@ pub fn read_any_key<T>(
 ) -> Result<T> {
     let offset = location.offset();
     let bound = usize::try_from(location.bytes_max()).unwrap_or(usize::MAX);
-    // Zeroed memory is what costs here, so no more than most keys need.
+    // Zeroing memory costs most here, so the buffer has no more than most keys need.
     let mut few = [0; KEY_GUESS_BYTES];
     let few = &mut few[..bound.min(KEY_GUESS_BYTES)];
     let count = segment.file().read_at(few, offset)?;
@@ -229,7 +234,7 @@ pub fn is_lost(segment: &Segment, location: Location) -> bool {
     if segment.is_gone() {
         return true;
     }
-    // Where a segment was walked that was cut the walk has met what was cut.
+    // If a segment that was cut was scanned, the scan has found what was cut.
     let may_be_cut = segment.lacks()
         && !segment.lacks_unknown()
         && location.offset() + location.bytes_max() > segment.end();
@@ -291,7 +296,7 @@ fn other_key<T>(segment: &Segment, offset: u64, header: &Header, hash: u64) -> R
 }
 
 /// Decompresses a verified record.
-fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Result<Found> {
+fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Result<StoredValue> {
     let (key, stored) = record[header.key_start()..].split_at(usize::from(header.key_len));
     let Some((raw_len, compressed)) = split_compressed(stored) else {
         return Err(damaged(segment, offset, "has an impossible length"));
@@ -304,7 +309,7 @@ fn unpack(segment: &Segment, offset: u64, header: Header, record: &[u8]) -> Resu
             error.context(format_args!("record at {offset} of {}", path(segment)))
         })?;
     }
-    Ok(Found {
+    Ok(StoredValue {
         expires_at: header.expires_at(record),
         key: 0..key.len(),
         value: key.len()..key.len() + raw_len,

@@ -31,11 +31,11 @@ pub enum Step {
         header: Header,
         /// Whether the header and the body are what was written.
         intact: bool,
-        /// Milliseconds since the epoch; 0 for never, and where the record is not intact: an expiry
-        /// that its checksum does not vouch for is none.
+        /// Milliseconds since the epoch; 0 for never, and where the record is not intact: its checksum
+        /// does not confirm the expiry.
         expires_at: u64,
     },
-    /// Bytes that belong to no record that could be told.
+    /// Bytes in which no record can be found.
     Gap {
         /// The first of them.
         offset: u64,
@@ -153,8 +153,8 @@ impl<'a> Scanner<'a> {
         self.buffer.get(start..start + header.body_bytes())
     }
 
-    /// Where the next record is, behind a damaged one at `offset` that would end at `end`: what says so may
-    /// be what is damaged. One within it has to be whole to be believed.
+    /// Where the next record is, after a damaged one at `offset` that seems to end at `end`: its
+    /// length may be what is damaged. A record within it is believed only if it is whole.
     fn next_within(&mut self, offset: u64, end: u64) -> Result<u64> {
         let mut at = offset;
         loop {
@@ -165,7 +165,7 @@ impl<'a> Scanner<'a> {
             let bytes = self.bytes(at, HEADER_BYTES);
             let Some(header) = Header::decode(bytes, self.segment.place(at)) else { continue };
             let ends_by = at + header.record_bytes();
-            // Not without end: there may be many that lie.
+            // The search is bounded: many false headers may stand there.
             self.doubts = self.doubts.saturating_sub(header.record_bytes());
             if self.doubts == 0 {
                 return Ok(end);

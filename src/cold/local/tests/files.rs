@@ -20,7 +20,7 @@ fn who_holds_a_segment_reads_it_after_compaction_has_removed_it() {
         );
         let mut keys: Vec<_> = places
             .iter()
-            .map(|held| harness.cold.read_key(held, |known| Ok(known.key.to_vec())).unwrap())
+            .map(|pinned| harness.cold.read_key(pinned, |known| Ok(known.key.to_vec())).unwrap())
             .collect();
         keys.sort();
         let mut expected: Vec<_> = (0..20).map(key).collect();

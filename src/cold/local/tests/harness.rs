@@ -3,9 +3,9 @@
 
 use crate::codec::manifest::Manifest;
 use crate::cold::local::index::location::Location;
-use crate::cold::local::segment::read::Found;
+use crate::cold::local::segment::read::StoredValue;
 use crate::cold::local::{Compression, Local, LocalOptions};
-use crate::cold::{Change, Departed, Host, Place, Rewritten, Want};
+use crate::cold::{Change, Host, Place, Removal, Rewritten, Want};
 use crate::error::{ErrorKind, Result};
 use crate::io::clock::ManualClock;
 use crate::io::sim::SimDisk;
@@ -192,10 +192,10 @@ impl Harness {
         result
     }
 
-    pub fn sync(&self, vouch: bool) -> Result<()> {
+    pub fn sync(&self, mark: bool) -> Result<()> {
         let position = self.cold.position()?;
         self.cold.sync()?;
-        if vouch { self.cold.mark_synced(position) } else { Ok(()) }
+        if mark { self.cold.mark_synced(position) } else { Ok(()) }
     }
 
     pub fn compact_all(&self) -> Result<()> {
@@ -231,7 +231,7 @@ impl Harness {
     pub fn get(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u64)>> {
         let found = self.cold.read(&self.cold.hasher().key(key)?)?;
         Ok(found.and_then(|(found, _)| {
-            let Found { buffer, value, expires_at, .. } = found;
+            let StoredValue { buffer, value, expires_at, .. } = found;
             let is_over = Expiry::from_ms(expires_at).has_passed(self.clock.wall());
             (!is_over).then(|| (buffer.bytes()[value].to_vec(), expires_at))
         }))
@@ -244,8 +244,8 @@ impl Harness {
         let mut from = Some(0);
         while let Some(hash) = from {
             let (places, next) = self.cold.keys_from(hash, 3);
-            for held in places {
-                let key = self.cold.read_key(&held, |known| Ok(known.key.to_vec()))?;
+            for pinned in places {
+                let key = self.cold.read_key(&pinned, |known| Ok(known.key.to_vec()))?;
                 if let Some(value) = self.get(&key)? {
                     model.insert(key.clone(), value);
                 }
@@ -274,7 +274,7 @@ impl Host for Harness {
         self.stripes.iter().for_each(|stripe| drop(stripe.lock()));
     }
 
-    fn departed(&self, key: &[u8], place: &Place, _: Departed) {
+    fn removed(&self, key: &[u8], place: &Place, _: Removal) {
         let hash = self.cold.hasher().hash(key);
         let _stripe = self.lock([hash].into_iter());
         self.cold.forget(hash, Location::from_word(place.word));

@@ -28,7 +28,7 @@ pub enum Step {
     Write(Vec<Entry>),
     Clear,
     Sync {
-        vouch: bool,
+        mark: bool,
     },
     Seal,
     CompactNext,
@@ -85,7 +85,7 @@ fn step(dice: &mut Dice, tag: &mut u64) -> Step {
             Step::Write(entries)
         }
         66..68 => Step::Clear,
-        68..74 => Step::Sync { vouch: dice.below(2) == 0 },
+        68..74 => Step::Sync { mark: dice.below(2) == 0 },
         74..80 => Step::Seal,
         80..88 => Step::CompactNext,
         88..92 => Step::CompactAll,
@@ -115,7 +115,7 @@ pub fn run(harness: &Harness, step: &Step) -> Result<Vec<u64>> {
     match step {
         Step::Write(entries) => return harness.write(&puts(harness, entries)),
         Step::Clear => return harness.clear(),
-        Step::Sync { vouch } => harness.sync(*vouch)?,
+        Step::Sync { mark } => harness.sync(*mark)?,
         Step::Seal => harness.cold.seal_active()?,
         Step::CompactNext => harness.compact_next()?,
         Step::CompactAll => {
