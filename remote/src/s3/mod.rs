@@ -9,9 +9,10 @@
 //! | `number` | a number in an object: compare and store |
 //! | `probe` | whether conditions hold when they race |
 //! | `tags` | the ETag of a version |
-//! | `store` | the engine |
+//! | `shared` | what calls and thread share: epoch, records |
 //! | `reap` | what has expired or was cleared |
 //! | `reaper` | the thread |
+//! | `store` | the engine |
 
 pub mod names;
 pub mod credentials;
@@ -20,6 +21,7 @@ pub mod bucket;
 pub mod number;
 pub mod probe;
 pub mod tags;
+pub mod shared;
 pub mod reap;
 pub mod reaper;
 pub mod store;

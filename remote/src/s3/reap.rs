@@ -6,7 +6,7 @@ use crate::envelope::{BYTES, Envelope};
 use crate::fault::{Fault, Kind, Result};
 use crate::s3::bucket::{Answer, Bucket, Request};
 use crate::s3::http::{Condition, Verb};
-use crate::s3::store::Shared;
+use crate::s3::shared::Shared;
 use rusty_s3::actions::ListObjectsV2;
 
 /// A page of names that begin with `prefix`, behind `after`; true if it is the last.

@@ -6,7 +6,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::quiet::quietly;
 use crate::s3::number;
 use crate::s3::reap::reap;
-use crate::s3::store::Shared;
+use crate::s3::shared::Shared;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
