@@ -28,6 +28,7 @@ use crate::codec::record::{self, HEADER_BYTES, Header, Kind};
 use crate::cold::host::{Removal, RemovalCause, Rewritten};
 use crate::cold::local::index::keydir::SHARDS;
 use crate::cold::local::index::location::Location;
+use crate::cold::local::log::reserve::Need;
 use crate::cold::local::recovery::gone;
 use crate::cold::local::segment::scan::{Scanner, Step};
 use crate::cold::local::segment::segment::{Segment, Segments};
@@ -174,7 +175,9 @@ impl Compactor {
         }
         // Somebody may be about to read it.
         input.file().keep()?;
-        let make = |name: &str| context.reserve.lend(0, || context.disk.create(name).map(drop));
+        let make = |name: &str| {
+            context.reserve.lend(Need::Rewriting, 0, || context.disk.create(name).map(drop))
+        };
         gone::note(context.disk, input.id(), &make)?;
         // The file goes first: as long as it exists, the table of segments must have it.
         if !input.is_gone() {

@@ -8,7 +8,7 @@ use crate::cold::local::index::keydir::Keydir;
 use crate::cold::local::index::location::Location;
 use crate::cold::local::log::log::Log;
 use crate::cold::local::log::poison::Poison;
-use crate::cold::local::log::reserve::Reserve;
+use crate::cold::local::log::reserve::{Need, Reserve};
 use crate::cold::local::segment::segment::{Segment, Segments};
 use crate::error::Result;
 use crate::io::files::Disk;
@@ -50,7 +50,8 @@ impl Context<'_> {
     /// # Errors
     /// `NoSpace`, `Io`.
     pub fn write(&self, to: &Segment, bytes: &[u8], offset: u64) -> Result<()> {
-        self.reserve.lend(bytes.len() as u64, || to.file().write_at(&[bytes], offset))
+        self.reserve
+            .lend(Need::Rewriting, bytes.len() as u64, || to.file().write_at(&[bytes], offset))
     }
 }
 
@@ -92,7 +93,9 @@ impl Output {
             sequence_floor: context.log.sequences().next(),
             previous: None,
         };
-        let segment = context.reserve.lend(0, || context.segments.create(context.disk, header))?;
+        let segment = context
+            .reserve
+            .lend(Need::Rewriting, 0, || context.segments.create(context.disk, header))?;
         Ok(Self { offset: segment.end(), segment, buffer: Vec::new(), moves: Vec::new() })
     }
 

@@ -262,13 +262,7 @@ impl Log {
     /// program can have taken its room on the disk while that was let go after a failed write.
     fn flush(&self, segment: &Segment) -> Result<()> {
         let file = segment.file();
-        loop {
-            match file.flush(&[]) {
-                Err(error)
-                    if self.reserve.may_help(&error, file.pending_bytes(), Need::Pending) => {}
-                result => return result,
-            }
-        }
+        self.reserve.lend(Need::Pending, file.pending_bytes(), || file.flush(&[]))
     }
 
     /// Writes the records to the file, with what is pending before them.

@@ -237,14 +237,19 @@ impl Reserve {
             || (is_last && self.disk.space().available > 0)
     }
 
-    /// Does `write`, which takes about `bytes` of the disk for compaction, giving up what it needs.
+    /// Does `write`, which takes about `bytes` of the disk for `need`, giving up what it needs.
     ///
     /// # Errors
     /// Those of `write`.
-    pub fn lend<T>(&self, bytes: u64, mut write: impl FnMut() -> Result<T>) -> Result<T> {
+    pub fn lend<T>(
+        &self,
+        need: Need,
+        bytes: u64,
+        mut write: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
         loop {
             match write() {
-                Err(error) if self.may_help(&error, bytes, Need::Rewriting) => {}
+                Err(error) if self.may_help(&error, bytes, need) => {}
                 result => return result,
             }
         }
