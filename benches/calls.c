@@ -1,9 +1,10 @@
 /* What single calls of hotcold cost, for tools that watch from outside, and how long opening takes.
  *
  * usage: calls syscalls DIR            100,000 stores and as many hot retrieves of 1 KiB between marks, for strace
- *        calls store|hot|cold|full|promote DIR N
+ *        calls store|none|full|hot|cold|promote|refused DIR N [EVICTION]
  *                                      prepares, then N calls: callgrind's counts at two N tell what one costs.
- *                                      full: stores into a hot tier that is full; promote: retrieves whose values enter one
+ *                                      none, full: stores without a hot tier, and into one that is full; promote, refused:
+ *                                      retrieves whose values may enter a hot tier that is full, and whose may not
  *        calls open DIR                a store of 1,000,000 keys of 100 bytes: opened after a close, and after kill -9
  *
  * A mark is a write to file descriptor -1: it fails, and strace shows its text. */
@@ -22,6 +23,7 @@
 enum { PREPARED = 2000, SYSCALL_OPS = 100000, OPEN_KEYS = 1000000 };
 
 static hotcold_error_t error;
+static const char     *eviction; /* NULL: the library's choice */
 
 static void must(hotcold_status_t status) {
   if (status == HOTCOLD_OK) return;
@@ -40,6 +42,7 @@ static hotcold_t *open_with(const char *dir, const char *hot_capacity) {
   hotcold_t         *s;
   must(hotcold_options_set(o, "hot_capacity", hot_capacity, &error));
   must(hotcold_options_set(o, "compression", "none", &error));
+  if (eviction) must(hotcold_options_set(o, "eviction", eviction, &error));
   must(hotcold_open(dir, o, &s, &error));
   hotcold_options_free(o);
   return s;
@@ -59,14 +62,16 @@ static void store(hotcold_t *s, uint64_t i, size_t len) {
   must(hotcold_store(s, key, sizeof key, value, len, &error));
 }
 
-static void retrieve(hotcold_t *s, uint64_t i) {
+static void retrieve_with(hotcold_t *s, uint64_t i, uint32_t flags) {
   char            key[16];
   hotcold_value_t v;
   key_of(key, i);
-  must(hotcold_retrieve(s, key, sizeof key, &v, &error));
+  must(flags ? hotcold_retrieve_with(s, key, sizeof key, flags, &v, &error) : hotcold_retrieve(s, key, sizeof key, &v, &error));
   if (memcmp(v.data, key, 8) != 0) exit(3);
   hotcold_value_release(&v);
 }
+
+static void retrieve(hotcold_t *s, uint64_t i) { retrieve_with(s, i, 0); }
 
 static void mark(const char *text) {
   if (write(-1, text, strlen(text)) >= 0) exit(4);
@@ -86,14 +91,16 @@ static void syscalls(const char *dir) {
 }
 
 static void calls(const char *what, const char *dir, uint64_t n) {
-  bool       stores = strcmp(what, "store") == 0 || strcmp(what, "full") == 0;
-  bool       small  = strcmp(what, "full") == 0 || strcmp(what, "promote") == 0;
-  hotcold_t *s      = open_with(dir, strcmp(what, "cold") == 0 ? "0" : small ? "1MiB" : "256MiB");
+  bool       stores = !strcmp(what, "store") || !strcmp(what, "full") || !strcmp(what, "none");
+  bool       small  = !strcmp(what, "full") || !strcmp(what, "promote") || !strcmp(what, "refused");
+  bool       no_hot = !strcmp(what, "cold") || !strcmp(what, "none");
+  uint32_t   flags  = !strcmp(what, "refused") ? HOTCOLD_RETRIEVE_NO_PROMOTE : 0;
+  hotcold_t *s      = open_with(dir, no_hot ? "0" : small ? "1MiB" : "256MiB");
   for (uint64_t i = 0; i < PREPARED; i++) store(s, i, 1024);
   for (uint64_t i = 0; i < PREPARED; i++) retrieve(s, i);
   for (uint64_t i = 0; i < n; i++) {
     if (stores) store(s, i % PREPARED, 1024);
-    else retrieve(s, i % PREPARED);
+    else retrieve_with(s, i % PREPARED, flags);
   }
   must(hotcold_close(s, &error));
 }
@@ -140,12 +147,14 @@ static void open_after(const char *dir, bool killed) {
 
 int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "syscalls")) syscalls(argv[2]);
-  else if (argc == 4) calls(argv[1], argv[2], strtoull(argv[3], NULL, 10));
-  else if (argc == 3 && !strcmp(argv[1], "open")) {
+  else if (argc == 4 || argc == 5) {
+    eviction = argv[4];
+    calls(argv[1], argv[2], strtoull(argv[3], NULL, 10));
+  } else if (argc == 3 && !strcmp(argv[1], "open")) {
     printf("\n### Opening %d keys of 100-byte values\n\n| | open | goal | close before |\n|---|---:|---:|---:|\n", OPEN_KEYS);
     for (int i = 0; i < 6; i++) open_after(argv[2], i % 2 == 1);
   } else {
-    fprintf(stderr, "usage: calls syscalls DIR | store|hot|cold|full|promote DIR N | open DIR\n");
+    fprintf(stderr, "usage: calls syscalls DIR | store|none|full|hot|cold|promote|refused DIR N [EVICTION] | open DIR\n");
     return 2;
   }
   return 0;
