@@ -163,7 +163,7 @@ impl Block {
 
     /// Begins to bring what is in front of the bytes into the processor's cache.
     pub fn prefetch(&self) {
-        prefetch_at(ptr::from_ref(self).cast());
+        prefetch(ptr::from_ref(self));
     }
 
     /// As [`Block::prefetch`], and the first `bytes` bytes, at most [`PREFETCH_BYTES_MAX`].
@@ -173,7 +173,7 @@ impl Block {
         let mut left = HEADER_BYTES + bytes.min(PREFETCH_BYTES_MAX);
         // Four at a time: what is too much is next to it, and costs less than to count.
         while left > CACHE_LINE_BYTES {
-            (1..5).for_each(|line| prefetch_at(at.wrapping_add(line * CACHE_LINE_BYTES)));
+            (1..5).for_each(|line| prefetch(at.wrapping_add(line * CACHE_LINE_BYTES)));
             at = at.wrapping_add(4 * CACHE_LINE_BYTES);
             left = left.saturating_sub(4 * CACHE_LINE_BYTES);
         }
@@ -482,7 +482,7 @@ fn layout(len: usize) -> Layout {
 
 /// Begins to bring a line into the processor's cache, where there is an instruction for it.
 #[inline]
-fn prefetch_at(at: *const u8) {
+pub fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: it changes nothing, whatever the address, and SSE is part of x86-64.
     unsafe {

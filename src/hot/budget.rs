@@ -49,7 +49,8 @@ impl Usage {
         self.bytes
     }
 
-    pub(super) fn is_nothing(self) -> bool {
+    /// True if it takes nothing.
+    pub fn is_nothing(self) -> bool {
         self.bytes == 0 && self.entries == 0
     }
 }

@@ -180,6 +180,13 @@ impl Contest {
         with.beyond(self.mode().main(self.limits)).is_nothing()
     }
 
+    /// Whether what main has too much is to leave it without a contest. Where neither has too much
+    /// there is a contest: what lacks until the tier is full is less than one entry. If main made the
+    /// room then, the newcomer would push another one into that, and main would be first in first out.
+    fn main_is_next(&self) -> bool {
+        !self.window_is_over() && !self.main_has_room(Usage::default())
+    }
+
     /// Whether the key is in the sample.
     #[inline]
     pub(super) fn samples(&self, hash: u64) -> bool {
@@ -272,7 +279,7 @@ impl Contest {
     pub(super) fn next(&self) -> Option<Turn> {
         let exposed = self.exposed.load(Relaxed);
         let is_ready = exposed != 0 && !self.spares.load(Relaxed) && !self.owes.load(Relaxed);
-        if is_ready && self.window_is_over() {
+        if is_ready && !self.main_is_next() {
             // The exposed one may have left meanwhile: then one candidate is judged by its count.
             let (shard, window, until) = self.next_of(WINDOW);
             let count = exposed & ((1 << EXPOSED_COUNT_BITS) - 1);
@@ -289,7 +296,7 @@ impl Contest {
             self.owes.store(false, Relaxed);
         }
         let (shard, window, until) = self.next_of(WINDOW);
-        if window == EMPTY || (main != EMPTY && !self.window_is_over()) {
+        if window == EMPTY || (main != EMPTY && self.main_is_next()) {
             return (main != EMPTY).then_some(drop);
         }
         if main == EMPTY {

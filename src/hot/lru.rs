@@ -179,8 +179,8 @@ impl Order for Recency {
         self.slots.find(hash, wanted)
     }
 
-    fn admits(&mut self, _: u64, _: u64) -> bool {
-        true
+    fn admits(&self, _: u64, _: u64) -> Option<bool> {
+        Some(true)
     }
 
     fn evict(&mut self, turn: &Turn) -> Option<Entry> {

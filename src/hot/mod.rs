@@ -243,7 +243,9 @@ impl Hot {
             let Some(turn) = self.policy.before_judging() else { break };
             self.lock(turn.shard).prepare(&turn);
         }
-        self.lock(self.shard_index(key.hash())).admits(key, charge)
+        let index = shard_index(key.hash());
+        let says = self.shards[index].admits(&self.seats, key, charge);
+        says.unwrap_or_else(|| self.lock(index).admits(key, charge))
     }
 
     /// Makes the reservation hold at least `needed`, evicting as needed; what is evicted is added

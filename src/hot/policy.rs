@@ -83,8 +83,12 @@ pub(super) trait Order: Send + Sync {
     fn find(&self, hash: u64, wanted: &dyn Fn(&Slot) -> bool) -> Option<&Slot>;
 
     /// Whether a candidate, whose key has this hash and whose entry would be charged so many bytes,
-    /// may enter hot although others would have to leave for it. Cold keeps what is refused.
-    fn admits(&mut self, hash: u64, charge: u64) -> bool;
+    /// may enter hot although others would have to leave for it. Cold keeps what is refused. Many
+    /// threads may ask at once. `None`: the answer takes an [`Order::fit`] before.
+    fn admits(&self, hash: u64, charge: u64) -> Option<bool>;
+
+    /// Brings what the policy knows beside the entries to the size that fits their number.
+    fn fit(&mut self) {}
 
     /// Takes out the entry that is to leave next; `None` if this is not the last step, if another
     /// shard is next, or if nothing is left. The caller asks [`Policy::next`] again then.

@@ -74,6 +74,13 @@ impl Shard {
         Some(Some(Hit::of(slot, ledger)))
     }
 
+    /// Whether the policy lets an entry of `key` with this charge in although others would have to
+    /// leave for it. `None` if the shard is to be locked for the answer.
+    #[inline]
+    pub(super) fn admits(&self, seats: &Seats<Uses>, key: &Key<'_>, charge: u64) -> Option<bool> {
+        self.state.sit(seats)?.order.admits(key.hash(), charge)
+    }
+
     /// As [`Shard::get`], but counts nothing.
     #[inline]
     pub(super) fn peek(
@@ -196,7 +203,10 @@ impl<'a> ShardGuard<'a> {
     /// Whether the policy lets an entry of `key` with this charge in although others would have to
     /// leave for it.
     pub(super) fn admits(&mut self, key: &Key<'_>, charge: u64) -> bool {
-        self.state.order.admits(key.hash(), charge)
+        let order = &mut self.state.order;
+        order.fit();
+        // Where there is no memory to note what is refused, it is.
+        order.admits(key.hash(), charge).unwrap_or(false)
     }
 
     /// Counts a use of the entry of `key`, if there is one.

@@ -268,7 +268,11 @@ impl Order for Queues {
         if shared.samples(probe.hash) {
             shared.sample(probe.hash, true, slot.map(Described::charge));
         }
-        let slot = slot?;
+        let Some(slot) = slot else {
+            // Whoever found nothing comes back with a candidate, after a read from cold or a store.
+            self.history.prefetch(probe.hash);
+            return None;
+        };
         let mark = Mark(slot.mark());
         slot.set_mark(mark.used(shared.epoch()).0);
         if shared.exposed.load(Relaxed) >> EXPOSED_COUNT_BITS == mark.stamp() {
@@ -285,21 +289,29 @@ impl Order for Queues {
         self.slots.find(hash, wanted)
     }
 
-    fn admits(&mut self, hash: u64, charge: u64) -> bool {
+    fn admits(&self, hash: u64, charge: u64) -> Option<bool> {
         let exposed = self.shared.exposed.load(Relaxed);
         if !self.shared.mode().has_door || exposed == 0 {
-            return true;
+            return Some(true);
+        }
+        // What is refused has to be noted: otherwise it would be refused for ever.
+        if !self.history.fits(self.slots.len()) {
+            return None;
         }
         let past = self.history.recall(hash, self.shared.now());
         let count = past.map_or(0, |past| past.count) + 1;
         let rival = exposed & ((1 << EXPOSED_COUNT_BITS) - 1);
         if u64::from(count) > rival + u64::from(self.shared.mode().margin) {
-            return true;
+            return Some(true);
         }
         self.shared.sample(hash, false, Some(charge));
         self.shared.refused();
-        self.remember(hash, count);
-        false
+        self.history.note(hash, count, self.shared.now());
+        Some(false)
+    }
+
+    fn fit(&mut self) {
+        self.history.fit(self.slots.len());
     }
 
     fn evict(&mut self, turn: &Turn) -> Option<Entry> {

@@ -92,7 +92,12 @@ impl Tiers {
             let mut shards = self.hot().lock_for(ops.keys().map(Key::hash));
             let mut needed = Usage::default();
             for (Change { key, .. }, op) in ops.iter().filter(|(_, op)| op.entry.is_some()) {
-                needed.add(shards.of(key.hash()).needed(key, op.charge));
+                // Where hot had nothing, the room is that of a whole entry; what was promoted since
+                // gives its own back.
+                needed.add(match op.replaced.is_nothing() {
+                    true => Usage::of_entry(op.charge),
+                    false => shards.of(key.hash()).needed(key, op.charge),
+                });
             }
             let is_covered = reserved.room.cover(needed);
             if is_covered || !reserved.fits {

@@ -162,11 +162,10 @@ impl Reader<'_> {
         };
         match found {
             Ok(Some((entry, place))) => {
-                let value = Value::of(entry.clone(), Tier::Cold, self.reporting.ledger());
                 if !options.no_promote && !options.no_recency {
-                    self.promote(key, entry, &place, effects);
+                    self.promote(key, &entry, &place, effects);
                 }
-                Ok(Answer::of(Some(value)))
+                Ok(Answer::of(Some(Value::of(entry, Tier::Cold, self.reporting.ledger()))))
             }
             Ok(None) => {
                 self.reporting.counters().add(Counter::Misses, 1);
@@ -245,7 +244,7 @@ impl Reader<'_> {
     }
 
     /// Lets what was read from cold enter hot, if it is still what the key has.
-    fn promote(&self, key: &Key<'_>, entry: Entry, place: &Place, effects: &mut Effects) {
+    fn promote(&self, key: &Key<'_>, entry: &Entry, place: &Place, effects: &mut Effects) {
         let Some(cold) = self.tiers.cold().filter(|_| self.tiers.hot().is_enabled()) else {
             return;
         };
@@ -262,7 +261,7 @@ impl Reader<'_> {
         }
         effects.replaced.extend(shard.insert(key, entry.clone(), &mut room, self.tiers.now()));
         drop(shard);
-        effects.promoted = Some(entry);
+        effects.promoted = Some(entry.clone());
     }
 
     /// True if the key has a value; reads none.
@@ -322,7 +321,7 @@ impl Reader<'_> {
         };
         self.reporting.counters().add(Counter::ColdBytesRead, record.bytes);
         if let Some(entry) = entry_of(key.hash(), record) {
-            self.promote(key, entry, &place, effects);
+            self.promote(key, &entry, &place, effects);
         }
         Ok(())
     }
