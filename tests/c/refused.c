@@ -20,13 +20,14 @@ static int without_fallocate;
 
 static pthread_mutex_t charging = PTHREAD_MUTEX_INITIALIZER;
 
-/* What each file has of it: up to where it was written, or room was taken. */
-static struct { ino_t file; int64_t bytes; } rooms[1000];
+/* What each file has of it: up to where it was written, or room was taken, but for the holes in between. */
+typedef struct { ino_t file; int64_t end, bytes; } room_t;
+static room_t rooms[1000];
 
-static int64_t *room_of(ino_t file) {
+static room_t *room_of(ino_t file) {
     for (unsigned i = 0; i < 1000; i++) {
-        if (rooms[i].file == file) return &rooms[i].bytes;
-        if (rooms[i].file == 0) return rooms[i].file = file, &rooms[i].bytes;
+        if (rooms[i].file == file) return &rooms[i];
+        if (rooms[i].file == 0) return rooms[i].file = file, &rooms[i];
     }
     CHECK(!"a file more");
     return NULL;
@@ -38,18 +39,37 @@ static int is_charged(int fd, int64_t end, int is_cut) {
     if (quota == INT64_MAX) return 1;
     CHECK(fstat(fd, &found) == 0);
     pthread_mutex_lock(&charging);
-    int64_t *room = room_of(found.st_ino), more = is_cut || end > *room ? end - *room : 0;
+    room_t *room = room_of(found.st_ino);
+    int64_t more = is_cut || end > room->end ? end - room->end : 0;
     int is_allowed = more <= 0 || more <= quota;
-    if (is_allowed) *room += more, quota -= more;
+    if (more < -room->bytes) more = -room->bytes;
+    if (is_allowed && (is_cut || end > room->end)) room->end = end, room->bytes += more, quota -= more;
     pthread_mutex_unlock(&charging);
     if (!is_allowed) errno = EDQUOT;
     return is_allowed;
 }
 
+/* A hole gives back what the file had there. */
+static int punch(int fd, int how, off_t at, off_t len) {
+    struct stat before, after;
+    CHECK(fstat(fd, &before) == 0);
+    int got = (int)syscall(SYS_fallocate, fd, how, at, len);
+    CHECK(fstat(fd, &after) == 0);
+    if (got != 0 || quota == INT64_MAX) return got;
+    pthread_mutex_lock(&charging);
+    room_t *room = room_of(before.st_ino);
+    int64_t freed = (before.st_blocks - after.st_blocks) * 512;
+    if (freed > room->bytes) freed = room->bytes;
+    room->bytes -= freed, quota += freed;
+    pthread_mutex_unlock(&charging);
+    return got;
+}
+
 int fallocate(int fd, int how, off_t at, off_t len) {
     if (without_fallocate) return errno = EOPNOTSUPP, -1;
     int is_hole = how & 2;
-    return is_hole || is_charged(fd, at + len, 0) ? (int)syscall(SYS_fallocate, fd, how, at, len) : -1;
+    if (is_hole) return punch(fd, how, at, len);
+    return is_charged(fd, at + len, 0) ? (int)syscall(SYS_fallocate, fd, how, at, len) : -1;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at) {
@@ -75,9 +95,9 @@ int unlinkat(int directory, const char *name, int flags) {
     int got = (int)syscall(SYS_unlinkat, directory, name, flags);
     if (got != 0 || !is_known || quota == INT64_MAX) return got;
     pthread_mutex_lock(&charging);
-    int64_t *room = room_of(found.st_ino);
-    quota += *room;
-    *room = 0;
+    room_t *room = room_of(found.st_ino);
+    quota += room->bytes;
+    room->bytes = room->end = 0;
     pthread_mutex_unlock(&charging);
     return got;
 }
@@ -165,13 +185,16 @@ static void a_limit_while_it_is_open(void) {
     OK(hotcold_close(store, &error));
 }
 
-/* A quota, of which the file system's room says nothing. */
-static void used_up_quota(void) {
-    const char *path = fresh("quota");
+/* A quota, of which the file system's room says nothing. Room is taken in steps, and any part of one may be left. */
+static void used_up_quota(int64_t bytes, unsigned cycles) {
+    char name[40];
+    snprintf(name, sizeof name, "quota-%d", (int)bytes);
+    const char *path = fresh(name);
     unsigned key;
     hotcold_t *store = open_cold(path);
-    quota = 8 << 20;
-    for (unsigned cycle = 0; cycle < 3; cycle++) {
+    memset(rooms, 0, sizeof rooms);
+    quota = bytes;
+    for (unsigned cycle = 0; cycle < cycles; cycle++) {
         hotcold_status_t status = HOTCOLD_OK;
         for (key = 0; key < KEYS_MAX && (status = store_one(store, key)) == HOTCOLD_OK;) key++;
         GIVES(HOTCOLD_NO_SPACE, status);
@@ -183,6 +206,10 @@ static void used_up_quota(void) {
     OK(store_one(store, key));
     OK(hotcold_close(store, &error));
     quota = INT64_MAX;
+}
+
+static void used_up_quotas(void) {
+    for (int i = 0; i < light(22, 3); i++) used_up_quota((8 << 20) + i * (96 << 10), i == 0 ? 3 : 1);
 }
 
 static void no_fallocate(void) {
@@ -202,7 +229,7 @@ static void no_fallocate(void) {
 
 int main(int count, char **arguments) {
     /* One of them alone, for whoever wants to see it fail. */
-    void (*const all[])(void) = {files_of_limited_length, a_limit_while_it_is_open, used_up_quota, no_fallocate};
+    void (*const all[])(void) = {files_of_limited_length, a_limit_while_it_is_open, used_up_quotas, no_fallocate};
     for (unsigned i = 0; i < 4; i++) {
         if (count < 2 || atoi(arguments[1]) == (int)i) all[i]();
     }

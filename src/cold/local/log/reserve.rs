@@ -30,9 +30,9 @@ pub const STEP_BYTES: u64 = 64 << 10;
 /// The reserve takes this share of the file system at most.
 const SHARE_MAX: u64 = 8;
 
-/// Greatest reserve under a quota that is used up: nobody knows the quota, and when it first
-/// refused room no more than this was left.
-const QUOTA_BYTES: u64 = 1 << 20;
+/// Under a quota that is used up it takes so much at most. Nobody knows how much the quota is, but the
+/// log has so much room ahead of values when the file system refuses more for the first time.
+pub const QUOTA_BYTES: u64 = 1 << 20;
 
 /// A segment takes this share of the file system at most, so that rewriting one needs little room.
 const SEGMENT_SHARE: u64 = 32;

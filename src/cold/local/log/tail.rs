@@ -1,6 +1,6 @@
 //! The tail: the end of the log, which one lock protects, and the room on the disk behind it.
 
-use super::reserve::{Reserve, STEP_BYTES};
+use super::reserve::{QUOTA_BYTES, Reserve, STEP_BYTES};
 use super::stage::Stage;
 use super::unsynced::Unsynced;
 use crate::codec::segment::SEGMENT_HEADER_BYTES;
@@ -12,9 +12,13 @@ use crate::io::files::Disk;
 use crate::time::Instant;
 use std::sync::Arc;
 
-/// The log takes room on the disk this many bytes at a time: one call to the kernel for a thousand
-/// stores of 1 KiB.
-const RESERVED_BYTES: u64 = 1 << 20;
+/// Room on the disk is taken this many bytes at a time, when less than half of that is left: one call
+/// for a thousand stores of 1 KiB.
+const RESERVED_BYTES: u64 = 2 * AHEAD_BYTES;
+
+/// Values leave so much room ahead of them, except at the end of a segment. The file system does not
+/// tell how much is left of a quota. When the quota is used up, the reserve gets this room.
+const AHEAD_BYTES: u64 = QUOTA_BYTES;
 
 /// Two appends come in quick succession if they are no further apart, in milliseconds: two ticks of a
 /// slow coarse clock.
@@ -34,6 +38,8 @@ pub struct Tail {
     reserved: u64,
     /// Values may be written up to here. The room behind it was taken for deletes.
     reserved_for_values: u64,
+    /// The last room that values asked for was refused: nothing is taken ahead until some is given.
+    was_refused: bool,
     /// Id and length of the last segment that was sealed and may not be synced.
     pub previous: Option<(u32, u64)>,
     /// Number of appends, and of other changes that a sync has to cover.
@@ -61,6 +67,7 @@ impl Tail {
             offset: 0,
             reserved: 0,
             reserved_for_values: 0,
+            was_refused: false,
             previous: None,
             // The names that recovery may have changed.
             ticket: 1,
@@ -81,6 +88,7 @@ impl Tail {
     /// Goes on behind the end of a segment.
     pub fn begin(&mut self, segment: Arc<Segment>) {
         self.offset = segment.end();
+        self.was_refused = false;
         self.forget_room();
         segment.file().begin(self.offset);
         self.active = Some(segment);
@@ -114,20 +122,30 @@ impl Tail {
     /// `NoSpace`.
     pub fn reserve(&mut self, bytes: u64, is_value: bool, reserve: &Reserve) -> Result<()> {
         let taken = if is_value { self.reserved_for_values } else { self.reserved };
-        let Some(active) = self.active.as_ref().filter(|_| self.offset + bytes > taken) else {
+        let ahead = if is_value && !self.was_refused { AHEAD_BYTES } else { 0 };
+        let end = self.offset + bytes;
+        let wanted = (end + ahead).min(self.segment_bytes_max).max(end);
+        let Some(active) = self.active.as_ref().filter(|_| wanted > taken) else {
             return Ok(());
         };
         let rest = self.segment_bytes_max.saturating_sub(self.offset);
         let most = if is_value { RESERVED_BYTES } else { STEP_BYTES };
         let whole = most.min(rest).max(bytes);
         if is_value {
-            reserve.keep(self.offset + whole, whole)?;
+            let fresh = (self.offset + whole).saturating_sub(taken).min(whole);
+            let kept = reserve.keep(self.offset + whole, fresh);
+            if kept.is_err() && end <= taken {
+                self.was_refused = true;
+                return Ok(());
+            }
+            kept?;
         } else {
             reserve.keep_half(whole)?;
         }
         let active = active.clone();
         let some = whole.min(STEP_BYTES.max(bytes));
         let mut taken = self.take(&active, whole);
+        self.was_refused = if is_value { taken.is_err() } else { self.was_refused };
         // The file system does not tell how much is left of a quota: that little is for the reserve.
         if is_value && taken.as_ref().is_err_and(is_over_quota) && reserve.note_quota() {
             return taken.map(drop);
