@@ -52,29 +52,24 @@ fn what_is_told_of_an_own_change_takes_nothing_out() {
 fn an_own_change_that_is_told_of_before_it_is_answered_enters_hot() {
     let machine = Machine::watching(&[]);
     machine.put(b"other", b"takes the first versions");
-    machine.pin(b"key");
-    std::thread::scope(|scope| {
-        let storing = scope.spawn(|| machine.put(b"key", b"own"));
-        machine.server.until_waiting(1);
-        let version = machine.server.with(|state| state.next_version) - 64 + 1;
-        machine.server.tell(|watcher| watcher.key(b"key", version));
-        machine.let_go();
-        assert_eq!(storing.join().unwrap(), version);
-    });
+    let mut told = 0;
+    let version = machine.meanwhile(
+        b"key",
+        || machine.put(b"key", b"own"),
+        || {
+            told = machine.server.with(|state| state.next_version) - 64 + 1;
+            machine.server.tell(|watcher| watcher.key(b"key", told));
+        },
+    );
+    assert_eq!(version, told);
     assert_eq!(machine.get(b"key"), some(b"own", HOT));
 }
 
 #[test]
 fn an_own_change_does_not_enter_hot_if_another_was_told_of_meanwhile() {
     let machine = Machine::watching(&[]);
-    machine.pin(b"key");
-    std::thread::scope(|scope| {
-        let storing = scope.spawn(|| machine.put(b"key", b"own"));
-        machine.server.until_waiting(1);
-        machine.server.tell(|watcher| watcher.key(b"key", 5));
-        machine.let_go();
-        storing.join().unwrap();
-    });
+    let tell = || machine.server.tell(|watcher| watcher.key(b"key", 5));
+    machine.meanwhile(b"key", || machine.put(b"key", b"own"), tell);
     // The engine's order may be the other one.
     machine.other_stores(b"key", b"theirs");
     assert_eq!(machine.get(b"key"), some(b"theirs", COLD));
@@ -85,19 +80,16 @@ fn what_was_read_before_it_was_told_of_a_change_does_not_enter_hot() {
     for all in [false, true] {
         let machine = Machine::watching(&[]);
         machine.other_stores(b"key", b"old");
-        machine.pin(b"key");
-        std::thread::scope(|scope| {
-            let reading = scope.spawn(|| machine.get(b"key"));
-            machine.server.until_waiting(1);
+        let change = || {
             let version = machine.other_stores(b"key", b"new");
             machine.server.tell(|watcher| match all {
                 true => watcher.all(0),
                 false => watcher.key(b"key", version),
             });
             machine.alive();
-            machine.let_go();
-            assert_eq!(reading.join().unwrap(), some(b"old", COLD));
-        });
+        };
+        let read = machine.meanwhile(b"key", || machine.get(b"key"), change);
+        assert_eq!(read, some(b"old", COLD));
         assert_eq!(machine.get(b"key"), some(b"new", COLD));
     }
 }
@@ -250,15 +242,11 @@ fn forget_lets_the_next_retrieve_ask() {
     assert_eq!(machine.get(b"key"), some(b"theirs", COLD));
     // What is being read when it is forgotten may be older than the news.
     machine.store.forget(b"key").unwrap();
-    machine.pin(b"key");
-    std::thread::scope(|scope| {
-        let reading = scope.spawn(|| machine.get(b"key"));
-        machine.server.until_waiting(1);
+    let change = || {
         machine.other_stores(b"key", b"newer");
         machine.store.forget(b"key").unwrap();
-        machine.let_go();
-        reading.join().unwrap();
-    });
+    };
+    machine.meanwhile(b"key", || machine.get(b"key"), change);
     assert_eq!(machine.get(b"key"), some(b"newer", COLD));
 }
 

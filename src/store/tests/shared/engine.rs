@@ -105,6 +105,23 @@ impl Machine {
     pub fn let_go(&self) {
         self.server.with(|state| state.held.clear());
     }
+
+    /// Does `call`, which asks the engine for `key`, and `change` before the engine has answered.
+    pub fn meanwhile<T: Send>(
+        &self,
+        key: &[u8],
+        call: impl FnOnce() -> T + Send,
+        change: impl FnOnce(),
+    ) -> T {
+        self.pin(key);
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(call);
+            self.server.until_waiting(1);
+            change();
+            self.let_go();
+            calling.join().unwrap()
+        })
+    }
 }
 
 /// A store over the server on the system's clock, for many threads.

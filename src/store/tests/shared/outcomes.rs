@@ -157,15 +157,12 @@ fn a_conditional_store_that_may_have_been_made_and_replaced_is_unknown() {
     let machine = Machine::watching(&[]);
     let old = machine.put(b"key", b"old");
     machine.server.next("put", Fate::Unknown);
-    machine.pin(b"key");
-    let outcome = std::thread::scope(|scope| {
-        let storing = scope.spawn(|| machine.put_if(b"key", b"new", old));
-        machine.server.until_waiting(1);
-        // The put is let through, and the read that follows finds another's version.
+    // The put is let through, and the read that follows finds another's version.
+    let store = || machine.put_if(b"key", b"new", old);
+    let others = || {
         machine.other_stores(b"key", b"theirs");
-        machine.let_go();
-        storing.join().unwrap()
-    });
+    };
+    let outcome = machine.meanwhile(b"key", store, others);
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(machine.get(b"key"), some(b"theirs", Tier::Cold));
 }
