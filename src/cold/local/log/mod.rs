@@ -76,12 +76,16 @@
 //! take more room (once a megabyte), and the background thread asks in each round. The thread
 //! removes it where 2 GiB are free again. The log refuses a value while the reserve is not whole.
 //!
+//! The file system does not tell how much is left of a quota. So the log takes room 1 MiB ahead of
+//! values. When a quota refuses more for the first time, the reserve gets that MiB.
+//!
 //! | what meets a full disk | what it does |
 //! | --- | --- |
 //! | a tombstone, a clear | Takes 64 KiB, or what it needs, from the upper half of the reserve, and goes on. Where that half is used up or lent to a compaction, the calling thread rewrites the segment of which most is dead, and tries again. |
 //! | a compaction | Takes what its output needs from the whole reserve, and gives it back when the input is gone. It chooses only segments whose output fits. Where nothing lives there is no output. A segment that could only be compressed, and does not fit, stays as it is. |
 //! | a compaction of a segment that is longer than the reserve: a large batch, a value of megabytes, a segment from a larger disk | *Thins* it (`compaction/thinning.rs`). |
 //! | a value | The calling thread rewrites segments of which a 16th is dead, or any as long as a 32nd of all is, until the value fits and the reserve is whole. Else the call answers `NO_SPACE`. |
+//! | acknowledged records that wait in the stage and have lost their room | Take what they need from the whole reserve. |
 //! | a checkpoint, the list of hot keys, a *synced* record | Is left out. Close and compact answer OK all the same. |
 //! | an open (the manifest, what the stage has) | Takes it from the reserve. |
 //!
