@@ -92,7 +92,7 @@ impl Tiers {
                 (false, true) => Hits::Trusted,
                 (false, false) => Hits::Plain,
             },
-            // Whose lease is over is not of no use: cold may say that it is the same still.
+            // An entry whose lease is over stays useful: cold may say that it has not changed.
             sweeps: lease_ms.is_none() || ttl_ms.is_some(),
             bases: Bases::default(),
             versions: AtomicU64::new(1),
